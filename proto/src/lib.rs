@@ -5,6 +5,9 @@
 //!
 //! Nothing here decides anything: what the options mean is `entente-contract`'s business.
 
+pub mod raw;
+pub mod status;
+
 /// The options a contract carries: `(entente.v1.privacy)` and `(entente.v1.access)`.
 #[allow(clippy::all, missing_docs, unreachable_pub, unused_qualifications)]
 pub mod v1 {
