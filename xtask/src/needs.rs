@@ -1,0 +1,152 @@
+//! What the tests need from the machine besides Rust, and how to get it.
+
+use std::ffi::OsString;
+use std::path::{Path, PathBuf};
+use std::process::Command;
+
+use anyhow::bail;
+
+use crate::stages::{shown, succeeds};
+
+/// A program that tests start, and where it comes from.
+#[derive(Clone, Copy, Debug)]
+pub(crate) struct Need {
+    /// What it is for, in words.
+    name: &'static str,
+    /// The programs that must be there.
+    programs: &'static [&'static str],
+    /// The Debian package that brings them.
+    package: &'static str,
+}
+
+/// A C compiler builds the cryptography; the rest are sources and peers that tests run.
+const NEEDS: &[Need] = &[
+    Need {
+        name: "a C compiler",
+        programs: &["cc"],
+        package: "gcc",
+    },
+    Need {
+        name: "PostgreSQL, a source for the SQL adapter",
+        programs: &["initdb", "postgres"],
+        package: "postgresql",
+    },
+    Need {
+        name: "nginx, the proxy that the benchmark compares with",
+        programs: &["nginx"],
+        package: "nginx-light",
+    },
+    Need {
+        name: "setpriv, to run PostgreSQL as an unprivileged user",
+        programs: &["setpriv"],
+        package: "util-linux",
+    },
+];
+
+/// Installs what is missing where that is possible, else says exactly what to install and fails.
+pub(crate) fn provide() -> anyhow::Result<()> {
+    let missing = missing(&folders());
+    if missing.is_empty() {
+        return Ok(());
+    }
+    let packages: Vec<&str> = missing.iter().map(|need| need.package).collect();
+    for need in &missing {
+        println!("   missing: {}", need.name);
+    }
+    if !is_root() || !succeeds(Command::new("apt-get").arg("--version")) {
+        bail!("{}", instructions(&missing));
+    }
+    println!("   installing from Debian: {}", packages.join(" "));
+    shown(Command::new("apt-get").args(["update", "-qq"]))?;
+    shown(
+        Command::new("apt-get")
+            .args(["install", "-y", "-qq", "--no-install-recommends"])
+            .args(&packages)
+            .env("DEBIAN_FRONTEND", "noninteractive"),
+    )?;
+    let still = self::missing(&folders());
+    if still.is_empty() {
+        Ok(())
+    } else {
+        bail!("{}", instructions(&still));
+    }
+}
+
+/// `PATH` with the folders added where Debian keeps what it does not put there.
+pub(crate) fn path() -> OsString {
+    // The entries come from PATH and from folder names without `:`, so they can be joined.
+    std::env::join_paths(folders()).unwrap_or_default()
+}
+
+fn instructions(missing: &[Need]) -> String {
+    let names: Vec<&str> = missing.iter().map(|need| need.name).collect();
+    let packages: Vec<&str> = missing.iter().map(|need| need.package).collect();
+    format!(
+        "the tests need {}. On Debian or Ubuntu: sudo apt-get install {}. Elsewhere, put these on PATH: {}",
+        names.join("; "),
+        packages.join(" "),
+        missing
+            .iter()
+            .flat_map(|need| need.programs)
+            .copied()
+            .collect::<Vec<_>>()
+            .join(" "),
+    )
+}
+
+fn missing(folders: &[PathBuf]) -> Vec<Need> {
+    NEEDS
+        .iter()
+        .copied()
+        .filter(|need| {
+            need.programs
+                .iter()
+                .any(|program| !folders.iter().any(|folder| folder.join(program).is_file()))
+        })
+        .collect()
+}
+
+fn folders() -> Vec<PathBuf> {
+    let path = std::env::var_os("PATH").unwrap_or_default();
+    let mut folders: Vec<PathBuf> = std::env::split_paths(&path).collect();
+    folders.push(PathBuf::from("/usr/sbin"));
+    // Debian: one folder per major version, off PATH; the newest first.
+    let mut versions: Vec<PathBuf> = std::fs::read_dir(Path::new("/usr/lib/postgresql"))
+        .into_iter()
+        .flatten()
+        .flatten()
+        .map(|entry| entry.path().join("bin"))
+        .collect();
+    versions.sort();
+    folders.extend(versions.into_iter().rev());
+    folders
+}
+
+fn is_root() -> bool {
+    Command::new("id")
+        .arg("-u")
+        .output()
+        .is_ok_and(|output| output.stdout.trim_ascii() == b"0")
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn what_is_missing_is_named_with_its_package() {
+        let missing = missing(&[PathBuf::from("/nonexistent")]);
+        assert_eq!(missing.len(), NEEDS.len());
+        let text = instructions(&missing);
+        for need in NEEDS {
+            assert!(text.contains(need.package) && text.contains(need.name));
+        }
+    }
+
+    #[test]
+    fn the_path_keeps_what_it_had() {
+        let before = std::env::var_os("PATH").unwrap_or_default();
+        let now: Vec<PathBuf> = std::env::split_paths(&path()).collect();
+        assert!(std::env::split_paths(&before).all(|folder| now.contains(&folder)));
+    }
+}
