@@ -1,0 +1,141 @@
+//! Openings and payloads, encrypted beside the ledger, and erasable without touching it.
+//!
+//! Each record is sealed under a random key of its own; that key is wrapped under the
+//! key-encryption key of its retention class and day. Destroying that one key erases every record
+//! of the class and day, whatever copies of the ciphertext survive, while the ledger's proofs
+//! still hold. Nothing is ever written in clear, and keys live in their own folder, outside
+//! ordinary backups.
+
+use std::path::PathBuf;
+use std::sync::Arc;
+
+use bytes::Bytes;
+use entente_clock::Day;
+use entente_ledger::Companion;
+use entente_ledger::companion::CompanionError;
+use entente_ledger::disk::{Disk, DiskError};
+use entente_reason::Reason;
+use entente_signing::Digest;
+use zeroize::Zeroizing;
+
+/// The sealed records of one ledger. Clones share it; one is the ledger's [`Companion`].
+#[derive(Clone, Debug)]
+pub struct Sidecar {}
+
+/// What a record belongs to; binds its ciphertext. Not stored: whoever opens must know it.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct RecordOf<'a> {
+    /// Origin of the ledger.
+    pub origin: &'a str,
+    /// Message id of the exchange.
+    pub message_id: &'a [u8; 16],
+    /// Kind of the ledger entry (1 IN, 2 OUT, 3 DENIED).
+    pub kind: u8,
+}
+
+/// A sealed record, ready to travel with its ledger entry.
+#[derive(Clone, Debug)]
+pub struct Sealed {
+    /// SHA-256 of the ciphertext: what the entry holds.
+    pub hash: Digest,
+    /// What the ledger keeps durable until it is stored here: ciphertext and wrapped key.
+    pub attachment: Bytes,
+}
+
+/// Why a record was not sealed or opened. Variants are alphabetical.
+#[derive(Debug, thiserror::Error)]
+#[non_exhaustive]
+pub enum SidecarError {
+    /// A record, key file or segment is not what it must be.
+    #[error("sidecar file `{}` is damaged: {what}", path.display())]
+    Damaged {
+        /// Which file.
+        path: PathBuf,
+        /// How.
+        what: &'static str,
+    },
+    /// The disk failed.
+    #[error("failed to write or read the sidecar")]
+    Disk(#[from] DiskError),
+    /// The folder is of another format, or a newer one.
+    #[error("sidecar folder `{}` has another format", path.display())]
+    Format {
+        /// Which folder.
+        path: PathBuf,
+    },
+    /// There is no such record.
+    #[error("no such sidecar record")]
+    Missing,
+    /// The record's key was destroyed.
+    #[error("the key of this sidecar record was destroyed")]
+    Shredded,
+    /// Encryption or random numbers failed.
+    #[error("failed to seal a sidecar record")]
+    Seal,
+    /// The retention class is not a name, or the plaintext is too long.
+    #[error("sidecar class or record is out of bounds")]
+    Size,
+}
+
+impl Sidecar {
+    /// Opens or creates the sidecar at `dir`, its keys at `keys_dir`.
+    ///
+    /// # Errors
+    /// When a folder is of another format, damaged, or cannot be written.
+    pub fn open(
+        disk: Arc<dyn Disk>,
+        dir: impl Into<PathBuf>,
+        keys_dir: impl Into<PathBuf>,
+    ) -> Result<Self, SidecarError> {
+        let _ = (disk, dir.into(), keys_dir.into());
+        todo!()
+    }
+
+    /// Seals `plaintext` (at most 17 MiB) under the key of `class` (`[a-z0-9-]{1,63}`) and `day`.
+    ///
+    /// The first record of a class and day makes that key and waits until it is durable.
+    ///
+    /// # Errors
+    /// When the key cannot be made, or a bound is exceeded.
+    pub fn seal(
+        &self,
+        class: &str,
+        day: Day,
+        of: &RecordOf<'_>,
+        plaintext: &[u8],
+    ) -> Result<Sealed, SidecarError> {
+        let _ = (class, day, of, plaintext);
+        todo!()
+    }
+
+    /// Opens the record whose ciphertext has this hash.
+    ///
+    /// # Errors
+    /// When it is not stored (yet), was shredded, or belongs to something else.
+    pub fn open_record(
+        &self,
+        hash: &Digest,
+        of: &RecordOf<'_>,
+    ) -> Result<Zeroizing<Vec<u8>>, SidecarError> {
+        let _ = (hash, of);
+        todo!()
+    }
+}
+
+impl Companion for Sidecar {
+    fn store(&mut self, index: u64, attachment: &Bytes) -> Result<(), CompanionError> {
+        let _ = (index, attachment);
+        todo!()
+    }
+
+    fn sync(&mut self) -> Result<(), CompanionError> {
+        todo!()
+    }
+}
+
+impl SidecarError {
+    /// What a caller is told.
+    pub const fn reason(&self) -> Reason {
+        Reason::LogUnavailable
+    }
+}
