@@ -1,0 +1,23 @@
+//! Custody of private keys, and what a server's long-lived key certifies: its session keys.
+//!
+//! A key has one use, named by [`KeyUse`], and stays in the store: callers receive an
+//! `Arc<dyn Signer>`, never the key's bytes. Today's custody is a folder of files; PKCS#11 comes as
+//! another way to obtain the same signers. Secrets are wiped from memory when dropped and never
+//! printed, by `Debug` or otherwise.
+
+mod der;
+mod durable;
+mod key_use;
+mod pem;
+mod secret;
+mod session;
+mod store;
+mod token;
+
+pub use key_use::KeyUse;
+pub use secret::Secret;
+pub use session::{
+    Mode, SessionCertificate, SessionError, SessionIssueError, SessionOrder, VerifiedSession,
+};
+pub use store::{KeyEntry, KeyKind, KeyStore, KeyStoreError};
+pub use token::{LocalToken, TokenError};
