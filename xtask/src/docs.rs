@@ -50,7 +50,7 @@ fn page(lang: Lang) -> String {
         // Writing to a String cannot fail.
         let _ = write!(
             page,
-            "\n## {reason}\n\n{} {}\n\n{}{} `{grpc}` · {}{} `{}`\n",
+            "\n## {reason}\n\n{}\n{}\n\n{}{} `{grpc}` · {}{} `{}`\n",
             reason.text(lang),
             reason.remedy(lang),
             words.grpc,
