@@ -35,7 +35,7 @@ pub struct Located<T> {
 pub fn load<T: DeserializeOwned>(path: &Path) -> Result<T, ConfigError> {
     let name = path.display().to_string();
     let text = read(path, &name)?;
-    let folder = path.parent().unwrap_or(Path::new(""));
+    let folder = path.parent().unwrap_or_else(|| Path::new(""));
     parse_in(&text, &name, folder)
 }
 
