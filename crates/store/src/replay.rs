@@ -1,0 +1,210 @@
+//! The replay window: which messages were seen in the last ten minutes.
+
+use std::collections::{HashMap, HashSet, VecDeque};
+use std::hash::{BuildHasher, RandomState};
+use std::sync::{Mutex, MutexGuard, PoisonError, RwLock};
+use std::time::Duration;
+
+use entente_clock::Timestamp;
+use entente_identity::ServerId;
+use entente_reason::Reason;
+
+/// A message id: 16 random bytes chosen by its sender, so unique only with the sending server.
+pub type MessageId = [u8; 16];
+
+/// Remembers (sending server, message id) for [`ReplayWindow::SPAN`]. In memory, bounded, sharded;
+/// never forgets early: when full, it refuses.
+#[derive(Debug)]
+pub struct ReplayWindow {
+    shards: Box<[Mutex<Shard>]>,
+    /// Numbers stand for server names, to keep an entry small.
+    servers: RwLock<HashMap<ServerId, u32>>,
+    hasher: RandomState,
+    shard_capacity: usize,
+}
+
+/// A message of the window.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct SeenMessage {
+    /// The server that sent it.
+    pub server: ServerId,
+    /// Its id.
+    pub id: MessageId,
+    /// When it may be forgotten.
+    pub expires: Timestamp,
+}
+
+/// Why a message was not let in. Neither variant names it.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, thiserror::Error)]
+#[non_exhaustive]
+pub enum ReplayError {
+    /// More messages in ten minutes than the window holds.
+    #[error("replay window is full")]
+    Full,
+    /// It was seen before.
+    #[error("message was seen before")]
+    Replayed,
+}
+
+#[derive(Debug, Default)]
+struct Shard {
+    seen: HashSet<Key>,
+    /// Oldest first, as far as the clock only moves forward; an entry out of order is merely
+    /// forgotten later than it might be.
+    expiring: VecDeque<(Timestamp, Key)>,
+}
+
+type Key = (u32, MessageId);
+
+// === impl ReplayWindow ===
+
+impl ReplayWindow {
+    /// How long a message is remembered. Longer than a statement stays fresh (120 s) plus what two
+    /// clocks may differ (60 s each).
+    pub const SPAN: Duration = Duration::from_secs(600);
+    /// Messages held by default: ten minutes at 1,700 a second, in about 100 MiB when full.
+    pub const CAPACITY: usize = 1024 * 1024;
+    /// Servers that can be told apart.
+    pub const MAX_SERVERS: usize = 100_000;
+
+    /// An empty window for at most about `capacity` messages.
+    pub fn new(capacity: usize) -> Self {
+        Self {
+            shards: (0..SHARDS).map(|_| Mutex::default()).collect(),
+            servers: RwLock::default(),
+            hasher: RandomState::new(),
+            shard_capacity: capacity.div_ceil(SHARDS).max(1),
+        }
+    }
+
+    /// Lets a message in if it was not seen before. Atomic: of any number of concurrent calls with
+    /// the same message, one succeeds. Returns when it may be forgotten.
+    ///
+    /// # Errors
+    /// [`ReplayError::Replayed`], or [`ReplayError::Full`].
+    pub fn insert(
+        &self,
+        server: &ServerId,
+        id: &MessageId,
+        now: Timestamp,
+    ) -> Result<Timestamp, ReplayError> {
+        let key = (self.number(server)?, *id);
+        let mut shard = self.shard(&key);
+        shard.expire(now);
+        if shard.seen.contains(&key) {
+            return Err(ReplayError::Replayed);
+        }
+        if shard.seen.len() >= self.shard_capacity {
+            return Err(ReplayError::Full);
+        }
+        let expires = now.saturating_add(Self::SPAN);
+        shard.remember(expires, key);
+        Ok(expires)
+    }
+
+    /// Fills the window, before listening, with what the ledger and the store remember. Order does
+    /// not matter and a message may come twice.
+    ///
+    /// # Errors
+    /// [`ReplayError::Full`]: the window is then incomplete and must not be used.
+    pub fn restore(
+        &self,
+        messages: impl IntoIterator<Item = SeenMessage>,
+        now: Timestamp,
+    ) -> Result<(), ReplayError> {
+        let mut messages: Vec<_> = messages.into_iter().filter(|m| m.expires > now).collect();
+        messages.sort_by_key(|message| message.expires);
+        for message in messages {
+            let key = (self.number(&message.server)?, message.id);
+            let mut shard = self.shard(&key);
+            if shard.seen.contains(&key) {
+                continue;
+            }
+            if shard.seen.len() >= self.shard_capacity {
+                return Err(ReplayError::Full);
+            }
+            shard.remember(message.expires, key);
+        }
+        Ok(())
+    }
+
+    /// Forgets what has expired. Inserting does so too, shard by shard; this is for idle times.
+    pub fn expire(&self, now: Timestamp) {
+        for shard in &self.shards {
+            lock(shard).expire(now);
+        }
+    }
+
+    /// How many messages it holds.
+    pub fn len(&self) -> usize {
+        self.shards.iter().map(|shard| lock(shard).seen.len()).sum()
+    }
+
+    /// Whether it holds none.
+    pub fn is_empty(&self) -> bool {
+        self.len() == 0
+    }
+
+    fn shard(&self, key: &Key) -> MutexGuard<'_, Shard> {
+        let index = self.hasher.hash_one(key) as usize % SHARDS;
+        lock(&self.shards[index])
+    }
+
+    fn number(&self, server: &ServerId) -> Result<u32, ReplayError> {
+        let known = self.servers.read().unwrap_or_else(PoisonError::into_inner);
+        if let Some(number) = known.get(server) {
+            return Ok(*number);
+        }
+        drop(known);
+        let mut known = self.servers.write().unwrap_or_else(PoisonError::into_inner);
+        if known.len() >= Self::MAX_SERVERS {
+            return Err(ReplayError::Full);
+        }
+        let next = known.len() as u32;
+        Ok(*known.entry(server.clone()).or_insert(next))
+    }
+}
+
+impl Default for ReplayWindow {
+    fn default() -> Self {
+        Self::new(Self::CAPACITY)
+    }
+}
+
+// === impl Shard ===
+
+impl Shard {
+    fn remember(&mut self, expires: Timestamp, key: Key) {
+        self.seen.insert(key);
+        self.expiring.push_back((expires, key));
+    }
+
+    fn expire(&mut self, now: Timestamp) {
+        while let Some((expires, key)) = self.expiring.front() {
+            if *expires > now {
+                break;
+            }
+            self.seen.remove(key);
+            self.expiring.pop_front();
+        }
+    }
+}
+
+// === impl ReplayError ===
+
+impl ReplayError {
+    /// The refusal this amounts to.
+    pub const fn reason(&self) -> Reason {
+        match self {
+            Self::Full => Reason::Overloaded,
+            Self::Replayed => Reason::Replayed,
+        }
+    }
+}
+
+/// Nothing panics while holding a shard, and its two halves are changed together.
+fn lock(shard: &Mutex<Shard>) -> MutexGuard<'_, Shard> {
+    shard.lock().unwrap_or_else(PoisonError::into_inner)
+}
+
+const SHARDS: usize = 64;
