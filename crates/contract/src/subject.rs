@@ -1,0 +1,241 @@
+//! Whom a message is about: the fields a contract marks as identifying a subject, read from wire bytes.
+
+use std::collections::BTreeSet;
+use std::fmt;
+use std::sync::Arc;
+
+use entente_identity::MethodName;
+use entente_reason::Reason;
+
+use crate::contract::{Contract, Direction, UnknownMethod};
+use crate::model::{Field, Kind};
+use crate::wire::{Fields, WireError, WireField, WireType, check_packed, packed_varints};
+use crate::{MAX_DEPTH, MAX_SUBJECT_LEN, MAX_SUBJECTS};
+
+/// A person (or thing) a message is about: the scheme of the identifier and its normalised value.
+/// Never printed with its value.
+#[derive(Clone, PartialEq, Eq, PartialOrd, Ord, Hash)]
+pub struct Subject {
+    scheme: Arc<str>,
+    value: Box<str>,
+}
+
+/// Why the subjects of a message could not be read.
+#[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
+#[non_exhaustive]
+pub enum SubjectError {
+    /// The bytes are not a message of the contract.
+    #[error("could not read the message as its contract declares it")]
+    Malformed(#[source] WireError),
+    /// An identifier of more than [`MAX_SUBJECT_LEN`] bytes.
+    #[error("identifier of a subject is too long")]
+    TooLong,
+    /// More than [`MAX_SUBJECTS`] subjects.
+    #[error("message is about too many subjects")]
+    TooMany,
+    /// The contract does not declare the method.
+    #[error(transparent)]
+    UnknownMethod(#[from] UnknownMethod),
+}
+
+// === impl Subject ===
+
+impl Subject {
+    /// A subject from a scheme and an identifier as written; `None` if nothing is left of it once
+    /// normalised.
+    pub fn new(scheme: &str, identifier: &str) -> Option<Self> {
+        Self::normalised(&scheme.into(), identifier)
+    }
+
+    /// The scheme, e.g. `ca.sin`.
+    pub fn scheme(&self) -> &str {
+        &self.scheme
+    }
+
+    /// The normalised identifier: without white space and dashes.
+    pub fn value(&self) -> &str {
+        &self.value
+    }
+
+    fn normalised(scheme: &Arc<str>, identifier: &str) -> Option<Self> {
+        let skipped = |c: char| c.is_whitespace() || DASHES.contains(&c);
+        let value: String = identifier.chars().filter(|c| !skipped(*c)).collect();
+        (!value.is_empty()).then(|| Self {
+            scheme: Arc::clone(scheme),
+            value: value.into(),
+        })
+    }
+}
+
+impl fmt::Debug for Subject {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("Subject")
+            .field("scheme", &self.scheme)
+            .finish_non_exhaustive()
+    }
+}
+
+// === impl SubjectError ===
+
+impl SubjectError {
+    /// The reason a caller gets.
+    pub fn reason(&self) -> Reason {
+        match self {
+            Self::Malformed(_) => Reason::RequestMalformed,
+            Self::TooLong => Reason::BadField,
+            Self::TooMany => Reason::MessageTooLarge,
+            Self::UnknownMethod(error) => error.reason(),
+        }
+    }
+}
+
+// === impl Contract ===
+
+impl Contract {
+    /// The subjects of a message, each once, in the order found. Every value written counts, also one that a
+    /// later value of the same field replaces.
+    ///
+    /// # Errors
+    /// When the bytes are not a message of the contract, or name too many subjects.
+    pub fn subjects(
+        &self,
+        method: &MethodName,
+        direction: Direction,
+        body: &[u8],
+    ) -> Result<Vec<Subject>, SubjectError> {
+        let root = self.root(method, direction)?;
+        let mut found = Found::default();
+        self.find_subjects(root, body, &mut found, 0)?;
+        Ok(found.subjects)
+    }
+
+    fn find_subjects(
+        &self,
+        index: usize,
+        body: &[u8],
+        found: &mut Found,
+        depth: usize,
+    ) -> Result<(), SubjectError> {
+        if depth > MAX_DEPTH {
+            return Err(SubjectError::Malformed(WireError::TooDeep));
+        }
+        let message = &self.types().messages[index];
+        if !message.leads_to_subject {
+            return Ok(());
+        }
+        let mut fields = Fields::new(body);
+        while let Some(wire) = fields.next_field().map_err(SubjectError::Malformed)? {
+            let Some(field) = message.field(wire.number) else {
+                continue;
+            };
+            match (field.kind, &field.subject) {
+                (Kind::Message(below), _) if wire.wire == WireType::Len => {
+                    self.find_subjects(below, wire.value, found, depth + 1)?;
+                }
+                (Kind::Message(_), _) | (_, None) => {}
+                (_, Some(scheme)) => found.read(scheme, field, &wire)?,
+            }
+        }
+        Ok(())
+    }
+}
+
+#[derive(Default)]
+struct Found {
+    subjects: Vec<Subject>,
+    seen: BTreeSet<Subject>,
+}
+
+// === impl Found ===
+
+impl Found {
+    fn read(
+        &mut self,
+        scheme: &Arc<str>,
+        field: &Field,
+        wire: &WireField<'_>,
+    ) -> Result<(), SubjectError> {
+        let malformed = SubjectError::Malformed;
+        if field.kind == Kind::String {
+            if wire.wire != WireType::Len {
+                return Ok(());
+            }
+            if wire.value.len() > MAX_SUBJECT_LEN {
+                return Err(SubjectError::TooLong);
+            }
+            let text = std::str::from_utf8(wire.value).map_err(|_| malformed(WireError::Text))?;
+            return self.push(Subject::normalised(scheme, text));
+        }
+        let Some(one) = field.kind.wire() else {
+            return Ok(());
+        };
+        if wire.wire == WireType::Len {
+            check_packed(one, wire.value).map_err(malformed)?;
+        } else if wire.wire != one {
+            return Ok(());
+        }
+        match one {
+            WireType::Varint => {
+                for value in packed_varints(wire.value) {
+                    self.push_integer(scheme, field.kind, value.map_err(malformed)?)?;
+                }
+            }
+            WireType::Fixed32 => {
+                for chunk in wire.value.chunks_exact(4) {
+                    let value = u32::from_le_bytes(chunk.try_into().unwrap_or_default());
+                    self.push_integer(scheme, field.kind, value.into())?;
+                }
+            }
+            WireType::Fixed64 => {
+                for chunk in wire.value.chunks_exact(8) {
+                    let value = u64::from_le_bytes(chunk.try_into().unwrap_or_default());
+                    self.push_integer(scheme, field.kind, value)?;
+                }
+            }
+            WireType::Len => {}
+        }
+        Ok(())
+    }
+
+    /// The number as its type reads it. A minus sign is kept: it is not a separator.
+    fn push_integer(
+        &mut self,
+        scheme: &Arc<str>,
+        kind: Kind,
+        raw: u64,
+    ) -> Result<(), SubjectError> {
+        let value: i128 = match kind {
+            Kind::Int32 | Kind::Sfixed32 => (raw as i32).into(),
+            Kind::Int64 | Kind::Sfixed64 => (raw as i64).into(),
+            Kind::Sint32 => {
+                let raw = raw as u32;
+                (((raw >> 1) as i32) ^ -((raw & 1) as i32)).into()
+            }
+            Kind::Sint64 => (((raw >> 1) as i64) ^ -((raw & 1) as i64)).into(),
+            Kind::Uint32 | Kind::Fixed32 => (raw as u32).into(),
+            _ => raw.into(),
+        };
+        self.push(Some(Subject {
+            scheme: Arc::clone(scheme),
+            value: value.to_string().into(),
+        }))
+    }
+
+    fn push(&mut self, subject: Option<Subject>) -> Result<(), SubjectError> {
+        let Some(subject) = subject else {
+            return Ok(());
+        };
+        if self.seen.insert(subject.clone()) {
+            if self.subjects.len() == MAX_SUBJECTS {
+                return Err(SubjectError::TooMany);
+            }
+            self.subjects.push(subject);
+        }
+        Ok(())
+    }
+}
+
+/// Hyphens and dashes people type within numbers.
+const DASHES: &[char] = &[
+    '-', '\u{2010}', '\u{2011}', '\u{2012}', '\u{2013}', '\u{2014}', '\u{2015}', '\u{2212}',
+];
