@@ -19,8 +19,8 @@ pub(crate) struct Need {
     package: &'static str,
 }
 
-/// A C compiler builds the cryptography; the rest are sources and peers that tests run.
-const NEEDS: &[Need] = &[
+/// What the tests start: sources for the adapters. A C compiler builds the cryptography.
+pub(crate) const TESTS: &[Need] = &[
     Need {
         name: "a C compiler",
         programs: &["cc"],
@@ -32,20 +32,22 @@ const NEEDS: &[Need] = &[
         package: "postgresql",
     },
     Need {
-        name: "nginx, the proxy that the benchmark compares with",
-        programs: &["nginx"],
-        package: "nginx-light",
-    },
-    Need {
         name: "setpriv, to run PostgreSQL as an unprivileged user",
         programs: &["setpriv"],
         package: "util-linux",
     },
 ];
 
+/// What the benchmarks compare with.
+pub(crate) const BENCH: &[Need] = &[Need {
+    name: "nginx, the proxy that the exchange is compared with",
+    programs: &["nginx"],
+    package: "nginx",
+}];
+
 /// Installs what is missing where that is possible, else says exactly what to install and fails.
-pub(crate) fn provide() -> anyhow::Result<()> {
-    let missing = missing(&folders());
+pub(crate) fn provide(needs: &[Need]) -> anyhow::Result<()> {
+    let missing = missing(needs, &folders());
     if missing.is_empty() {
         return Ok(());
     }
@@ -64,7 +66,7 @@ pub(crate) fn provide() -> anyhow::Result<()> {
             .args(&packages)
             .env("DEBIAN_FRONTEND", "noninteractive"),
     )?;
-    let still = self::missing(&folders());
+    let still = self::missing(needs, &folders());
     if still.is_empty() {
         Ok(())
     } else {
@@ -82,7 +84,7 @@ fn instructions(missing: &[Need]) -> String {
     let names: Vec<&str> = missing.iter().map(|need| need.name).collect();
     let packages: Vec<&str> = missing.iter().map(|need| need.package).collect();
     format!(
-        "the tests need {}. On Debian or Ubuntu: sudo apt-get install {}. Elsewhere, put these on PATH: {}",
+        "needed: {}. On Debian or Ubuntu: sudo apt-get install {}. Elsewhere, put these on PATH: {}",
         names.join("; "),
         packages.join(" "),
         missing
@@ -94,8 +96,8 @@ fn instructions(missing: &[Need]) -> String {
     )
 }
 
-fn missing(folders: &[PathBuf]) -> Vec<Need> {
-    NEEDS
+fn missing(needs: &[Need], folders: &[PathBuf]) -> Vec<Need> {
+    needs
         .iter()
         .copied()
         .filter(|need| {
@@ -135,10 +137,10 @@ mod tests {
 
     #[test]
     fn what_is_missing_is_named_with_its_package() {
-        let missing = missing(&[PathBuf::from("/nonexistent")]);
-        assert_eq!(missing.len(), NEEDS.len());
+        let missing = missing(TESTS, &[PathBuf::from("/nonexistent")]);
+        assert_eq!(missing.len(), TESTS.len());
         let text = instructions(&missing);
-        for need in NEEDS {
+        for need in TESTS {
             assert!(text.contains(need.package) && text.contains(need.name));
         }
     }

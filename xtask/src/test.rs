@@ -8,7 +8,9 @@ use crate::{needs, workspace};
 /// Provides what the tests need, builds, runs every test, and prints minutes per stage.
 pub(crate) fn run() -> anyhow::Result<()> {
     let mut stages = Stages::default();
-    stages.stage("needs", || needs::provide().map(|()| Outcome::Passed))?;
+    stages.stage("needs", || {
+        needs::provide(needs::TESTS).map(|()| Outcome::Passed)
+    })?;
     // Some tests start the real programs, so those must be there before the first test.
     stages.stage("build", || {
         shown(cargo().args(["build", "--workspace", "--all-targets"]))

@@ -10,13 +10,15 @@ const PURE: &[&str] = &[
     "crates/directory/src/",
     "crates/evidence/src/",
     "crates/policy/src/",
-    "crates/ledger/src/tree",
+    "crates/ledger/src/checkpoint",
+    "crates/ledger/src/note",
     "crates/ledger/src/proof",
+    "crates/ledger/src/tile",
+    "crates/ledger/src/tree",
 ];
-/// What reaches outside.
+/// What reaches outside. Not `std::net` as such: an address is a value.
 const OUTSIDE: &[&str] = &[
     "std::fs",
-    "std::net",
     "std::env",
     "std::process",
     "std::thread",
@@ -25,12 +27,14 @@ const OUTSIDE: &[&str] = &[
     "SystemTime",
     "Instant",
     "SystemClock",
+    "TcpListener",
     "TcpStream",
+    "ToSocketAddrs",
     "UdpSocket",
     "UnixStream",
 ];
 /// The same, inside the braces of `use std::{…}`.
-const OUTSIDE_STD: &[&str] = &["fs", "net", "env", "process", "thread", "os"];
+const OUTSIDE_STD: &[&str] = &["fs", "env", "process", "thread", "os"];
 
 /// Folders whose code may name a cipher.
 const CIPHERS_IN: &[&str] = &[
@@ -45,8 +49,8 @@ const CIPHERS_IN: &[&str] = &[
 const CIPHERS: &[&str] = &[
     "aws_lc_rs::aead",
     "aws_lc_rs::cipher",
-    "aead",
-    "hpke",
+    "aead::",
+    "hpke::",
     "AES_256_GCM",
 ];
 
@@ -73,7 +77,7 @@ pub(crate) fn check_ciphers(sources: &[Source]) -> Findings {
     let mut faults = Vec::new();
     for source in sources.iter().filter(|source| !under(source, CIPHERS_IN)) {
         for (number, line) in source.shipped() {
-            if let Some(word) = CIPHERS.iter().find(|word| holds(line, word)) {
+            if let Some(word) = CIPHERS.iter().find(|word| line.contains(**word)) {
                 let path = &source.path;
                 faults.push(format!("{path}:{number}: names the cipher {word}"));
             }
@@ -95,7 +99,8 @@ mod tests {
     fn a_clock_a_socket_or_a_file_in_pure_code_is_found() {
         for planted in [
             "use std::fs;",
-            "use std::{collections::BTreeMap, net::TcpListener};",
+            "use std::{collections::BTreeMap, fs::File};",
+            "let listener = TcpListener::bind(address);",
             "let now = std::time::SystemTime::now();",
             "tokio::spawn(x);",
             "let clock = entente_clock::SystemClock;",
