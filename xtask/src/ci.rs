@@ -25,7 +25,8 @@ struct Tool {
     program: &'static str,
     from: Registry,
     package: &'static str,
-    args: &'static [&'static str],
+    /// The arguments of each run.
+    runs: &'static [&'static [&'static str]],
 }
 
 #[derive(Clone, Copy)]
@@ -38,19 +39,22 @@ const TYPOS: Tool = Tool {
     program: "typos",
     from: Registry::Pip,
     package: "typos==1.52.0",
-    args: &[],
+    runs: &[&[]],
 };
 const MARKDOWNLINT: Tool = Tool {
     program: "markdownlint-cli2",
     from: Registry::Npm,
     package: "markdownlint-cli2@0.22.1",
-    args: &[],
+    runs: &[&[]],
 };
 const BUF: Tool = Tool {
     program: "buf",
     from: Registry::Npm,
     package: "@bufbuild/buf@1.75.0",
-    args: &["lint", "proto"],
+    runs: &[
+        &["lint", "proto"],
+        &["breaking", "proto", "--against", ".ci/proto-baseline.binpb"],
+    ],
 };
 
 /// Runs the stages of `part`.
@@ -93,17 +97,20 @@ pub(crate) fn run(part: Part) -> anyhow::Result<()> {
 
 impl Tool {
     fn check(&self) -> anyhow::Result<Outcome> {
-        match self.find() {
-            Some(program) => shown(
-                Command::new(program)
-                    .args(self.args)
-                    .current_dir(workspace::root()),
-            ),
-            None => Ok(Outcome::NotRun(format!(
+        let Some(program) = self.find() else {
+            return Ok(Outcome::NotRun(format!(
                 "{} is not installed and could not be fetched",
                 self.program
-            ))),
+            )));
+        };
+        for &args in self.runs {
+            shown(
+                Command::new(&program)
+                    .args(args)
+                    .current_dir(workspace::root()),
+            )?;
         }
+        Ok(Outcome::Passed)
     }
 
     /// The program on PATH, or fetched before, or fetched now.
