@@ -1,0 +1,13 @@
+//! Contracts through their public face: parsed from descriptor sets compiled on the spot.
+
+// Helpers outside `#[test]` functions are tests all the same.
+#![allow(clippy::unwrap_used)]
+
+mod compare;
+mod fixture;
+mod plan;
+mod property;
+mod rules;
+mod schema;
+mod subject;
+mod vital_events;

@@ -1,0 +1,263 @@
+//! Random contracts, messages and permitted elements: nothing else crosses, and what may cross is
+//! untouched. The expectation is computed on decoded messages, by its own walk of the descriptors.
+
+use std::collections::BTreeSet;
+
+use bytes::Bytes;
+use entente_contract::{CheckError, Contract, Direction, ReleasePlan};
+use entente_identity::MethodName;
+use entente_proto::VITAL_EVENTS_DESCRIPTOR_SET;
+use proptest::prelude::*;
+use prost_reflect::{
+    DynamicMessage, FieldDescriptor, MessageDescriptor, ReflectMessage as _, Value,
+};
+
+use crate::fixture::{elements, parse};
+use crate::schema::{ELEMENTS, Entropy, Secrets, noisy_encode, random_message, random_source};
+use crate::vital_events;
+
+/// One random case: a contract, what is permitted, a message and how it was written.
+struct Case {
+    message: DynamicMessage,
+    wire: Bytes,
+    secrets: Secrets,
+    permitted: BTreeSet<String>,
+    plan: ReleasePlan,
+    contract: Contract,
+}
+
+// === impl Case ===
+
+impl Case {
+    fn draw(bytes: &[u8]) -> Self {
+        let mut entropy = Entropy::new(bytes);
+        let contract = parse(&random_source(&mut entropy)).unwrap();
+        let permitted: Vec<&str> = ELEMENTS
+            .into_iter()
+            .filter(|_| entropy.below(2) == 1)
+            .collect();
+        let root = contract.message(&method(), Direction::Response).unwrap();
+        let message = random_message(&mut entropy, &root, 0);
+        let mut secrets = Secrets::new();
+        let wire = noisy_encode(&mut entropy, &message, &mut secrets).into();
+        let set = elements(&permitted);
+        let plan = ReleasePlan::compile(&contract, &method(), Direction::Response, &set).unwrap();
+        let permitted = permitted.into_iter().map(str::to_owned).collect();
+        Self {
+            message,
+            wire,
+            secrets,
+            permitted,
+            plan,
+            contract,
+        }
+    }
+
+    fn root(&self) -> MessageDescriptor {
+        self.message.descriptor()
+    }
+}
+
+proptest! {
+    #![proptest_config(ProptestConfig { cases: 256, failure_persistence: None, ..Default::default() })]
+
+    #[test]
+    fn only_permitted_values_cross_and_they_cross_unchanged(
+        bytes in prop::collection::vec(any::<u8>(), 0..500)
+    ) {
+        let mut case = Case::draw(&bytes);
+        let mut expected = case.message.clone();
+        clear(&mut expected, false, &case.permitted, &mut case.secrets);
+
+        let released = case.plan.filter(&case.wire).unwrap();
+        let decoded = DynamicMessage::decode(case.root(), released.clone()).unwrap();
+        prop_assert!(decoded == expected, "released {:x}", released);
+        let text = String::from_utf8_lossy(&released);
+        for secret in &case.secrets {
+            prop_assert!(!text.contains(secret.as_str()), "{} crossed", secret);
+        }
+
+        // What was filtered passes again, untouched and not copied; a request like it is let through.
+        let again = case.plan.filter(&released).unwrap();
+        prop_assert_eq!(again.as_ptr(), released.as_ptr());
+        prop_assert_eq!(case.plan.check(&released), Ok(()));
+        match case.plan.check(&case.wire) {
+            Ok(()) => prop_assert!(case.message == expected, "a request passed whole"),
+            Err(CheckError::Unlisted { path }) => prop_assert!(!path.contains("canary")),
+            Err(error) => prop_assert!(false, "{}", error),
+        }
+    }
+
+    #[test]
+    fn damaged_messages_are_refused_or_still_filtered(
+        bytes in prop::collection::vec(any::<u8>(), 0..400),
+        damage in prop::collection::vec((any::<prop::sample::Index>(), any::<u8>()), 1..4),
+    ) {
+        let case = Case::draw(&bytes);
+        let mut wire = case.wire.to_vec();
+        for (at, byte) in damage {
+            if !wire.is_empty() {
+                let at = at.index(wire.len());
+                wire[at] = byte;
+            }
+        }
+        let _ = case.contract.subjects(&method(), Direction::Request, &wire);
+        let _ = case.plan.check(&wire);
+        if let Ok(released) = case.plan.filter(&wire.into()) {
+            // Any reader can read it, and a walk of it finds nothing to clear.
+            let decoded = DynamicMessage::decode(case.root(), released.clone()).unwrap();
+            let mut cleared = decoded.clone();
+            clear(&mut cleared, false, &case.permitted, &mut Secrets::new());
+            prop_assert!(decoded == cleared, "released {:x}", released);
+            prop_assert_eq!(case.plan.filter(&released).unwrap(), released);
+        }
+    }
+
+    #[test]
+    fn arbitrary_bytes_never_panic(body in prop::collection::vec(any::<u8>(), 0..200)) {
+        let contract = vital_events::contract();
+        let permitted = elements(&["death.date", "person.number"]);
+        for (method, direction) in [
+            (vital_events::lookup(), Direction::Request),
+            (vital_events::list(), Direction::Response),
+        ] {
+            let plan = ReleasePlan::compile(&contract, &method, direction, &permitted).unwrap();
+            let _ = plan.check(&body);
+            let _ = plan.filter(&Bytes::from(body.clone()));
+            let _ = contract.subjects(&method, direction, &body);
+        }
+        let _ = Contract::parse(&body, contract.service());
+    }
+
+    #[test]
+    fn damaged_descriptor_sets_never_panic(
+        damage in prop::collection::vec((any::<prop::sample::Index>(), any::<u8>()), 1..6),
+        cut in any::<prop::sample::Index>(),
+    ) {
+        let service = vital_events::contract().service().clone();
+        let mut set = VITAL_EVENTS_DESCRIPTOR_SET.to_vec();
+        for (at, byte) in damage {
+            let at = at.index(set.len());
+            set[at] = byte;
+        }
+        let _ = Contract::parse(&set[..cut.index(set.len())], &service);
+        if let Ok(contract) = Contract::parse(&set, &service) {
+            let _ = contract.pool();
+            for method in contract.methods() {
+                let permitted = contract.elements(&method.name, Direction::Response).unwrap();
+                ReleasePlan::compile(&contract, &method.name, Direction::Response, &permitted).unwrap();
+            }
+        }
+    }
+}
+
+fn method() -> MethodName {
+    "test.v1.S/M".parse().unwrap()
+}
+
+/// Clears what may not cross, as the crate's documentation says it; texts cleared become secrets.
+fn clear(
+    message: &mut DynamicMessage,
+    within: bool,
+    permitted: &BTreeSet<String>,
+    secrets: &mut Secrets,
+) {
+    for field in message
+        .descriptor()
+        .fields()
+        .filter(|field| message.has_field(field))
+        .collect::<Vec<_>>()
+    {
+        let own = element(&field);
+        let allowed = own
+            .as_ref()
+            .map_or(within, |element| permitted.contains(element));
+        let kind = field.kind();
+        let below = kind.as_message();
+        let container = own.is_none() && below.is_some() && !field.is_map();
+        let crosses = allowed
+            || container
+                && below.is_some_and(|below| {
+                    leads_to_permitted(below, permitted, &mut BTreeSet::new())
+                });
+        if crosses {
+            for_each_message(message.get_field_mut(&field), &mut |inner| {
+                clear(inner, allowed, permitted, secrets);
+            });
+        } else {
+            collect_texts(&message.get_field(&field), secrets);
+            message.clear_field(&field);
+        }
+    }
+}
+
+/// Whether a container of this type can hold anything that is permitted.
+fn leads_to_permitted(
+    message: &MessageDescriptor,
+    permitted: &BTreeSet<String>,
+    seen: &mut BTreeSet<String>,
+) -> bool {
+    seen.insert(message.full_name().to_owned())
+        && message
+            .fields()
+            .any(|field| match (element(&field), field.kind().as_message()) {
+                (Some(element), _) => permitted.contains(&element),
+                (None, Some(below)) => {
+                    !field.is_map() && leads_to_permitted(below, permitted, seen)
+                }
+                (None, None) => false,
+            })
+}
+
+fn element(field: &FieldDescriptor) -> Option<String> {
+    let privacy = field
+        .parent_message()
+        .parent_pool()
+        .get_extension_by_name("entente.v1.privacy");
+    let options = field.options();
+    let privacy = options.get_extension(&privacy.unwrap());
+    let element = privacy
+        .as_message()
+        .unwrap()
+        .get_field_by_name("element")
+        .unwrap();
+    element
+        .as_str()
+        .filter(|element| !element.is_empty())
+        .map(str::to_owned)
+}
+
+fn for_each_message(value: &mut Value, visit: &mut dyn FnMut(&mut DynamicMessage)) {
+    match value {
+        Value::Message(message) => visit(message),
+        Value::List(values) => values
+            .iter_mut()
+            .for_each(|value| for_each_message(value, visit)),
+        Value::Map(pairs) => pairs
+            .values_mut()
+            .for_each(|value| for_each_message(value, visit)),
+        _ => {}
+    }
+}
+
+fn collect_texts(value: &Value, secrets: &mut Secrets) {
+    match value {
+        Value::String(text) => drop(secrets.insert(text.clone())),
+        Value::Bytes(bytes) => {
+            secrets.insert(String::from_utf8_lossy(bytes).into_owned());
+        }
+        Value::Message(message) => {
+            message
+                .fields()
+                .for_each(|(_, value)| collect_texts(value, secrets));
+        }
+        Value::List(values) => values
+            .iter()
+            .for_each(|value| collect_texts(value, secrets)),
+        Value::Map(pairs) => pairs.iter().for_each(|(key, value)| {
+            collect_texts(&Value::from(key.clone()), secrets);
+            collect_texts(value, secrets);
+        }),
+        _ => {}
+    }
+}
