@@ -1,0 +1,295 @@
+//! The only rule of who may author what.
+//!
+//! Every check a change must pass is here or in the modules below, in one order: the registry and
+//! its dates, the author's sequence, the signature, the author's right, then the body. Nothing here
+//! depends on anything but the state, the change, its entry time and the blobs it names.
+
+mod agreement;
+mod member;
+mod server;
+mod service;
+
+pub(crate) use agreement::check_denial;
+pub(crate) use member::check_revocation;
+pub(crate) use server::require_owner as check_owner;
+
+use std::sync::Arc;
+
+use entente_clock::Timestamp;
+use entente_signing::{Algorithm, Digest, VerifyingKey};
+
+use crate::blobs::{Blobs, MAX_BLOB};
+use crate::change::{Author, Change, Genesis, KeyRole, Kind, Policy, SignedChange, StateClaim};
+use crate::record::{AuthorPosition, RegistryRecord, Standing};
+use crate::refusal::Refusal;
+use crate::state::{Core, State};
+
+/// Applies one change, logged by the registry at `at`.
+///
+/// # Errors
+/// When the change may not be made; the state is unchanged.
+pub fn apply(
+    state: &State,
+    change: &SignedChange,
+    at: Timestamp,
+    blobs: &dyn Blobs,
+) -> Result<State, Refusal> {
+    let mut core = state.core.clone();
+    check_place(&core, change, at)?;
+    check_order(&core, change)?;
+    let role = check_author(&core, change)?;
+    check_right(change, role)?;
+    apply_body(&mut core, state, change, role, at, blobs)?;
+    let header = change.header();
+    let position = AuthorPosition {
+        sequence: header.sequence,
+        last: change.hash(),
+    };
+    core.authors.insert_mut(header.author.clone(), position);
+    core.size += 1;
+    core.last_at = at;
+    // A denial that was seen early is now part of the state, or was lifted by it.
+    let denials = state.denials.remove(&change.hash());
+    Ok(State { core, denials })
+}
+
+/// The right registry, in time, after everything before it.
+fn check_place(core: &Core, change: &SignedChange, at: Timestamp) -> Result<(), Refusal> {
+    let header = change.header();
+    let origin = match (&core.registry, change.change()) {
+        (None, Change::Genesis(genesis)) => &genesis.origin,
+        (Some(registry), body) if body.kind() != Kind::Genesis => &registry.origin,
+        _ => return Err(Refusal::WrongRegistry),
+    };
+    if header.registry != *origin {
+        return Err(Refusal::WrongRegistry);
+    }
+    if at < core.last_at {
+        let last = core.last_at;
+        return Err(Refusal::TimeBackwards { at, last });
+    }
+    if header.not_after < at {
+        let not_after = header.not_after;
+        return Err(Refusal::Expired { not_after });
+    }
+    Ok(())
+}
+
+/// The author's next change, after the author's last.
+fn check_order(core: &Core, change: &SignedChange) -> Result<(), Refusal> {
+    let header = change.header();
+    let position = core.authors.get(&header.author);
+    let expected = position.map_or(1, |p| p.sequence.saturating_add(1));
+    let previous = position.map(|p| p.last);
+    if header.sequence == expected && header.previous == previous {
+        return Ok(());
+    }
+    Err(Refusal::OutOfOrder {
+        author: header.author.clone(),
+        expected,
+        found: header.sequence,
+    })
+}
+
+/// A valid key of the author made the signature. Tells what the key is for, if it is a member's.
+pub(crate) fn check_author(core: &Core, change: &SignedChange) -> Result<Option<KeyRole>, Refusal> {
+    let author = &change.header().author;
+    let unknown = || Refusal::KeyUnknown(author.clone());
+    let named = |key: &&VerifyingKey| key.key_id() == change.key_id();
+    let verified = |key: &VerifyingKey| change.verify(key).map_err(Refusal::Signature);
+    match (author, &core.registry) {
+        (Author::Registrar, None) => {
+            let Change::Genesis(genesis) = change.change() else {
+                return Err(Refusal::WrongRegistry);
+            };
+            verified(genesis.registrars.iter().find(named).ok_or_else(unknown)?)?;
+            Ok(None)
+        }
+        (Author::Registrar, Some(registry)) => {
+            verified(registry.registrars.iter().find(named).ok_or_else(unknown)?)?;
+            Ok(None)
+        }
+        (Author::Member(member), _) => {
+            let record = core.members.get(member);
+            let record = record.ok_or_else(|| Refusal::UnknownMember(member.clone()))?;
+            let key = record.key(change.key_id()).ok_or_else(unknown)?;
+            verified(&key.key)?;
+            check_standing(record.standing, change)?;
+            Ok(Some(key.role))
+        }
+        (Author::Server(server), _) => {
+            let record = core.servers.get(server);
+            let record = record.ok_or_else(|| Refusal::UnknownServer(server.clone()))?;
+            verified(record.key().filter(named).ok_or_else(unknown)?)?;
+            let member = core.members.get(&server.member());
+            check_standing(member.map_or(Standing::Ended, |m| m.standing), change)?;
+            Ok(None)
+        }
+    }
+}
+
+/// A suspended member may only take away; a former member may do nothing.
+fn check_standing(standing: Standing, change: &SignedChange) -> Result<(), Refusal> {
+    let may = match standing {
+        Standing::Active => true,
+        Standing::Suspended => change.kind().denies(),
+        Standing::Ended => false,
+    };
+    match change.header().author.member() {
+        Some(member) if !may => Err(Refusal::MemberSuspended(member)),
+        _ => Ok(()),
+    }
+}
+
+/// The table of rights: kind of change, kind of author, use of the key.
+pub(crate) fn check_right(change: &SignedChange, role: Option<KeyRole>) -> Result<(), Refusal> {
+    let author = &change.header().author;
+    let by_server = matches!(author, Author::Server(_));
+    let may = match change.kind() {
+        Kind::Genesis
+        | Kind::MemberAdmit
+        | Kind::MemberSuspend
+        | Kind::MemberResume
+        | Kind::MemberEnd
+        | Kind::Policy
+        | Kind::State => *author == Author::Registrar,
+        Kind::KeyAdd => role == Some(KeyRole::Recovery),
+        // Which key may revoke which is decided with the key at hand.
+        Kind::KeyRevoke => role.is_some(),
+        Kind::ServerRegister | Kind::ServicePublish | Kind::ServiceRetire => {
+            role == Some(KeyRole::Member)
+        }
+        Kind::ServerUpdate | Kind::SessionRevoke => by_server || role == Some(KeyRole::Member),
+        Kind::ShardOpen => by_server,
+        Kind::AgreementPropose
+        | Kind::AgreementAccept
+        | Kind::AgreementRevoke
+        | Kind::AgreementSuspend
+        | Kind::AgreementResume => role == Some(KeyRole::Officer),
+    };
+    if may {
+        return Ok(());
+    }
+    Err(not_allowed(change))
+}
+
+fn not_allowed(change: &SignedChange) -> Refusal {
+    Refusal::AuthorNotAllowed {
+        author: change.header().author.clone(),
+        kind: change.kind(),
+    }
+}
+
+fn apply_body(
+    core: &mut Core,
+    state: &State,
+    change: &SignedChange,
+    role: Option<KeyRole>,
+    at: Timestamp,
+    blobs: &dyn Blobs,
+) -> Result<(), Refusal> {
+    match change.change() {
+        Change::Genesis(body) => apply_genesis(core, change, body),
+        Change::MemberAdmit(body) => member::admit(core, body, at),
+        Change::MemberSuspend(body) => member::stand(core, body, Standing::Suspended),
+        Change::MemberResume(body) => member::stand(core, body, Standing::Active),
+        Change::MemberEnd(body) => member::stand(core, body, Standing::Ended),
+        Change::KeyAdd(body) => member::add_key(core, change, body, at),
+        Change::KeyRevoke(body) => member::revoke_key(core, change, role, body, at),
+        Change::ServerRegister(body) => server::register(core, change, body, at),
+        Change::ServerUpdate(body) => server::update(core, change, body, at),
+        Change::ShardOpen(body) => server::open_shard(core, change, body, at),
+        Change::SessionRevoke(body) => server::revoke_sessions(core, change, body),
+        Change::ServicePublish(body) => service::publish(core, change, body, at, blobs),
+        Change::ServiceRetire(body) => service::retire(core, change, body, at),
+        Change::AgreementPropose(body) => agreement::propose(core, change, body, at, blobs),
+        Change::AgreementAccept(body) => agreement::accept(core, change, body, at),
+        Change::AgreementRevoke(body) => agreement::revoke(core, change, body, at),
+        Change::AgreementSuspend(body) => agreement::suspend(core, change, body, at),
+        Change::AgreementResume(body) => agreement::resume(core, change, body, at),
+        Change::Policy(body) => replace_policy(core, body),
+        Change::State(body) => check_state(state, body),
+    }
+}
+
+fn apply_genesis(core: &mut Core, change: &SignedChange, body: &Genesis) -> Result<(), Refusal> {
+    if body.origin != Genesis::origin_of(&body.jurisdiction) {
+        return Err(Refusal::NameNotOurs(body.origin.clone()));
+    }
+    if usize::try_from(body.quorum).is_ok_and(|k| k == 0 || k > body.registrars.len()) {
+        return Err(Refusal::Limit("registrars"));
+    }
+    expect_kind(&body.ledger, Algorithm::Ed25519)?;
+    claim_key(core, body.ledger.spki_digest())?;
+    for key in &body.registrars {
+        expect_kind(key, Algorithm::P256)?;
+        claim_key(core, key.spki_digest())?;
+    }
+    core.policy = Some(Arc::new(body.policy.clone()));
+    core.registry = Some(Arc::new(RegistryRecord {
+        jurisdiction: body.jurisdiction.clone(),
+        origin: body.origin.clone(),
+        ledger: body.ledger.clone(),
+        registrars: body.registrars.clone(),
+        quorum: body.quorum,
+        genesis: change.hash(),
+    }));
+    Ok(())
+}
+
+/// One registrar may tighten; weakening takes a quorum and notice, which no change carries yet.
+fn replace_policy(core: &mut Core, body: &Policy) -> Result<(), Refusal> {
+    if core
+        .policy
+        .as_ref()
+        .is_some_and(|policy| policy.weakened_by(body))
+    {
+        return Err(Refusal::PolicyWeaker);
+    }
+    core.policy = Some(Arc::new(body.clone()));
+    Ok(())
+}
+
+fn check_state(state: &State, body: &StateClaim) -> Result<(), Refusal> {
+    if body.rules != RULES_VERSION {
+        return Err(Refusal::RulesUnknown(body.rules));
+    }
+    if body.hash != state.state_hash() {
+        return Err(Refusal::StateMismatch);
+    }
+    Ok(())
+}
+
+/// A public key appears once, ever; one key, one use.
+fn claim_key(core: &mut Core, key: Digest) -> Result<(), Refusal> {
+    if core.keys.contains_key(&key) {
+        return Err(Refusal::KeyReused(key));
+    }
+    core.keys.insert_mut(key, ());
+    Ok(())
+}
+
+fn expect_kind(key: &VerifyingKey, algorithm: Algorithm) -> Result<(), Refusal> {
+    if key.algorithm() == algorithm {
+        Ok(())
+    } else {
+        Err(Refusal::KeyKind)
+    }
+}
+
+fn fetch(blobs: &dyn Blobs, hash: &Digest) -> Result<bytes::Bytes, Refusal> {
+    let blob = blobs.blob(hash).ok_or(Refusal::BlobMissing(*hash))?;
+    if blob.len() > MAX_BLOB {
+        return Err(Refusal::BlobTooLarge(*hash));
+    }
+    if Digest::of(&blob) != *hash {
+        return Err(Refusal::BlobMismatch(*hash));
+    }
+    Ok(blob)
+}
+
+/// The rules in this file. A state change under others stops a server that does not run them.
+pub const RULES_VERSION: u32 = 1;
+
+/// A registry states its hash at least this often.
+pub const MAX_CHANGES_BETWEEN_STATES: u64 = 1000;

@@ -1,0 +1,322 @@
+//! Agreements: who may propose, sign, halt and end them, and in which order.
+
+use std::collections::{BTreeMap, BTreeSet};
+use std::sync::Arc;
+
+use entente_agreement::lifecycle::{self, Act};
+use entente_agreement::{Agreement, Clause, Document, lint};
+use entente_clock::Timestamp;
+use entente_contract::Direction;
+use entente_identity::{ElementName, MemberId, MethodName};
+
+use super::{fetch, not_allowed};
+use crate::blobs::Blobs;
+use crate::change::{AgreementAct, Author, Kind, SignedChange};
+use crate::record::{AgreementRecord, Standing};
+use crate::refusal::Refusal;
+use crate::state::Core;
+
+/// Proposing an agreement is signing it: the change carries its author's signature over its hash.
+pub(super) fn propose(
+    core: &mut Core,
+    change: &SignedChange,
+    body: &AgreementAct,
+    at: Timestamp,
+    blobs: &dyn Blobs,
+) -> Result<(), Refusal> {
+    let author = author(change)?;
+    if core.agreements.contains_key(&body.agreement) {
+        return Err(Refusal::ActTransition(None));
+    }
+    if body.sequence != 1 || body.previous.is_some() {
+        let (expected, found) = (1, body.sequence);
+        return Err(Refusal::ActSequence { expected, found });
+    }
+    let blob = fetch(blobs, &body.agreement)?;
+    let agreement = Agreement::parse(&blob).map_err(Refusal::AgreementMalformed)?;
+    let document = agreement.document();
+    if document.party(&author).is_none() {
+        return Err(not_allowed(change));
+    }
+    if let Some(finding) = lint::check(document).into_iter().next() {
+        let fault = finding.fault;
+        return Err(Refusal::AgreementFaulty { fault });
+    }
+    check_document(core, document, at)?;
+    let record = AgreementRecord {
+        recorded: step(lifecycle::State::Draft, Act::Propose)?,
+        acts: 0,
+        last_act: change.hash(),
+        accepted: BTreeMap::from([(author, change.hash())]),
+        suspended_by: BTreeSet::new(),
+        superseded: None,
+        revoked_reason: None,
+        agreement: Arc::new(agreement),
+    };
+    keep_act(core, record, change);
+    Ok(())
+}
+
+pub(super) fn accept(
+    core: &mut Core,
+    change: &SignedChange,
+    body: &AgreementAct,
+    at: Timestamp,
+) -> Result<(), Refusal> {
+    let author = author(change)?;
+    let mut record = next_act(core, body)?;
+    let document = record.agreement.document();
+    if document.party(&author).is_none() {
+        return Err(not_allowed(change));
+    }
+    if record.accepted.contains_key(&author) {
+        return Err(Refusal::ActTransition(None));
+    }
+    // What was proposed may have been overtaken: services retired, members gone, dates past.
+    check_document(core, document, at)?;
+    record.accepted.insert(author, change.hash());
+    record.recorded = if record.was_agreed() {
+        let agreed = step(record.recorded, Act::AcceptLast)?;
+        // No jurisdiction has a filing rule yet, so filing follows at once.
+        step(agreed, Act::File)?
+    } else {
+        step(record.recorded, Act::Accept)?
+    };
+    if record.was_agreed() {
+        index(core, &record.agreement);
+        supersede(core, &record.agreement)?;
+    }
+    keep_act(core, record, change);
+    Ok(())
+}
+
+pub(super) fn revoke(
+    core: &mut Core,
+    change: &SignedChange,
+    body: &AgreementAct,
+    at: Timestamp,
+) -> Result<(), Refusal> {
+    let mut record = next_act(core, body)?;
+    record.recorded = check_denial(&record, change, body, at)?;
+    record.revoked_reason.clone_from(&body.reason);
+    keep_act(core, record, change);
+    Ok(())
+}
+
+pub(super) fn suspend(
+    core: &mut Core,
+    change: &SignedChange,
+    body: &AgreementAct,
+    at: Timestamp,
+) -> Result<(), Refusal> {
+    let mut record = next_act(core, body)?;
+    record.recorded = check_denial(&record, change, body, at)?;
+    record.suspended_by.insert(author(change)?);
+    keep_act(core, record, change);
+    Ok(())
+}
+
+/// Who halted it may lift the halt; it is in force again when nobody halts it any more.
+pub(super) fn resume(
+    core: &mut Core,
+    change: &SignedChange,
+    body: &AgreementAct,
+    at: Timestamp,
+) -> Result<(), Refusal> {
+    let mut record = next_act(core, body)?;
+    let resumed = step(record.state_at(at), Act::Resume)?;
+    if !record.suspended_by.remove(&author(change)?) {
+        return Err(not_allowed(change));
+    }
+    if record.suspended_by.is_empty() {
+        record.recorded = resumed;
+    }
+    keep_act(core, record, change);
+    Ok(())
+}
+
+/// The state after this author revokes or suspends, if they may: a party, or for a halt a named
+/// oversight body. Revoking what not all have signed yet withdraws or rejects it.
+pub(crate) fn check_denial(
+    record: &AgreementRecord,
+    change: &SignedChange,
+    body: &AgreementAct,
+    at: Timestamp,
+) -> Result<lifecycle::State, Refusal> {
+    let author = author(change)?;
+    let document = record.agreement.document();
+    let party = document.party(&author).is_some();
+    let overseer = document
+        .oversight
+        .iter()
+        .any(|body| body.member.as_ref() == Some(&author));
+    let revoking = change.kind() == Kind::AgreementRevoke;
+    if !party && (revoking || !overseer) {
+        return Err(not_allowed(change));
+    }
+    if body.sequence <= record.acts {
+        let expected = record.acts.saturating_add(1);
+        let found = body.sequence;
+        return Err(Refusal::ActSequence { expected, found });
+    }
+    let state = record.state_at(at);
+    match (state, revoking) {
+        (lifecycle::State::Proposed, true) if record.accepted.contains_key(&author) => {
+            step(state, Act::Withdraw)
+        }
+        (lifecycle::State::Proposed, true) => step(state, Act::Reject),
+        (_, true) => step(state, Act::Revoke),
+        // Another body may halt what the first one halted already; the same one may not twice.
+        (lifecycle::State::Suspended, false) if !record.suspended_by.contains(&author) => Ok(state),
+        (_, false) => step(state, Act::Suspend),
+    }
+}
+
+/// Everything the document names is there and fits.
+fn check_document(core: &Core, document: &Document, at: Timestamp) -> Result<(), Refusal> {
+    let unfit = |what: String| Err(Refusal::AgreementTerms { what });
+    if document.not_after <= at {
+        return unfit("its dates have passed".into());
+    }
+    for party in &document.parties {
+        match core.members.get(&party.member) {
+            None => return Err(Refusal::UnknownMember(party.member.clone())),
+            Some(member) if member.standing != Standing::Active => {
+                return Err(Refusal::MemberSuspended(party.member.clone()));
+            }
+            Some(_) => {}
+        }
+    }
+    let policy = core.policy.as_ref().ok_or(Refusal::WrongRegistry)?;
+    for purpose in &document.purposes {
+        if !policy.purposes.contains(&purpose.code) {
+            return unfit(format!("purpose {} is not the registry's", purpose.code));
+        }
+    }
+    if let Some(old) = &document.supersedes {
+        let old = core.agreements.get(old);
+        let old = old.map(|record| record.agreement.document());
+        let same = |old: &Document| {
+            old.parties
+                .iter()
+                .all(|p| document.party(&p.member).is_some())
+        };
+        if !old.is_some_and(same) {
+            return unfit("it supersedes an agreement that is not these parties'".into());
+        }
+    }
+    for clause in &document.clauses {
+        check_clause(core, clause)?;
+    }
+    Ok(())
+}
+
+fn check_clause(core: &Core, clause: &Clause) -> Result<(), Refusal> {
+    for provider in &clause.providers {
+        let key = (clause.service.clone(), provider.member());
+        let offer = core
+            .services
+            .get(&key)
+            .filter(|offer| offer.retired.is_none());
+        let offer = offer.ok_or_else(|| Refusal::UnknownService(clause.service.clone()))?;
+        if !offer.systems.contains(provider) {
+            return Err(Refusal::UnknownSystem(provider.clone()));
+        }
+        if offer.version(&clause.descriptor_set).is_none() {
+            let what = format!("clause {} reads a contract not published", clause.number);
+            return Err(Refusal::AgreementTerms { what });
+        }
+    }
+    let key = (clause.descriptor_set, clause.service.clone());
+    let contract = core.contracts.get(&key);
+    let contract = contract.ok_or_else(|| Refusal::UnknownService(clause.service.clone()))?;
+    for (name, terms) in &clause.methods {
+        let unfit = |what: &dyn std::fmt::Display| Refusal::AgreementTerms {
+            what: format!("clause {}: `{what}` is not in the contract", clause.number),
+        };
+        let method: MethodName = format!("{}/{name}", clause.service)
+            .parse()
+            .map_err(|_| unfit(name))?;
+        let directions = [
+            (Direction::Request, &terms.request),
+            (Direction::Response, &terms.release),
+        ];
+        for (direction, elements) in directions {
+            let known = contract
+                .elements(&method, direction)
+                .map_err(|_| unfit(name))?;
+            if let Some(unknown) = first_missing(elements, &known) {
+                return Err(unfit(unknown));
+            }
+        }
+    }
+    Ok(())
+}
+
+fn first_missing<'a>(
+    elements: &'a BTreeSet<ElementName>,
+    known: &BTreeSet<ElementName>,
+) -> Option<&'a ElementName> {
+    elements.iter().find(|element| !known.contains(*element))
+}
+
+/// The record this act continues.
+fn next_act(core: &Core, body: &AgreementAct) -> Result<AgreementRecord, Refusal> {
+    let record = core.agreements.get(&body.agreement);
+    let record = record.ok_or(Refusal::UnknownAgreement(body.agreement))?;
+    let expected = record.acts.saturating_add(1);
+    if body.sequence != expected || body.previous != Some(record.last_act) {
+        let found = body.sequence;
+        return Err(Refusal::ActSequence { expected, found });
+    }
+    Ok(record.as_ref().clone())
+}
+
+fn index(core: &mut Core, agreement: &Agreement) {
+    for clause in &agreement.document().clauses {
+        for consumer in &clause.consumers {
+            for provider in &clause.providers {
+                let key = (consumer.clone(), provider.clone(), agreement.id());
+                core.pairs.insert_mut(key, ());
+            }
+        }
+    }
+}
+
+/// The old agreement ends at the instant the new one begins.
+fn supersede(core: &mut Core, agreement: &Agreement) -> Result<(), Refusal> {
+    let document = agreement.document();
+    let Some(old) = &document.supersedes else {
+        return Ok(());
+    };
+    let record = core
+        .agreements
+        .get(old)
+        .ok_or(Refusal::UnknownAgreement(*old))?;
+    let mut record = record.as_ref().clone();
+    record.superseded = Some((agreement.id(), document.not_before));
+    keep(core, record);
+    Ok(())
+}
+
+fn keep_act(core: &mut Core, mut record: AgreementRecord, change: &SignedChange) {
+    record.acts = record.acts.saturating_add(1);
+    record.last_act = change.hash();
+    keep(core, record);
+}
+
+fn keep(core: &mut Core, record: AgreementRecord) {
+    core.agreements
+        .insert_mut(record.agreement.id(), Arc::new(record));
+}
+
+fn step(state: lifecycle::State, act: Act) -> Result<lifecycle::State, Refusal> {
+    lifecycle::next(state, act).map_err(|none| Refusal::ActTransition(Some(none)))
+}
+
+fn author(change: &SignedChange) -> Result<MemberId, Refusal> {
+    match &change.header().author {
+        Author::Member(member) => Ok(member.clone()),
+        Author::Registrar | Author::Server(_) => Err(not_allowed(change)),
+    }
+}

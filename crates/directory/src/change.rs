@@ -1,0 +1,18 @@
+//! Changes: what they say, and how they are signed.
+
+mod application;
+mod body;
+mod name;
+mod policy;
+mod server;
+mod signed;
+
+pub use application::{Application, ApplicationError};
+pub use body::{
+    AgreementAct, Change, Genesis, KeyAdd, KeyRevoke, Kind, MemberAct, MemberAdmit, NewKey,
+    ServicePublish, ServiceRetire, StateClaim,
+};
+pub use name::{Author, InvalidName, KeyRole, MemberClass, Mode, Name};
+pub use policy::Policy;
+pub use server::{HpkeKey, ServerRegister, ServerUpdate, SessionRevoke, ShardOpen, Suite};
+pub use signed::{ChangeHeader, MAX_CHANGE, MalformedChange, SignChangeError, SignedChange};

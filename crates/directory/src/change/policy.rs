@@ -1,0 +1,105 @@
+//! What a jurisdiction asks of everybody under its registry.
+
+use std::collections::BTreeSet;
+use std::time::Duration;
+
+use entente_identity::PurposeCode;
+use entente_signing::cbor::{CborError, Reader, Writer};
+
+use super::Suite;
+use crate::codec::{Fields, Map, ascending, parsed, u32};
+
+/// The policy in force, replaced whole by each policy change.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Policy {
+    /// How long servers go on without the registry, in hours: 1 to 168.
+    pub validity_hours: u32,
+    /// How old the newest cosigned checkpoint may be for a connected server, in seconds: 5 to 86,400.
+    pub freshness_seconds: u32,
+    /// The purposes an agreement may name.
+    pub purposes: BTreeSet<PurposeCode>,
+    /// How many witnesses must cosign before a permissive change is believed.
+    pub witness_quorum: u32,
+    /// Sealing suites that may be registered.
+    pub suites: BTreeSet<Suite>,
+    /// The lowest protocol version that may be registered.
+    pub protocol_floor: u32,
+}
+
+// === impl Policy ===
+
+impl Policy {
+    /// The usual policy: a day without the registry, no witnesses yet, X-Wing, the purposes of the
+    /// federal guidance on information-sharing agreements.
+    pub fn usual() -> Self {
+        let purposes = PURPOSES.iter().filter_map(|code| code.parse().ok());
+        Self {
+            validity_hours: 24,
+            freshness_seconds: 900,
+            purposes: purposes.collect(),
+            witness_quorum: 0,
+            suites: BTreeSet::from([Suite::XWing]),
+            protocol_floor: 1,
+        }
+    }
+
+    /// How long a server may go on with what it last verified.
+    pub fn validity(&self) -> Duration {
+        Duration::from_secs(u64::from(self.validity_hours) * 3600)
+    }
+
+    /// Whether going from this policy to `next` asks less of anybody: a longer validity, an older
+    /// checkpoint, fewer witnesses, more suites or older protocols.
+    pub fn weakened_by(&self, next: &Self) -> bool {
+        next.validity_hours > self.validity_hours
+            || next.freshness_seconds > self.freshness_seconds
+            || next.witness_quorum < self.witness_quorum
+            || next.protocol_floor < self.protocol_floor
+            || !next.suites.is_subset(&self.suites)
+    }
+
+    pub(crate) fn fields(&self, to: &mut Fields) {
+        to.uint(1, u64::from(self.validity_hours))
+            .uint(2, u64::from(self.freshness_seconds))
+            .list(3, self.purposes.iter(), |out, purpose| {
+                out.text(purpose.as_str());
+            })
+            .uint(4, u64::from(self.witness_quorum))
+            .list(5, self.suites.iter(), |out: &mut Writer, suite| {
+                out.uint(suite.number());
+            })
+            .uint(6, u64::from(self.protocol_floor));
+    }
+
+    pub(crate) fn read(reader: &mut Reader<'_>) -> Result<Self, CborError> {
+        let mut map = Map::open(reader)?;
+        let policy = Self {
+            validity_hours: map.required(1, u32)?,
+            freshness_seconds: map.required(2, u32)?,
+            purposes: map.required(3, |r| ascending(r, parsed))?,
+            witness_quorum: map.required(4, u32)?,
+            suites: map.required(5, |r| ascending(r, Suite::read))?,
+            protocol_floor: map.required(6, u32)?,
+        };
+        map.end()?;
+        let in_bounds = (1..=168).contains(&policy.validity_hours)
+            && (5..=86_400).contains(&policy.freshness_seconds)
+            && policy.witness_quorum <= 64
+            && policy.protocol_floor >= 1;
+        in_bounds.then_some(policy).ok_or(CborError::Range)
+    }
+}
+
+const PURPOSES: [&str; 11] = [
+    "AUDIT",
+    "COMPLIANCE",
+    "EMERGENCY",
+    "ENFORCEMENT",
+    "IDENTITY_VERIFICATION",
+    "PERSON_REQUEST",
+    "PROGRAM_ADMINISTRATION",
+    "PROGRAM_EVALUATION",
+    "RESEARCH",
+    "STATISTICS",
+    "TEST",
+];

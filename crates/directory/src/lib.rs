@@ -1,0 +1,38 @@
+//! The directory: a registry's signed changes, and the verified state they add up to.
+//!
+//! [`SignedChange`] is one change as it is signed, submitted and stored; [`apply`] is the only rule
+//! of who may author what. The registry runs it to accept a change, every server runs it again to
+//! believe one, so a [`State`] is a function of the ledger's entries and of nothing else. A state is
+//! cheap to clone (persistent maps), so that readers keep a snapshot while the next one is made.
+//!
+//! This crate reads no clock, socket or file: entry times come from the ledger, blobs through
+//! [`Blobs`].
+
+mod address;
+mod apply;
+mod blobs;
+mod change;
+mod codec;
+mod deny;
+mod entry;
+mod record;
+mod refusal;
+mod state;
+
+pub use address::{Address, InvalidAddress};
+pub use apply::{MAX_CHANGES_BETWEEN_STATES, RULES_VERSION, apply};
+pub use blobs::{Blobs, MAX_BLOB, MemoryBlobs};
+pub use change::{
+    AgreementAct, Application, ApplicationError, Author, Change, ChangeHeader, Genesis, HpkeKey,
+    InvalidName, KeyAdd, KeyRevoke, KeyRole, Kind, MAX_CHANGE, MalformedChange, MemberAct,
+    MemberAdmit, MemberClass, Mode, Name, NewKey, Policy, ServerRegister, ServerUpdate,
+    ServicePublish, ServiceRetire, SessionRevoke, ShardOpen, SignChangeError, SignedChange,
+    StateClaim, Suite,
+};
+pub use entry::{MalformedEntry, RegistryEntry};
+pub use record::{
+    AgreementRecord, AuthorPosition, Dated, MemberKey, MemberRecord, RegistryRecord, ServerRecord,
+    ServiceRecord, ServiceVersion, ShardRecord, Standing,
+};
+pub use refusal::Refusal;
+pub use state::State;

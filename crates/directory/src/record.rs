@@ -1,0 +1,316 @@
+//! What the directory holds about each name.
+
+use std::collections::{BTreeMap, BTreeSet};
+use std::sync::Arc;
+
+use entente_agreement::Agreement;
+use entente_agreement::lifecycle::{self, Act};
+use entente_clock::Timestamp;
+use entente_contract::Contract;
+use entente_identity::{Jurisdiction, MemberId, ServerId, ServiceName, SystemId};
+use entente_signing::{Digest, KeyId, VerifyingKey};
+
+use crate::Address;
+use crate::change::{HpkeKey, KeyRole, MemberClass, Mode, Name};
+
+/// A value that holds from one moment to another.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Dated<T> {
+    /// The value.
+    pub value: T,
+    /// The entry time from which it holds.
+    pub from: Timestamp,
+    /// The entry time from which it no longer does.
+    pub until: Option<Timestamp>,
+}
+
+/// The registry itself, from its genesis.
+#[derive(Clone, Debug)]
+pub struct RegistryRecord {
+    /// The names it speaks for.
+    pub jurisdiction: Jurisdiction,
+    /// The origin of its ledger.
+    pub origin: String,
+    /// The key that signs its checkpoints.
+    pub ledger: VerifyingKey,
+    /// The registrars' keys.
+    pub registrars: Vec<VerifyingKey>,
+    /// How many registrars a weakening takes.
+    pub quorum: u32,
+    /// Hash of the genesis change; an anchor names it.
+    pub genesis: Digest,
+}
+
+/// Where an author's changes stand.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct AuthorPosition {
+    /// Sequence of the last change.
+    pub sequence: u64,
+    /// Hash of the last change.
+    pub last: Digest,
+}
+
+/// How a membership stands.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
+pub enum Standing {
+    /// In good standing.
+    Active,
+    /// Suspended by the registrar.
+    Suspended,
+    /// Ended.
+    Ended,
+}
+
+/// A member.
+#[derive(Clone, Debug)]
+pub struct MemberRecord {
+    /// Its name.
+    pub id: MemberId,
+    /// What kind of institution.
+    pub class: MemberClass,
+    /// Its name in words.
+    pub name: Name,
+    /// Every key it ever had.
+    pub keys: Vec<Dated<MemberKey>>,
+    /// How its membership stands in the ledger.
+    pub standing: Standing,
+    /// When it was admitted.
+    pub admitted: Timestamp,
+    /// SHA-256 of its application.
+    pub application: Digest,
+}
+
+/// A member's key and its one use.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct MemberKey {
+    /// Its use.
+    pub role: KeyRole,
+    /// The key.
+    pub key: VerifyingKey,
+}
+
+/// A server.
+#[derive(Clone, Debug)]
+pub struct ServerRecord {
+    /// Its name.
+    pub id: ServerId,
+    /// The systems it may sign for.
+    pub systems: BTreeSet<SystemId>,
+    /// Where peers reach it, best first.
+    pub addresses: Vec<Address>,
+    /// Its own keys, which certify sessions.
+    pub keys: Vec<Dated<VerifyingKey>>,
+    /// The keys it shows in TLS.
+    pub tls: Vec<Dated<VerifyingKey>>,
+    /// The keys seals are opened to.
+    pub hpke: Vec<Dated<HpkeKey>>,
+    /// The keys of its ledgers.
+    pub ledger: Vec<Dated<VerifyingKey>>,
+    /// Protocol versions it speaks.
+    pub protocols: BTreeSet<u32>,
+    /// Sessions issued before this are revoked.
+    pub sessions_revoked_before: Option<Timestamp>,
+    /// When it was registered.
+    pub registered: Timestamp,
+}
+
+/// A shard of a server's access ledger.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct ShardRecord {
+    /// Whose.
+    pub server: ServerId,
+    /// For which mode.
+    pub mode: Mode,
+    /// Its origin.
+    pub origin: String,
+    /// The key that signs its checkpoints.
+    pub key: VerifyingKey,
+    /// SHA-256 of the last cosigned checkpoint of the shard before.
+    pub previous: Option<Digest>,
+    /// When it was opened.
+    pub opened: Timestamp,
+    /// When the next one was.
+    pub closed: Option<Timestamp>,
+}
+
+/// A service as one member offers it.
+#[derive(Clone, Debug)]
+pub struct ServiceRecord {
+    /// Its name.
+    pub service: ServiceName,
+    /// Who offers it.
+    pub member: MemberId,
+    /// The systems that provide it.
+    pub systems: BTreeSet<SystemId>,
+    /// Every version published, newest last.
+    pub versions: Vec<ServiceVersion>,
+    /// When it was retired.
+    pub retired: Option<Timestamp>,
+}
+
+/// One published version.
+#[derive(Clone, Debug)]
+pub struct ServiceVersion {
+    /// Counts up from 1.
+    pub version: u32,
+    /// SHA-256 of its descriptor set.
+    pub descriptor_set: Digest,
+    /// The contract, parsed.
+    pub contract: Contract,
+    /// When it was published.
+    pub published: Timestamp,
+}
+
+/// An agreement and what was done to it.
+#[derive(Clone, Debug)]
+pub struct AgreementRecord {
+    /// The signed contents.
+    pub agreement: Arc<Agreement>,
+    /// The state its acts led to. What dates add is in [`AgreementRecord::state_at`].
+    pub recorded: lifecycle::State,
+    /// How many acts there were.
+    pub acts: u64,
+    /// Hash of the last one.
+    pub last_act: Digest,
+    /// Which parties signed, by which change.
+    pub accepted: BTreeMap<MemberId, Digest>,
+    /// Who holds it suspended.
+    pub suspended_by: BTreeSet<MemberId>,
+    /// What takes its place, and when.
+    pub superseded: Option<(Digest, Timestamp)>,
+    /// The code given when it was revoked.
+    pub revoked_reason: Option<String>,
+}
+
+// === impl Dated ===
+
+impl<T> Dated<T> {
+    pub(crate) const fn from(value: T, from: Timestamp) -> Self {
+        Self {
+            value,
+            from,
+            until: None,
+        }
+    }
+
+    /// Whether it holds in the newest state.
+    pub const fn is_current(&self) -> bool {
+        self.until.is_none()
+    }
+
+    /// Whether it held at a moment.
+    pub fn held_at(&self, at: Timestamp) -> bool {
+        self.from <= at && self.until.is_none_or(|until| at < until)
+    }
+}
+
+fn current<T>(items: &[Dated<T>]) -> impl DoubleEndedIterator<Item = &T> {
+    items.iter().filter(|d| d.is_current()).map(|d| &d.value)
+}
+
+// === impl MemberRecord ===
+
+impl MemberRecord {
+    /// The valid key with this id.
+    pub fn key(&self, id: KeyId) -> Option<&MemberKey> {
+        current(&self.keys).find(|key| key.key.key_id() == id)
+    }
+
+    /// The keys valid now for a use.
+    pub fn keys_for(&self, role: KeyRole) -> impl Iterator<Item = &VerifyingKey> {
+        current(&self.keys)
+            .filter(move |key| key.role == role)
+            .map(|key| &key.key)
+    }
+}
+
+// === impl ServerRecord ===
+
+impl ServerRecord {
+    /// The member that runs it.
+    pub fn member(&self) -> MemberId {
+        self.id.member()
+    }
+
+    /// The key that certifies its sessions now.
+    pub fn key(&self) -> Option<&VerifyingKey> {
+        current(&self.keys).next_back()
+    }
+
+    /// The key that certified its sessions at a moment.
+    pub fn key_at(&self, at: Timestamp) -> Option<&VerifyingKey> {
+        let held = self.keys.iter().rev().find(|key| key.held_at(at));
+        held.map(|key| &key.value)
+    }
+
+    /// The keys it may show in TLS now.
+    pub fn tls_keys(&self) -> impl Iterator<Item = &VerifyingKey> {
+        current(&self.tls)
+    }
+
+    /// The keys seals may be opened to now, newest last.
+    pub fn hpke_keys(&self) -> impl DoubleEndedIterator<Item = &HpkeKey> {
+        current(&self.hpke)
+    }
+
+    /// The newest key to seal to.
+    pub fn hpke_newest(&self) -> Option<&HpkeKey> {
+        current(&self.hpke).next_back()
+    }
+
+    /// The key of ledgers it opens now.
+    pub fn ledger_key(&self) -> Option<&VerifyingKey> {
+        current(&self.ledger).next_back()
+    }
+}
+
+// === impl ServiceRecord ===
+
+impl ServiceRecord {
+    /// The newest version.
+    pub fn newest(&self) -> Option<&ServiceVersion> {
+        self.versions.last()
+    }
+
+    /// The version with this descriptor set.
+    pub fn version(&self, descriptor_set: &Digest) -> Option<&ServiceVersion> {
+        self.versions
+            .iter()
+            .rev()
+            .find(|version| version.descriptor_set == *descriptor_set)
+    }
+}
+
+// === impl AgreementRecord ===
+
+impl AgreementRecord {
+    /// The state at a moment: what its acts led to, and what its dates add.
+    pub fn state_at(&self, now: Timestamp) -> lifecycle::State {
+        let document = self.agreement.document();
+        let mut state = self.recorded;
+        let due = [
+            (
+                state == lifecycle::State::Filed && document.not_before <= now,
+                Act::Activate,
+            ),
+            (
+                self.superseded.is_some_and(|(_, at)| at <= now),
+                Act::Supersede,
+            ),
+            (document.not_after <= now, Act::Expire),
+        ];
+        for (_, act) in due.into_iter().filter(|(due, _)| *due) {
+            // An act the table has no row for (a proposal has no last day) changes nothing.
+            state = lifecycle::next(state, act).unwrap_or(state);
+        }
+        state
+    }
+
+    /// Whether every party signed it, whatever became of it.
+    pub fn was_agreed(&self) -> bool {
+        let parties = &self.agreement.document().parties;
+        parties
+            .iter()
+            .all(|p| self.accepted.contains_key(&p.member))
+    }
+}

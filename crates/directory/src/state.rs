@@ -1,0 +1,93 @@
+//! The verified state: everything the changes so far add up to, and the questions asked of it.
+//!
+//! Maps are persistent and ordered: a clone is a pointer, and [`State::state_hash`] is the same on
+//! every machine. Denials seen ahead of the ledger lie over the state and are never hashed.
+
+mod hash;
+mod query;
+
+use std::collections::BTreeSet;
+use std::sync::Arc;
+
+use entente_clock::Timestamp;
+use entente_contract::Contract;
+use entente_identity::{MemberId, ServerId, ServiceName, SystemId};
+use entente_signing::Digest;
+use rpds::RedBlackTreeMapSync;
+
+use crate::change::{Author, Mode, Policy, SignedChange};
+use crate::record::{
+    AgreementRecord, AuthorPosition, MemberRecord, RegistryRecord, ServerRecord, ServiceRecord,
+    ShardRecord,
+};
+
+/// The directory of one jurisdiction at one size of its ledger.
+#[derive(Clone, Debug)]
+pub struct State {
+    pub(crate) core: Core,
+    /// Valid denying changes not applied yet, by change hash.
+    pub(crate) denials: Map<Digest, Arc<SignedChange>>,
+}
+
+/// What the ledger's entries add up to. Nothing here comes from anywhere else.
+#[derive(Clone, Debug)]
+pub(crate) struct Core {
+    pub(crate) size: u64,
+    pub(crate) last_at: Timestamp,
+    pub(crate) registry: Option<Arc<RegistryRecord>>,
+    pub(crate) policy: Option<Arc<Policy>>,
+    pub(crate) authors: Map<Author, AuthorPosition>,
+    /// SHA-256 of every public key ever registered.
+    pub(crate) keys: Map<Digest, ()>,
+    pub(crate) members: Map<MemberId, Arc<MemberRecord>>,
+    pub(crate) servers: Map<ServerId, Arc<ServerRecord>>,
+    pub(crate) systems: Map<SystemId, Arc<BTreeSet<ServerId>>>,
+    /// By SHA-256 of the SPKI of each TLS key that may be shown now.
+    pub(crate) tls: Map<Digest, ServerId>,
+    pub(crate) shards: Map<(ServerId, Mode), Arc<Vec<ShardRecord>>>,
+    pub(crate) origins: Map<String, (ServerId, Mode)>,
+    pub(crate) services: Map<(ServiceName, MemberId), Arc<ServiceRecord>>,
+    pub(crate) offers: Map<ServiceName, Arc<BTreeSet<MemberId>>>,
+    pub(crate) contracts: Map<(Digest, ServiceName), Contract>,
+    pub(crate) agreements: Map<Digest, Arc<AgreementRecord>>,
+    /// Agreements that every party signed, by consumer and provider system.
+    pub(crate) pairs: Map<(SystemId, SystemId, Digest), ()>,
+}
+
+pub(crate) type Map<K, V> = RedBlackTreeMapSync<K, V>;
+
+// === impl State ===
+
+impl State {
+    /// Before genesis.
+    pub fn empty() -> Self {
+        Self {
+            core: Core {
+                size: 0,
+                last_at: Timestamp::default(),
+                registry: None,
+                policy: None,
+                authors: Map::new_sync(),
+                keys: Map::new_sync(),
+                members: Map::new_sync(),
+                servers: Map::new_sync(),
+                systems: Map::new_sync(),
+                tls: Map::new_sync(),
+                shards: Map::new_sync(),
+                origins: Map::new_sync(),
+                services: Map::new_sync(),
+                offers: Map::new_sync(),
+                contracts: Map::new_sync(),
+                agreements: Map::new_sync(),
+                pairs: Map::new_sync(),
+            },
+            denials: Map::new_sync(),
+        }
+    }
+}
+
+impl Default for State {
+    fn default() -> Self {
+        Self::empty()
+    }
+}

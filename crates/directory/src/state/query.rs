@@ -1,0 +1,246 @@
+//! Questions asked of a state. Answers take denials into account wherever they could matter.
+
+use entente_agreement::AgreementId;
+use entente_agreement::lifecycle;
+use entente_clock::Timestamp;
+use entente_contract::Contract;
+use entente_identity::{MemberId, ServerId, ServiceName, SystemId};
+use entente_signing::Digest;
+
+use super::State;
+use crate::change::{Author, Change, ChangeHeader, Mode, Policy};
+use crate::record::{
+    AgreementRecord, AuthorPosition, MemberRecord, RegistryRecord, ServerRecord, ServiceRecord,
+    ShardRecord, Standing,
+};
+
+impl State {
+    /// How many changes were applied: the size of the registry's ledger.
+    pub const fn size(&self) -> u64 {
+        self.core.size
+    }
+
+    /// The entry time of the last change applied.
+    pub const fn last_at(&self) -> Timestamp {
+        self.core.last_at
+    }
+
+    /// The registry, once there is a genesis.
+    pub fn registry(&self) -> Option<&RegistryRecord> {
+        self.core.registry.as_deref()
+    }
+
+    /// The policy in force, once there is a genesis.
+    pub fn policy(&self) -> Option<&Policy> {
+        self.core.policy.as_deref()
+    }
+
+    /// Where an author's changes stand; `None` before the first.
+    pub fn author(&self, author: &Author) -> Option<AuthorPosition> {
+        self.core.authors.get(author).copied()
+    }
+
+    /// The header of an author's next change. `None` before genesis.
+    pub fn next_header(&self, author: Author, not_after: Timestamp) -> Option<ChangeHeader> {
+        let registry = self.registry()?.origin.clone();
+        let position = self.author(&author);
+        Some(ChangeHeader {
+            registry,
+            author,
+            sequence: position.map_or(1, |position| position.sequence.saturating_add(1)),
+            previous: position.map(|position| position.last),
+            not_after,
+        })
+    }
+
+    /// A member's record, whatever its standing.
+    pub fn member(&self, member: &MemberId) -> Option<&MemberRecord> {
+        self.core.members.get(member).map(AsRef::as_ref)
+    }
+
+    /// Every member, by name.
+    pub fn members(&self) -> impl Iterator<Item = &MemberRecord> {
+        self.core.members.values().map(AsRef::as_ref)
+    }
+
+    /// A member's standing, denials included.
+    pub fn standing(&self, member: &MemberId) -> Option<Standing> {
+        let mut standing = self.member(member)?.standing;
+        for change in self.denied() {
+            standing = match change {
+                Change::MemberSuspend(act) if act.member == *member => {
+                    standing.max(Standing::Suspended)
+                }
+                Change::MemberEnd(act) if act.member == *member => Standing::Ended,
+                _ => standing,
+            };
+        }
+        Some(standing)
+    }
+
+    /// A server's record.
+    pub fn server(&self, server: &ServerId) -> Option<&ServerRecord> {
+        self.core.servers.get(server).map(AsRef::as_ref)
+    }
+
+    /// Every server, by name.
+    pub fn servers(&self) -> impl Iterator<Item = &ServerRecord> {
+        self.core.servers.values().map(AsRef::as_ref)
+    }
+
+    /// The servers that may sign for a system, by name.
+    pub fn servers_for(&self, system: &SystemId) -> impl Iterator<Item = &ServerRecord> {
+        let servers = self.core.systems.get(system);
+        servers
+            .into_iter()
+            .flat_map(|servers| servers.iter())
+            .filter_map(|server| self.server(server))
+    }
+
+    /// Whether a server may sign for a system.
+    pub fn may_sign_for(&self, server: &ServerId, system: &SystemId) -> bool {
+        self.server(server)
+            .is_some_and(|record| record.systems.contains(system))
+    }
+
+    /// The server that may show this TLS key now, by the SHA-256 of its SubjectPublicKeyInfo.
+    pub fn server_by_tls_spki(&self, spki: &Digest) -> Option<&ServerRecord> {
+        self.server(self.core.tls.get(spki)?)
+    }
+
+    /// Whether a session of this server, issued at this time, was revoked. Denials included; a
+    /// server that is not known has no session that counts.
+    pub fn session_revoked(&self, server: &ServerId, issued_at: Timestamp) -> bool {
+        let Some(record) = self.server(server) else {
+            return true;
+        };
+        record
+            .sessions_revoked_before
+            .is_some_and(|t| issued_at < t)
+            || self.denied().any(|change| match change {
+                Change::SessionRevoke(body) => {
+                    body.server == *server && issued_at < body.issued_before
+                }
+                _ => false,
+            })
+    }
+
+    /// The shard a server appends to now, in a mode.
+    pub fn shard(&self, server: &ServerId, mode: Mode) -> Option<&ShardRecord> {
+        self.shards(server, mode).last()
+    }
+
+    /// Every shard of a server in a mode, oldest first.
+    pub fn shards(&self, server: &ServerId, mode: Mode) -> &[ShardRecord] {
+        let shards = self.core.shards.get(&(server.clone(), mode));
+        shards.map_or(&[], |shards| shards.as_slice())
+    }
+
+    /// The shard with this origin.
+    pub fn shard_by_origin(&self, origin: &str) -> Option<&ShardRecord> {
+        let (server, mode) = self.core.origins.get(origin)?;
+        let shards = self.shards(server, *mode);
+        shards.iter().find(|shard| shard.origin == origin)
+    }
+
+    /// A service as a member offers it, retired or not.
+    pub fn service(&self, service: &ServiceName, member: &MemberId) -> Option<&ServiceRecord> {
+        let key = (service.clone(), member.clone());
+        self.core.services.get(&key).map(AsRef::as_ref)
+    }
+
+    /// Every offer of a service, by member.
+    pub fn offers(&self, service: &ServiceName) -> impl Iterator<Item = &ServiceRecord> {
+        let members = self.core.offers.get(service);
+        members
+            .into_iter()
+            .flat_map(|members| members.iter())
+            .filter_map(move |member| self.service(service, member))
+    }
+
+    /// Every service, by name and member.
+    pub fn services(&self) -> impl Iterator<Item = &ServiceRecord> {
+        self.core.services.values().map(AsRef::as_ref)
+    }
+
+    /// Whether a member offers a service now, denials included.
+    pub fn offered(&self, service: &ServiceName, member: &MemberId) -> bool {
+        self.service(service, member)
+            .is_some_and(|record| record.retired.is_none())
+            && !self.core_denials().any(|(author, change)| {
+                matches!(change, Change::ServiceRetire(body) if body.service == *service)
+                    && author.member().as_ref() == Some(member)
+            })
+    }
+
+    /// The contract of a service in a published descriptor set.
+    pub fn contract(&self, descriptor_set: &Digest, service: &ServiceName) -> Option<&Contract> {
+        let key = (*descriptor_set, service.clone());
+        self.core.contracts.get(&key)
+    }
+
+    /// An agreement that was proposed, whatever became of it.
+    pub fn agreement(&self, agreement: &AgreementId) -> Option<&AgreementRecord> {
+        self.core.agreements.get(agreement).map(AsRef::as_ref)
+    }
+
+    /// Every agreement that was proposed, by hash.
+    pub fn agreements(&self) -> impl Iterator<Item = &AgreementRecord> {
+        self.core.agreements.values().map(AsRef::as_ref)
+    }
+
+    /// Agreements every party signed that have a clause joining these two systems, whatever their
+    /// state now.
+    pub fn agreements_between(
+        &self,
+        consumer: &SystemId,
+        provider: &SystemId,
+    ) -> impl Iterator<Item = &AgreementRecord> {
+        let first = (
+            consumer.clone(),
+            provider.clone(),
+            Digest::from_bytes([0; 32]),
+        );
+        let last = (
+            consumer.clone(),
+            provider.clone(),
+            Digest::from_bytes([0xff; 32]),
+        );
+        let keys = self.core.pairs.range(first..=last);
+        keys.filter_map(|((_, _, agreement), ())| self.agreement(agreement))
+    }
+
+    /// An agreement's state at a moment, its dates and denials included.
+    pub fn agreement_state(&self, record: &AgreementRecord, now: Timestamp) -> lifecycle::State {
+        let id = record.agreement.id();
+        let mut state = record.state_at(now);
+        for change in self.denied() {
+            // The more restrictive wins, whatever order the ledger will bring them in.
+            match change {
+                Change::AgreementRevoke(act) if act.agreement == id && !state.is_final() => {
+                    state = lifecycle::State::Revoked;
+                }
+                Change::AgreementSuspend(act) if act.agreement == id && !state.is_final() => {
+                    state = lifecycle::State::Suspended;
+                }
+                _ => {}
+            }
+        }
+        state
+    }
+
+    /// Whether a public key was ever registered, by the SHA-256 of its SubjectPublicKeyInfo.
+    pub fn key_known(&self, spki: &Digest) -> bool {
+        self.core.keys.contains_key(spki)
+    }
+
+    /// Denying changes in effect ahead of the ledger.
+    pub fn denied(&self) -> impl Iterator<Item = &Change> {
+        self.denials.values().map(|change| change.change())
+    }
+
+    fn core_denials(&self) -> impl Iterator<Item = (&Author, &Change)> {
+        let denials = self.denials.values();
+        denials.map(|change| (&change.header().author, change.change()))
+    }
+}

@@ -1,0 +1,200 @@
+//! The rules, in the order in which they are asked.
+//!
+//! Each refuses with its own reason. What depends on no agreement comes first, so that a caller who
+//! mistyped a name is not told that there is no agreement.
+
+use std::time::Duration;
+
+use entente_agreement::MethodTerms;
+use entente_agreement::lifecycle::State as Lifecycle;
+use entente_clock::Timestamp;
+use entente_directory::{Mode, Standing, State};
+use entente_identity::{MemberId, PurposeCode, SystemId};
+use entente_reason::Reason;
+
+use crate::call::{Call, Permit, View};
+use crate::candidates::{self, Candidate};
+use crate::refusal::Refusal;
+
+/// Decides one call at `now`.
+///
+/// # Errors
+/// The first rule that refuses it.
+pub fn decide(view: &View<'_>, call: &Call<'_>, now: Timestamp) -> Result<Permit, Refusal> {
+    let state = view.state;
+    check_freshness(view, now)?;
+    check_names(state, call)?;
+    let found = candidates::find(state, call, now);
+    let candidate = choose(call, &found)?;
+    let terms = check_clause(view, call, &candidate, now)?;
+    Ok(permit(call, &candidate, terms))
+}
+
+/// The registry was heard of within the policy's validity.
+fn check_freshness(view: &View<'_>, now: Timestamp) -> Result<(), Refusal> {
+    let stale = || Refusal::new(Reason::RegistryStale, "registry.fresh");
+    let policy = view.state.policy().ok_or_else(stale)?;
+    if now.since(view.fresh_at) > policy.validity() {
+        return Err(stale());
+    }
+    Ok(())
+}
+
+/// Both systems, the service and the method are there, and both members are in good standing.
+fn check_names(state: &State, call: &Call<'_>) -> Result<(), Refusal> {
+    let provider = call.provider.member();
+    check_member(state, &call.consumer.member())?;
+    check_member(state, &provider)?;
+    check_system(state, call.consumer)?;
+    check_system(state, call.provider)?;
+    let service = call.method.service();
+    let unknown_service = || Refusal::new(Reason::UnknownService, "service.offered");
+    if !state.offered(&service, &provider) {
+        return Err(unknown_service());
+    }
+    let offer = state
+        .service(&service, &provider)
+        .ok_or_else(unknown_service)?;
+    if !offer.systems.contains(call.provider) {
+        return Err(Refusal::new(Reason::UnknownSystem, "service.system"));
+    }
+    let newest = offer.newest().ok_or_else(unknown_service)?;
+    if newest.contract.method(call.method).is_err() {
+        let methods = newest
+            .contract
+            .methods()
+            .map(|method| method.name.to_string());
+        return Err(Refusal::new(Reason::UnknownMethod, "method.exists").allowing(methods));
+    }
+    Ok(())
+}
+
+fn check_member(state: &State, member: &MemberId) -> Result<(), Refusal> {
+    match state.standing(member) {
+        None => Err(Refusal::new(Reason::UnknownMember, "member.exists")),
+        Some(Standing::Active) => Ok(()),
+        Some(Standing::Suspended | Standing::Ended) => {
+            Err(Refusal::new(Reason::MemberSuspended, "member.standing"))
+        }
+    }
+}
+
+/// A system is known when a server may sign for it.
+fn check_system(state: &State, system: &SystemId) -> Result<(), Refusal> {
+    match state.servers_for(system).next() {
+        Some(_) => Ok(()),
+        None => Err(Refusal::new(Reason::UnknownSystem, "system.exists")),
+    }
+}
+
+/// The one clause that the call relies on.
+fn choose<'a>(call: &Call<'_>, found: &[Candidate<'a>]) -> Result<Candidate<'a>, Refusal> {
+    let in_force: Vec<_> = found
+        .iter()
+        .filter(|c| c.state == Lifecycle::Active)
+        .collect();
+    if in_force.is_empty() {
+        return Err(candidates::none_in_force(found));
+    }
+    let allowed = || in_force.iter().flat_map(|c| &c.clause.purposes);
+    let Some(purpose) = call.purpose else {
+        let missing = Refusal::new(Reason::PurposeMissing, "purpose.required");
+        return Err(missing.allowing(allowed()));
+    };
+    let serves = |candidate: &&&Candidate<'a>| candidate.clause.purposes.contains(purpose);
+    let mut matching = in_force.iter().filter(serves);
+    let found = match (matching.next(), matching.next()) {
+        (Some(one), None) => **one,
+        (Some(_), Some(_)) => {
+            let labels = in_force.iter().filter(serves).map(|c| c.label());
+            let ambiguous = Refusal::new(Reason::AgreementAmbiguous, "agreement.one");
+            return Err(ambiguous.allowing(labels));
+        }
+        (None, _) => {
+            let refusal = Refusal::new(Reason::PurposeNotAgreed, "purpose.agreed");
+            let refusal = refusal.allowing(allowed());
+            return Err(match in_force.as_slice() {
+                [one] => refusal.under(one.id(), one.clause.number),
+                _ => refusal,
+            });
+        }
+    };
+    // A trial is no ground for asking about a real person.
+    if call.mode == Mode::Live && is_test(purpose) {
+        let refusal = Refusal::new(Reason::PurposeNotAgreed, "purpose.live");
+        let allowed = found.clause.purposes.iter().filter(|code| !is_test(code));
+        return Err(refusal
+            .under(found.id(), found.clause.number)
+            .allowing(allowed));
+    }
+    Ok(found)
+}
+
+/// Everything the clause asks for. Returns the terms of the method.
+fn check_clause<'a>(
+    view: &View<'_>,
+    call: &Call<'_>,
+    candidate: &Candidate<'a>,
+    now: Timestamp,
+) -> Result<&'a MethodTerms, Refusal> {
+    let clause = candidate.clause;
+    let refuse = |reason, rule| Refusal::new(reason, rule).under(candidate.id(), clause.number);
+    let document = candidate.record.agreement.document();
+    let staleness = Duration::from_secs(u64::from(document.maximum_staleness_hours) * 3600);
+    if now.since(view.fresh_at) > staleness {
+        return Err(refuse(Reason::RegistryStale, "agreement.staleness"));
+    }
+    if clause.user_required && !call.user_present {
+        return Err(refuse(Reason::UserRequired, "user.required"));
+    }
+    if clause.case_required && !call.case_present {
+        return Err(refuse(Reason::CaseRequired, "case.required"));
+    }
+    if call.assurance < clause.assurance {
+        let refusal = refuse(Reason::AssuranceTooLow, "assurance.level");
+        return Err(refusal.allowing([clause.assurance]));
+    }
+    if clause
+        .hours
+        .as_ref()
+        .is_some_and(|hours| !hours.open_at(now))
+    {
+        return Err(refuse(Reason::OutsideHours, "hours.open"));
+    }
+    let terms = clause.methods.get(call.method.method());
+    let terms = terms.ok_or_else(|| refuse(Reason::NoAgreement, "method.agreed"))?;
+    if call
+        .asked
+        .is_some_and(|asked| !asked.is_subset(&terms.release))
+    {
+        let refusal = refuse(Reason::ElementNotAgreed, "elements.released");
+        return Err(refusal.allowing(&terms.release));
+    }
+    Ok(terms)
+}
+
+fn permit(call: &Call<'_>, candidate: &Candidate<'_>, terms: &MethodTerms) -> Permit {
+    let document = candidate.record.agreement.document();
+    let clause = candidate.clause;
+    let released = call.asked.unwrap_or(&terms.release);
+    Permit {
+        agreement: candidate.id(),
+        name: document.id.clone(),
+        clause: clause.number,
+        descriptor_set: clause.descriptor_set,
+        request: terms.request.clone(),
+        released: released.clone(),
+        narrowed: released != &terms.release,
+        retention_class: clause.retention.class.clone(),
+        retention_days: clause.retention.days,
+        keep_payload_days: clause.retention.keep_payload_days,
+        notice_class: document.log.notice_class,
+        actor_disclosure: document.log.actor_disclosure,
+        volume: clause.volume.clone(),
+        not_after: document.not_after,
+    }
+}
+
+fn is_test(purpose: &PurposeCode) -> bool {
+    purpose.as_str() == "TEST"
+}
