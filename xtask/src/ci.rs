@@ -18,6 +18,8 @@ pub(crate) enum Part {
     Check,
     /// What comes after them.
     Doc,
+    /// The text checkers alone.
+    Text,
 }
 
 /// A checker from another ecosystem, at a fixed version.
@@ -60,14 +62,18 @@ const BUF: Tool = Tool {
 /// Runs the stages of `part`.
 pub(crate) fn run(part: Part) -> anyhow::Result<()> {
     let mut stages = Stages::default();
-    if part != Part::Doc {
+    if matches!(part, Part::All | Part::Check) {
         stages.stage("fmt", || {
             shown(workspace::cargo().args(["fmt", "--all", "--check"]))
         })?;
         stages.stage("tidy", || tidy::run().map(|()| Outcome::Passed))?;
+    }
+    if part != Part::Doc {
         for tool in [TYPOS, MARKDOWNLINT, BUF] {
             stages.stage(tool.program, || tool.check())?;
         }
+    }
+    if matches!(part, Part::All | Part::Check) {
         stages.stage("clippy", || {
             let mut clippy = workspace::cargo();
             clippy.args(["clippy", "--workspace", "--all-targets"]);
@@ -77,7 +83,7 @@ pub(crate) fn run(part: Part) -> anyhow::Result<()> {
     if part == Part::All {
         stages.stage("test", || test::run().map(|()| Outcome::Passed))?;
     }
-    if part != Part::Check {
+    if matches!(part, Part::All | Part::Doc) {
         stages.stage("doc", || {
             let mut doc = workspace::cargo();
             doc.args([

@@ -21,7 +21,8 @@ use anyhow::bail;
 const USAGE: &str = "\
 cargo xtask <task>
   test              every test: sources, unit, integration, documentation
-  ci [check|doc]    every stage of continuous integration, cheapest first; or a part of it
+  ci [check|text|doc]
+                    every stage of continuous integration, cheapest first; or a part of it
   tidy              the rules a compiler does not know: directions, bans, licences, names
   docs reasons      write the pages generated from the catalogue of reasons
   bench NAME        a benchmark; see `cargo xtask bench`";
@@ -43,6 +44,7 @@ fn run(args: &[String]) -> anyhow::Result<()> {
         ["test"] => test::run(),
         ["ci"] => ci::run(ci::Part::All),
         ["ci", "check"] => ci::run(ci::Part::Check),
+        ["ci", "text"] => ci::run(ci::Part::Text),
         ["ci", "doc"] => ci::run(ci::Part::Doc),
         ["tidy"] => tidy::run(),
         ["docs", "reasons"] => docs::write_reasons(),

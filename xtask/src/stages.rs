@@ -60,12 +60,12 @@ impl Stages {
 
     /// Minutes per stage, one line each, and the total.
     pub(crate) fn summary(&self) -> String {
-        let mut text = String::from("\nstage            minutes\n");
+        let mut text = String::from("\nstage              minutes\n");
         for done in &self.done {
-            text += &format!("{:<16} {}  {}\n", done.name, minutes(done.took), done.word);
+            text += &format!("{:<18} {}  {}\n", done.name, minutes(done.took), done.word);
         }
         let total = self.done.iter().map(|done| done.took).sum();
-        text + &format!("{:<16} {}", "total", minutes(total))
+        text + &format!("{:<18} {}", "total", minutes(total))
     }
 }
 
