@@ -1,0 +1,391 @@
+//! Asking a registry: submit, apply, approve, fetch. Following is [`crate::Follower`]'s business.
+
+use std::fmt;
+use std::sync::Arc;
+use std::sync::atomic::{AtomicUsize, Ordering};
+use std::time::Duration;
+
+use bytes::Bytes;
+use entente_clock::Timestamp;
+use entente_directory::MAX_BLOB;
+use entente_proto::registry::v1 as wire;
+use entente_proto::registry::v1::registry_service_client::RegistryServiceClient;
+use entente_proto::status::Told;
+use entente_reason::{Lang, Reason};
+use entente_signing::Digest;
+use entente_tls::net::Net;
+use entente_tls::{ChannelOptions, ClientTls, IdentitySlot, Pins, TlsError, channel, reason_of};
+use tonic::metadata::AsciiMetadataValue;
+use tonic::transport::Channel;
+use tonic::{Request, Status, Streaming};
+
+use crate::anchor::Anchor;
+
+/// A registry, at any of its addresses. Clones share the connections, which are made when needed.
+#[derive(Clone)]
+pub struct RegistryClient {
+    channels: Arc<[RegistryServiceClient<Channel>]>,
+    /// The address that answered last: the first to try.
+    preferred: Arc<AtomicUsize>,
+    lang: Lang,
+}
+
+/// Where changes were appended.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Accepted {
+    /// Index of the first.
+    pub index: u64,
+    /// The ledger's size once they were durable: what to wait for with
+    /// [`crate::Directory::catch_up`].
+    pub size: u64,
+}
+
+/// An application that was taken in.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Applied {
+    /// Names it: SHA-256 of its bytes.
+    pub id: Digest,
+    /// What applicant and registrar compare out of band.
+    pub fingerprint: String,
+}
+
+/// Where an application stands, as the registry says.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum ApplicationStanding {
+    /// A change admits it; believe the change.
+    Admitted {
+        /// The index of the change.
+        index: u64,
+    },
+    /// Awaiting a registrar.
+    Pending,
+    /// Turned down, or lapsed.
+    Refused,
+    /// Not held there.
+    Unknown,
+}
+
+/// An application as a registry holds it.
+#[derive(Clone, Debug)]
+pub struct HeldApplication {
+    /// Names it.
+    pub id: Digest,
+    /// Its bytes; compare their fingerprint, not the registry's word for it.
+    pub bytes: Bytes,
+    /// When it arrived, by the registry's clock.
+    pub received_at: Timestamp,
+    /// Where it stands.
+    pub standing: ApplicationStanding,
+}
+
+/// Why a registry did not do what was asked. Variants are alphabetical.
+#[derive(Debug, thiserror::Error)]
+#[non_exhaustive]
+pub enum RegistryError {
+    /// It answered something that is not an answer, or not to this question.
+    #[error("registry gave an answer that does not fit the question")]
+    Answer,
+    /// It refused.
+    #[error("registry refused: {reason}")]
+    Refused {
+        /// Why.
+        reason: Reason,
+        /// What it said, in the language asked for.
+        told: Box<Told>,
+    },
+    /// TLS cannot be set up here.
+    #[error("preparing to ask the registry")]
+    Tls(#[source] TlsError),
+    /// No address answered.
+    #[error("asking the registry")]
+    Unreachable(#[source] Box<Status>),
+}
+
+// === impl RegistryClient ===
+
+impl RegistryClient {
+    /// A client for the anchor's registry, showing `identity` in TLS. Any key will do: the registry
+    /// admits everybody, and believes signatures alone.
+    ///
+    /// # Errors
+    /// When TLS cannot be set up.
+    pub fn new(
+        anchor: &Anchor,
+        net: &Arc<dyn Net>,
+        identity: impl Into<IdentitySlot>,
+    ) -> Result<Self, RegistryError> {
+        let pins = Pins::new(anchor.tls_keys.iter().copied());
+        let tls = ClientTls::new(identity, pins).map_err(RegistryError::Tls)?;
+        let connect = |address: &_| {
+            let channel = channel(
+                net.clone(),
+                Clone::clone(address),
+                Some(tls.clone()),
+                &ChannelOptions::default(),
+            );
+            RegistryServiceClient::new(channel)
+                .max_decoding_message_size(MAX_MESSAGE)
+                .max_encoding_message_size(MAX_MESSAGE)
+        };
+        Ok(Self {
+            channels: anchor.addresses.iter().map(connect).collect(),
+            preferred: Arc::default(),
+            lang: Lang::default(),
+        })
+    }
+
+    /// Asks for refusals in this language.
+    #[must_use]
+    pub fn speaking(mut self, lang: Lang) -> Self {
+        self.lang = lang;
+        self
+    }
+
+    /// Submits one change with the blobs it names. Submitting it again is harmless: the answer is the
+    /// same.
+    ///
+    /// # Errors
+    /// When the registry refuses or does not answer.
+    pub async fn submit(
+        &self,
+        change: Bytes,
+        blobs: Vec<Bytes>,
+    ) -> Result<Accepted, RegistryError> {
+        let question = wire::SubmitRequest { change, blobs };
+        let answer = self
+            .ask(question, SUBMIT, async |mut client, request| {
+                client.submit(request).await
+            })
+            .await?;
+        Ok(Accepted {
+            index: answer.index,
+            size: answer.size,
+        })
+    }
+
+    /// Applies for membership.
+    ///
+    /// # Errors
+    /// When the registry refuses or does not answer.
+    pub async fn apply(&self, application: Bytes) -> Result<Applied, RegistryError> {
+        let id = Digest::of(&application);
+        let question = wire::ApplyRequest { application };
+        let answer = self
+            .ask(question, READ, async |mut client, request| {
+                client.apply(request).await
+            })
+            .await?;
+        if answer.application_id != id.as_bytes()[..] {
+            return Err(RegistryError::Answer);
+        }
+        Ok(Applied {
+            id,
+            fingerprint: answer.fingerprint,
+        })
+    }
+
+    /// Asks where an application stands.
+    ///
+    /// # Errors
+    /// When the registry does not answer.
+    pub async fn check_application(
+        &self,
+        id: &Digest,
+    ) -> Result<ApplicationStanding, RegistryError> {
+        let question = wire::CheckApplicationRequest {
+            application_id: id.as_bytes().to_vec().into(),
+        };
+        let answer = self
+            .ask(question, READ, async |mut client, request| {
+                client.check_application(request).await
+            })
+            .await?;
+        Ok(ApplicationStanding::of(answer.state(), answer.index))
+    }
+
+    /// Applications, ascending by id, from after `after`; at most 100.
+    ///
+    /// # Errors
+    /// When the registry does not answer.
+    pub async fn applications(
+        &self,
+        after: Option<&Digest>,
+    ) -> Result<Vec<HeldApplication>, RegistryError> {
+        let question = wire::ListApplicationsRequest {
+            limit: 0,
+            after: after.map_or_else(Bytes::new, |id| id.as_bytes().to_vec().into()),
+        };
+        let answer = self
+            .ask(question, READ, async |mut client, request| {
+                client.list_applications(request).await
+            })
+            .await?;
+        let held = |application: wire::Application| {
+            let id = Digest::of(&application.application);
+            let standing = ApplicationStanding::of(application.state(), 0);
+            if application.application_id != id.as_bytes()[..] {
+                return Err(RegistryError::Answer);
+            }
+            Ok(HeldApplication {
+                id,
+                bytes: application.application,
+                received_at: Timestamp::from_millis(application.received_at_ms),
+                standing,
+            })
+        };
+        answer.applications.into_iter().map(held).collect()
+    }
+
+    /// Admits an application by the registrar's signed changes.
+    ///
+    /// # Errors
+    /// When the registry refuses or does not answer.
+    pub async fn approve(
+        &self,
+        application: &Digest,
+        changes: Vec<Bytes>,
+    ) -> Result<Accepted, RegistryError> {
+        let question = wire::ApproveRequest {
+            application_id: application.as_bytes().to_vec().into(),
+            changes,
+        };
+        let answer = self
+            .ask(question, SUBMIT, async |mut client, request| {
+                client.approve(request).await
+            })
+            .await?;
+        Ok(Accepted {
+            index: answer.first_index,
+            size: answer.size,
+        })
+    }
+
+    /// Fetches a blob; it is what its digest says.
+    ///
+    /// # Errors
+    /// When the registry does not hold it, does not answer, or answers something else.
+    pub async fn fetch_blob(&self, hash: &Digest) -> Result<Bytes, RegistryError> {
+        let question = wire::FetchBlobRequest {
+            sha256: hash.as_bytes().to_vec().into(),
+        };
+        let answer = self
+            .ask(question, SUBMIT, async |mut client, request| {
+                client.fetch_blob(request).await
+            })
+            .await?;
+        if answer.blob.len() > MAX_BLOB || Digest::of(&answer.blob) != *hash {
+            return Err(RegistryError::Answer);
+        }
+        Ok(answer.blob)
+    }
+
+    /// The newest checkpoint: the bytes of a signed note, not verified.
+    ///
+    /// # Errors
+    /// When the registry does not answer.
+    pub async fn latest(&self) -> Result<Bytes, RegistryError> {
+        let answer = self
+            .ask(wire::LatestRequest {}, READ, async |mut client, request| {
+                client.latest(request).await
+            })
+            .await?;
+        Ok(answer.checkpoint)
+    }
+
+    /// Opens the stream of everything from `from_size` on.
+    pub(crate) async fn follow(
+        &self,
+        from_size: u64,
+    ) -> Result<Streaming<wire::FollowResponse>, RegistryError> {
+        self.ask(
+            wire::FollowRequest { from_size },
+            // A deadline would also end the stream; who calls this bounds the wait for its opening.
+            None,
+            async |mut client, request| client.follow(request).await,
+        )
+        .await
+    }
+
+    /// Asks one address after the other until one answers, whatever it answers.
+    async fn ask<Q: Clone, A>(
+        &self,
+        question: Q,
+        within: Option<Duration>,
+        call: impl AsyncFn(
+            RegistryServiceClient<Channel>,
+            Request<Q>,
+        ) -> Result<tonic::Response<A>, Status>,
+    ) -> Result<A, RegistryError> {
+        let first = self.preferred.load(Ordering::Relaxed);
+        let mut failure = Status::unavailable("no address");
+        for offset in 0..self.channels.len() {
+            let at = (first + offset) % self.channels.len();
+            let mut request = Request::new(question.clone());
+            if let Some(within) = within {
+                request.set_timeout(within);
+            }
+            let lang = AsciiMetadataValue::from_static(self.lang.locale());
+            request.metadata_mut().insert("accept-language", lang);
+            match call(self.channels[at].clone(), request).await {
+                Ok(answer) => {
+                    self.preferred.store(at, Ordering::Relaxed);
+                    return Ok(answer.into_inner());
+                }
+                Err(status) => match Told::from_status(&status) {
+                    Some(told) => {
+                        let reason = Reason::parse(&told.reason).unwrap_or(Reason::InternalFault);
+                        let told = Box::new(told);
+                        return Err(RegistryError::Refused { reason, told });
+                    }
+                    None => failure = status,
+                },
+            }
+        }
+        Err(RegistryError::Unreachable(Box::new(failure)))
+    }
+}
+
+impl fmt::Debug for RegistryClient {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("RegistryClient")
+            .field("addresses", &self.channels.len())
+            .finish_non_exhaustive()
+    }
+}
+
+// === impl ApplicationStanding ===
+
+impl ApplicationStanding {
+    const fn of(state: wire::ApplicationState, index: u64) -> Self {
+        match state {
+            wire::ApplicationState::Admitted => Self::Admitted { index },
+            wire::ApplicationState::Pending => Self::Pending,
+            wire::ApplicationState::Refused => Self::Refused,
+            wire::ApplicationState::Unspecified | wire::ApplicationState::Unknown => Self::Unknown,
+        }
+    }
+}
+
+// === impl RegistryError ===
+
+impl RegistryError {
+    /// What the caller is told.
+    pub fn reason(&self) -> Reason {
+        match self {
+            Self::Answer => Reason::RegistryUnreachable,
+            Self::Refused { reason, .. } => *reason,
+            Self::Tls(error) => error.reason(),
+            Self::Unreachable(status) => match reason_of(&**status) {
+                Reason::PeerUntrusted => Reason::PeerUntrusted,
+                _ => Reason::RegistryUnreachable,
+            },
+        }
+    }
+}
+
+/// For questions about what the registry holds.
+const READ: Option<Duration> = Some(Duration::from_secs(10));
+/// For what may carry a blob either way.
+const SUBMIT: Option<Duration> = Some(Duration::from_secs(60));
+/// The largest message either way: two blobs and their framing.
+const MAX_MESSAGE: usize = 2 * MAX_BLOB + (64 << 10);

@@ -1,0 +1,260 @@
+//! The handle a server reads the directory through.
+
+use std::sync::Arc;
+use std::sync::atomic::{AtomicU64, Ordering};
+use std::time::Duration;
+
+use arc_swap::{ArcSwap, Guard};
+use entente_clock::{Clock, Timestamp};
+use entente_reason::Reason;
+use entente_signing::Digest;
+use tokio::sync::{Notify, watch};
+use tokio::time::timeout;
+
+use crate::alarm::Alarm;
+use crate::anchor::Anchor;
+use crate::view::View;
+
+/// The newest verified view of one registry, and how fresh it is. Clones share it.
+#[derive(Clone, Debug)]
+pub struct Directory {
+    shared: Arc<Shared>,
+}
+
+/// The registry did not show what was waited for in time.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, thiserror::Error)]
+#[error("the registry has not shown size {size} yet")]
+pub struct Behind {
+    /// The size waited for.
+    pub size: u64,
+}
+
+/// What following came to since the process started. For metrics.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub struct Counts {
+    /// Views that were verified and published.
+    pub advanced: u64,
+    /// Alarms raised, repeats included.
+    pub alarms: u64,
+    /// Denying changes put into effect ahead of the ledger.
+    pub denied_early: u64,
+    /// Streams that were opened.
+    pub sessions: u64,
+}
+
+#[derive(Debug)]
+pub(crate) struct Shared {
+    pub(crate) anchor: Anchor,
+    clock: Arc<dyn Clock>,
+    view: ArcSwap<View>,
+    views: watch::Sender<Arc<View>>,
+    alarm: watch::Sender<Option<Alarm>>,
+    /// When the registry was last heard to have nothing newer than the view, ms; 0 is never.
+    fresh_at: AtomicU64,
+    /// When the registry was last heard at all, ms; 0 is never or not connected.
+    heard_at: AtomicU64,
+    /// Wakes a follower that waits before it tries again.
+    pub(crate) nudge: Notify,
+    advanced: AtomicU64,
+    alarms: AtomicU64,
+    denied_early: AtomicU64,
+    sessions: AtomicU64,
+}
+
+// === impl Directory ===
+
+impl Directory {
+    pub(crate) const fn new(shared: Arc<Shared>) -> Self {
+        Self { shared }
+    }
+
+    /// The newest view, for as long as the guard is held: cheap, for each call.
+    pub fn load(&self) -> Guard<Arc<View>> {
+        self.shared.view.load()
+    }
+
+    /// The newest view, to keep.
+    pub fn view(&self) -> Arc<View> {
+        self.shared.view.load_full()
+    }
+
+    /// Follows the views. A newer one may take the place of one not yet seen.
+    pub fn views(&self) -> watch::Receiver<Arc<View>> {
+        self.shared.views.subscribe()
+    }
+
+    /// Follows the alarms; the newest one, if any was ever raised by this process.
+    pub fn alarms(&self) -> watch::Receiver<Option<Alarm>> {
+        self.shared.alarm.subscribe()
+    }
+
+    /// What this follows.
+    pub fn anchor(&self) -> &Anchor {
+        &self.shared.anchor
+    }
+
+    /// The root the registry's tree had at `size`; none while the view does not reach so far.
+    pub fn root_at(&self, size: u64) -> Option<Digest> {
+        self.load().root_at(size)
+    }
+
+    /// How long ago the registry was last heard to have nothing newer than this view, across
+    /// restarts; the longest time there is when it never was.
+    pub fn age(&self) -> Duration {
+        match self.shared.fresh_at.load(Ordering::Relaxed) {
+            0 => Duration::MAX,
+            at => self.shared.clock.now().since(Timestamp::from_millis(at)),
+        }
+    }
+
+    /// Whether the registry was heard in the last 5 s.
+    pub fn is_connected(&self) -> bool {
+        match self.shared.heard_at.load(Ordering::Relaxed) {
+            0 => false,
+            at => self.shared.clock.now().since(Timestamp::from_millis(at)) <= CONNECTED,
+        }
+    }
+
+    /// How old the view may become before nothing may rest on it: what the policy says, and never
+    /// more than the anchor's floor.
+    pub fn validity(&self) -> Duration {
+        let floor = self.shared.anchor.floors.validity;
+        let policy = self
+            .load()
+            .state
+            .policy()
+            .map(entente_directory::Policy::validity);
+        policy.map_or(floor, |validity| validity.min(floor))
+    }
+
+    /// Whether the view is too old to rest on (`REGISTRY_STALE`).
+    pub fn is_stale(&self) -> bool {
+        self.age() > self.validity()
+    }
+
+    /// What following came to.
+    pub fn counts(&self) -> Counts {
+        let read = |count: &AtomicU64| count.load(Ordering::Relaxed);
+        Counts {
+            advanced: read(&self.shared.advanced),
+            alarms: read(&self.shared.alarms),
+            denied_early: read(&self.shared.denied_early),
+            sessions: read(&self.shared.sessions),
+        }
+    }
+
+    /// Waits until the view reaches `size`, at most 2 s whatever is asked.
+    ///
+    /// # Errors
+    /// When it does not in that time (`REGISTRY_BEHIND`).
+    pub async fn catch_up(&self, size: u64, within: Duration) -> Result<Arc<View>, Behind> {
+        let view = self.view();
+        if view.size >= size {
+            return Ok(view);
+        }
+        if !self.is_connected() {
+            self.shared.nudge.notify_one();
+        }
+        let mut views = self.views();
+        let reached = views.wait_for(|view| view.size >= size);
+        match timeout(within.min(MAX_WAIT), reached).await {
+            Ok(Ok(view)) => Ok(view.clone()),
+            _ => Err(Behind { size }),
+        }
+    }
+}
+
+// === impl Shared ===
+
+impl Shared {
+    pub(crate) fn new(anchor: Anchor, clock: Arc<dyn Clock>, view: View) -> Self {
+        let view = Arc::new(view);
+        Self {
+            anchor,
+            clock,
+            view: ArcSwap::new(view.clone()),
+            views: watch::Sender::new(view),
+            alarm: watch::Sender::new(None),
+            fresh_at: AtomicU64::new(0),
+            heard_at: AtomicU64::new(0),
+            nudge: Notify::new(),
+            advanced: AtomicU64::new(0),
+            alarms: AtomicU64::new(0),
+            denied_early: AtomicU64::new(0),
+            sessions: AtomicU64::new(0),
+        }
+    }
+
+    pub(crate) fn now(&self) -> Timestamp {
+        self.clock.now()
+    }
+
+    pub(crate) fn view(&self) -> Arc<View> {
+        self.view.load_full()
+    }
+
+    /// Puts a view in the place of the last one. It is durable already.
+    pub(crate) fn publish(&self, view: View) -> Arc<View> {
+        let view = Arc::new(view);
+        self.view.store(view.clone());
+        self.views.send_replace(view.clone());
+        view
+    }
+
+    pub(crate) fn raise(&self, alarm: Alarm) {
+        self.alarms.fetch_add(1, Ordering::Relaxed);
+        self.alarm.send_if_modified(|last| {
+            let same = last
+                .as_ref()
+                .is_some_and(|last| last.kind == alarm.kind && last.evidence == alarm.evidence);
+            if !same {
+                *last = Some(alarm);
+            }
+            !same
+        });
+    }
+
+    /// The registry said something.
+    pub(crate) fn heard(&self) {
+        let now = self.now().as_millis().max(1);
+        self.heard_at.store(now, Ordering::Relaxed);
+    }
+
+    /// The stream ended.
+    pub(crate) fn lost(&self) {
+        self.heard_at.store(0, Ordering::Relaxed);
+    }
+
+    /// The registry had nothing newer at `at`.
+    pub(crate) fn fresh(&self, at: Timestamp) {
+        self.fresh_at
+            .store(at.as_millis().max(1), Ordering::Relaxed);
+    }
+
+    pub(crate) fn count_session(&self) {
+        self.sessions.fetch_add(1, Ordering::Relaxed);
+    }
+
+    pub(crate) fn count_advanced(&self) {
+        self.advanced.fetch_add(1, Ordering::Relaxed);
+    }
+
+    pub(crate) fn count_denied(&self) {
+        self.denied_early.fetch_add(1, Ordering::Relaxed);
+    }
+}
+
+// === impl Behind ===
+
+impl Behind {
+    /// What the caller is told.
+    pub const fn reason(&self) -> Reason {
+        Reason::RegistryBehind
+    }
+}
+
+/// Heartbeats come every second; a few may be late.
+const CONNECTED: Duration = Duration::from_secs(5);
+
+/// The longest a call may wait for the registry.
+const MAX_WAIT: Duration = Duration::from_secs(2);

@@ -1,0 +1,248 @@
+//! Following: from opening the own copy to reconnecting for ever.
+
+use std::path::PathBuf;
+use std::sync::Arc;
+use std::time::Duration;
+
+use entente_clock::Clock;
+use entente_directory::RegistryEntry;
+use entente_ledger::SignedCheckpoint;
+use entente_ledger::disk::Disk;
+use entente_reason::Reason;
+use entente_tls::IdentitySlot;
+use entente_tls::net::Net;
+use tokio::task::JoinHandle;
+use tokio::time::sleep;
+
+use crate::anchor::Anchor;
+use crate::client::{RegistryClient, RegistryError};
+use crate::directory::{Directory, Shared};
+use crate::replica::{Held, Replica, ReplicaError};
+use crate::session::{End, Session};
+use crate::view::{NotAdvanced, View};
+
+/// What following a registry takes.
+#[derive(Debug)]
+pub struct FollowerConfig {
+    /// The registry, and what to believe of it.
+    pub anchor: Anchor,
+    /// The folder of the own copy; created when missing.
+    pub dir: PathBuf,
+    /// How to reach the registry.
+    pub net: Arc<dyn Net>,
+    /// What to show it in TLS.
+    pub identity: IdentitySlot,
+    /// For ages.
+    pub clock: Arc<dyn Clock>,
+    /// Where the folder is.
+    pub disk: Arc<dyn Disk>,
+}
+
+/// Follows one registry until it is dropped.
+#[derive(Debug)]
+pub struct Follower {
+    directory: Directory,
+    client: RegistryClient,
+    task: JoinHandle<()>,
+}
+
+/// Why following could not begin. An unreachable registry is no such reason. Variants are
+/// alphabetical.
+#[derive(Debug, thiserror::Error)]
+#[non_exhaustive]
+pub enum OpenError {
+    /// TLS cannot be set up.
+    #[error("preparing to follow the registry")]
+    Client(#[from] RegistryError),
+    /// The own copy is not what was verified when it was written. Move it away to follow anew.
+    #[error("the copy of the registry in `{}` is damaged or of another registry", dir.display())]
+    Damaged {
+        /// The folder.
+        dir: PathBuf,
+    },
+    /// The own copy cannot be opened.
+    #[error("opening the copy of the registry in `{}`", dir.display())]
+    Replica {
+        /// The folder.
+        dir: PathBuf,
+        /// Why.
+        #[source]
+        source: ReplicaError,
+    },
+}
+
+// === impl Follower ===
+
+impl Follower {
+    /// Opens the own copy, verifies all of it again, and starts to follow. The view is usable at
+    /// once; it is empty when there was no copy. Call it within a runtime.
+    ///
+    /// # Errors
+    /// When the copy cannot be used. It is never thrown away by itself: it remembers the newest size
+    /// seen, without which an older registry could be shown.
+    pub async fn open(config: FollowerConfig) -> Result<Self, OpenError> {
+        let FollowerConfig {
+            anchor,
+            dir,
+            net,
+            identity,
+            clock,
+            disk,
+        } = config;
+        let client = RegistryClient::new(&anchor, &net, identity)?;
+        let (mut replica, held) =
+            Replica::open(disk, &dir).map_err(|source| OpenError::Replica {
+                dir: dir.clone(),
+                source,
+            })?;
+        let now = clock.now();
+        let heard = held.heard;
+        let (view, early) =
+            replay(&anchor, &mut replica, held, &*clock).ok_or(OpenError::Damaged { dir })?;
+        let shared = Arc::new(Shared::new(anchor, clock, view));
+        if let Some(heard) = heard {
+            // A clock that was set back must not make the copy look fresher than just now.
+            shared.fresh(heard.min(now));
+        }
+        let directory = Directory::new(shared.clone());
+        let session = Session::new(shared, replica, client.clone(), early);
+        Ok(Self {
+            directory,
+            client,
+            task: tokio::spawn(run(session)),
+        })
+    }
+
+    /// What is followed.
+    pub fn directory(&self) -> Directory {
+        self.directory.clone()
+    }
+
+    /// The same registry, to ask things of.
+    pub fn client(&self) -> RegistryClient {
+        self.client.clone()
+    }
+
+    /// Stops following, and waits until the own copy is closed. The directory keeps its last view.
+    pub async fn shutdown(mut self) {
+        self.task.abort();
+        // Ends with the cancellation asked for.
+        let _ = (&mut self.task).await;
+    }
+}
+
+impl Drop for Follower {
+    fn drop(&mut self) {
+        self.task.abort();
+    }
+}
+
+/// Works out the view that the copy holds. None when it does not hold together.
+fn replay(
+    anchor: &Anchor,
+    replica: &mut Replica,
+    held: Held,
+    clock: &dyn Clock,
+) -> Option<(View, Vec<RegistryEntry>)> {
+    let mut view = View::empty(anchor);
+    if let Some(note) = &held.checkpoint {
+        let checkpoint = SignedCheckpoint::verify(note, &anchor.ledger).ok()?;
+        let size = usize::try_from(checkpoint.size()).ok()?;
+        // Entries beyond the checkpoint were fetched and not yet verified: as if never fetched.
+        let entries = held.entries.get(..size)?;
+        let last = size.checked_sub(1).and_then(|last| held.ends.get(last));
+        replica.resume_at(last.copied().unwrap_or(0));
+        let advanced = view.advance(
+            entries,
+            Arc::new(checkpoint),
+            anchor,
+            &replica.blobs,
+            clock.now(),
+        );
+        view = advanced
+            .inspect_err(|fault: &NotAdvanced| {
+                tracing::error!(event = "registry.copy_damaged", ?fault);
+            })
+            .ok()?;
+    }
+    let mut early = Vec::new();
+    for bytes in held.early {
+        let Ok(entry) = RegistryEntry::parse(&bytes) else {
+            continue;
+        };
+        if let Ok(state) = view.state.deny(&entry.change, entry.at) {
+            view = view.with_state(state);
+            early.push(entry);
+        }
+    }
+    Some((view, early))
+}
+
+async fn run(mut session: Session) {
+    let mut failures = 0;
+    loop {
+        let end = session.follow().await;
+        session.shared.lost();
+        let pause = match end {
+            End::Alarmed => ALARMED,
+            End::Lost { advanced } => {
+                failures = if advanced { 0 } else { failures + 1 };
+                backoff(failures)
+            }
+        };
+        tracing::info!(
+            event = "registry.lost",
+            origin = session.shared.anchor.origin(),
+            alarmed = matches!(end, End::Alarmed),
+            retry_ms = pause.as_millis() as u64,
+        );
+        sleep(pause.min(SHORTEST)).await;
+        tokio::select! {
+            () = sleep(pause.saturating_sub(SHORTEST)) => {}
+            // A call waits for the registry: it shall not wait for our patience too.
+            () = session.shared.nudge.notified() => {}
+        }
+    }
+}
+
+/// 100 ms, doubled with each failure up to 10 s, of which a random half to the whole is waited: many
+/// servers lose one registry at the same moment.
+fn backoff(failures: u32) -> Duration {
+    let longest = SHORTEST.saturating_mul(1 << failures.min(8)).min(LONGEST);
+    let mut random = [0; 2];
+    // Without randomness all wait the same, which does no harm but to the registry.
+    let _ = getrandom::fill(&mut random);
+    let half = longest / 2;
+    half + half.mul_f64(f64::from(u16::from_be_bytes(random)) / f64::from(u16::MAX))
+}
+
+// === impl OpenError ===
+
+impl OpenError {
+    /// What the caller is told.
+    pub fn reason(&self) -> Reason {
+        match self {
+            Self::Client(error) => error.reason(),
+            Self::Damaged { .. } | Self::Replica { .. } => Reason::InternalFault,
+        }
+    }
+}
+
+const SHORTEST: Duration = Duration::from_millis(100);
+const LONGEST: Duration = Duration::from_secs(10);
+/// A registry at fault is asked again, in case it comes back to what it had signed.
+const ALARMED: Duration = Duration::from_secs(10);
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn waits_longer_after_each_failure_but_never_beyond_ten_seconds() {
+        for failures in 0..100 {
+            let full = SHORTEST.saturating_mul(1 << failures.min(8)).min(LONGEST);
+            let pause = backoff(failures);
+            assert!(pause >= full / 2 && pause <= full, "{failures}: {pause:?}");
+        }
+    }
+}

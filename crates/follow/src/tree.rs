@@ -1,0 +1,112 @@
+//! The tree over everything followed, able to tell its root at any earlier size.
+//!
+//! Every complete subtree's hash is kept (RFC 9162 §2.1.1), level by level: 64 bytes an entry in all.
+//! A clone shares them, so that each view owns its tree.
+
+use entente_ledger::tree::{empty_root, leaf_hash, node_hash};
+use entente_signing::Digest;
+use rpds::VectorSync;
+
+/// An RFC 9162 tree with SHA-256 that remembers.
+#[derive(Clone, Debug, Default)]
+pub(crate) struct Tree {
+    /// At index k, the hashes of the complete subtrees of 2ᵏ leaves, from the left.
+    levels: Vec<VectorSync<Digest>>,
+}
+
+// === impl Tree ===
+
+impl Tree {
+    /// How many leaves it has.
+    pub(crate) fn size(&self) -> u64 {
+        self.levels.first().map_or(0, |leaves| leaves.len() as u64)
+    }
+
+    /// Adds an entry at the right.
+    pub(crate) fn push(&mut self, entry: &[u8]) {
+        let mut hash = leaf_hash(entry);
+        for level in 0.. {
+            if self.levels.len() == level {
+                self.levels.push(VectorSync::new_sync());
+            }
+            let hashes = &mut self.levels[level];
+            hashes.push_back_mut(hash);
+            if hashes.len() % 2 == 1 {
+                return;
+            }
+            let left = hashes.get(hashes.len() - 2).copied();
+            hash = node_hash(
+                &left.expect("an even number of hashes has a last but one"),
+                &hash,
+            );
+        }
+    }
+
+    /// The root over all leaves.
+    pub(crate) fn root(&self) -> Digest {
+        self.root_at(self.size()).unwrap_or_else(empty_root)
+    }
+
+    /// The root over the first `size` leaves; none when there are fewer. Takes O(log size).
+    pub(crate) fn root_at(&self, size: u64) -> Option<Digest> {
+        if size > self.size() {
+            return None;
+        }
+        if size == 0 {
+            return Some(empty_root());
+        }
+        // From the smallest subtree of the decomposition, at the right, to the largest.
+        let mut root: Option<Digest> = None;
+        for (level, hashes) in self.levels.iter().enumerate() {
+            if size >> level & 1 == 0 {
+                continue;
+            }
+            let left = hashes.get((size >> level) as usize - 1)?;
+            root = Some(root.map_or(*left, |right| node_hash(left, &right)));
+        }
+        root
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    /// The definition, word for word.
+    fn by_definition(entries: &[Vec<u8>]) -> Digest {
+        match entries {
+            [] => empty_root(),
+            [entry] => leaf_hash(entry),
+            _ => {
+                let split = (entries.len() as u64).div_ceil(2).next_power_of_two() as usize;
+                let (left, right) = entries.split_at(split);
+                node_hash(&by_definition(left), &by_definition(right))
+            }
+        }
+    }
+
+    #[test]
+    fn tells_its_root_at_every_size_it_ever_had() {
+        let entries: Vec<Vec<u8>> = (0..70_u32).map(|n| n.to_be_bytes().to_vec()).collect();
+        let mut tree = Tree::default();
+        for entry in &entries {
+            tree.push(entry);
+        }
+        for size in 0..=entries.len() {
+            let expected = by_definition(&entries[..size]);
+            assert_eq!(tree.root_at(size as u64), Some(expected), "size {size}");
+        }
+        assert_eq!(tree.root_at(71), None);
+        assert_eq!(tree.root(), by_definition(&entries));
+    }
+
+    #[test]
+    fn a_clone_does_not_see_what_is_pushed_later() {
+        let mut tree = Tree::default();
+        tree.push(b"a");
+        let earlier = tree.clone();
+        tree.push(b"b");
+        assert_eq!((earlier.size(), tree.size()), (1, 2));
+        assert_eq!(earlier.root(), leaf_hash(b"a"));
+    }
+}
