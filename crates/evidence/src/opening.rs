@@ -3,7 +3,9 @@
 //! The sealed plaintext is a CBOR array of `[field, salt, value]`, other fields ascending and the
 //! payload last, so the payload is the tail of the buffer: written once, read as a slice.
 
+mod builder;
 mod kept;
+mod opened;
 
 use std::fmt;
 
@@ -12,10 +14,11 @@ use entente_reason::Reason;
 use entente_signing::Digest;
 use entente_signing::cbor::{CborError, Reader, Writer};
 
-use crate::commitment::{Commitments, Field, Salt, Subject, commit};
-use crate::random::RandomError;
+use crate::commitment::{Commitments, Field, Salt, commit};
 
+pub use builder::{BuildError, OpeningsBuilder};
 pub use kept::{KeepPayload, Kept, KeptOpening};
+pub use opened::Opened;
 
 /// A committed value in at most two segments: bytes made here, and bytes shared with whoever made
 /// them. Together they are the value.
@@ -36,22 +39,6 @@ pub struct Opening {
 /// The openings of one statement, in the order they are sealed.
 #[derive(Clone, Default)]
 pub struct Openings(Vec<Opening>);
-
-/// Collects the values to commit to; each gets a fresh salt.
-#[derive(Default)]
-pub struct OpeningsBuilder {
-    values: Vec<(Field, Value)>,
-}
-
-/// Openings that match a statement's commitments, one for one. Only [`Openings::check`] makes one.
-#[derive(Clone)]
-pub struct Opened {
-    openings: Openings,
-    payload: Option<Bytes>,
-    subjects: Vec<Subject>,
-    user: Option<String>,
-    case: Option<String>,
-}
 
 /// Why openings were refused. None of them holds a value.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, thiserror::Error)]
@@ -84,21 +71,6 @@ pub enum OpeningError {
     /// The value is not of its field's form.
     #[error("opened {field} is not of its form")]
     Value {
-        /// The field.
-        field: Field,
-    },
-}
-
-/// Why values could not be committed to.
-#[derive(Debug, thiserror::Error)]
-#[non_exhaustive]
-pub enum BuildError {
-    /// No salt could be drawn.
-    #[error("could not salt the commitments")]
-    Random(#[from] RandomError),
-    /// A value no receiver would take.
-    #[error("{field} is too large to send")]
-    TooLarge {
         /// The field.
         field: Field,
     },
@@ -187,85 +159,6 @@ impl Opening {
 impl fmt::Debug for Opening {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         write!(f, "Opening({}, {:?})", self.field, self.value)
-    }
-}
-
-// === impl OpeningsBuilder ===
-
-impl OpeningsBuilder {
-    /// The payload: a request's protobuf message, or [`crate::answer::Answer::to_value`].
-    #[must_use]
-    pub fn payload(self, value: impl Into<Value>) -> Self {
-        self.field(Field::PAYLOAD, value.into())
-    }
-
-    /// The data subjects; none leaves the field out. Repeats are dropped, order is not kept.
-    #[must_use]
-    pub fn subjects(self, subjects: &[Subject]) -> Self {
-        if subjects.is_empty() {
-            return self;
-        }
-        let mut subjects: Vec<&Subject> = subjects.iter().collect();
-        subjects.sort_unstable();
-        subjects.dedup();
-        let mut writer = Writer::new();
-        writer.array(subjects.len());
-        for subject in subjects {
-            writer.bytes(subject.as_bytes());
-        }
-        self.field(Field::SUBJECTS, Bytes::from(writer.into_vec()).into())
-    }
-
-    /// The end user; an empty text leaves the field out.
-    #[must_use]
-    pub fn user(self, user: &str) -> Self {
-        self.text(Field::USER, user)
-    }
-
-    /// The case reference; an empty text leaves the field out.
-    #[must_use]
-    pub fn case(self, case: &str) -> Self {
-        self.text(Field::CASE, case)
-    }
-
-    fn text(self, field: Field, text: &str) -> Self {
-        if text.is_empty() {
-            return self;
-        }
-        self.field(field, Bytes::copy_from_slice(text.as_bytes()).into())
-    }
-
-    fn field(mut self, field: Field, value: Value) -> Self {
-        self.values.retain(|(known, _)| *known != field);
-        self.values.push((field, value));
-        self
-    }
-
-    /// Draws the salts.
-    ///
-    /// # Errors
-    /// When a value is larger than a receiver would take, or there is no randomness.
-    pub fn build(self) -> Result<Openings, BuildError> {
-        let mut openings = Vec::with_capacity(self.values.len());
-        for (field, value) in self.values {
-            let crowded = field == Field::SUBJECTS
-                && Reader::new(&value.body)
-                    .array()
-                    .is_ok_and(|count| count > Openings::MAX_SUBJECTS);
-            if crowded || value.len() > max_len(field) {
-                return Err(BuildError::TooLarge { field });
-            }
-            openings.push(Opening::new(field, Salt::generate()?, value));
-        }
-        Ok(Openings::from_openings(openings))
-    }
-}
-
-impl fmt::Debug for OpeningsBuilder {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.debug_list()
-            .entries(self.values.iter().map(|(field, _)| field))
-            .finish()
     }
 }
 
@@ -375,100 +268,12 @@ impl fmt::Debug for Openings {
     }
 }
 
-// === impl Opened ===
-
-impl Opened {
-    fn parse(openings: Openings) -> Result<Self, OpeningError> {
-        let mut opened = Self {
-            openings: Openings::default(),
-            payload: None,
-            subjects: Vec::new(),
-            user: None,
-            case: None,
-        };
-        for opening in &openings.0 {
-            let value = opening.value.to_bytes();
-            match opening.field {
-                Field::PAYLOAD => opened.payload = Some(value),
-                Field::SUBJECTS => opened.subjects = read_subjects(&value)?,
-                Field::USER => opened.user = Some(read_text(Field::USER, &value)?),
-                Field::CASE => opened.case = Some(read_text(Field::CASE, &value)?),
-                // A field of a later version: opened, and nothing more is known of it.
-                _ => {}
-            }
-        }
-        opened.openings = openings;
-        Ok(opened)
-    }
-
-    /// The payload.
-    ///
-    /// # Errors
-    /// When the statement commits to none, as the opening of a stream does.
-    pub fn payload(&self) -> Result<&Bytes, OpeningError> {
-        self.payload.as_ref().ok_or(OpeningError::Missing {
-            field: Field::PAYLOAD,
-        })
-    }
-
-    /// The data subjects, ascending. Personal.
-    pub fn subjects(&self) -> &[Subject] {
-        &self.subjects
-    }
-
-    /// The end user. Personal.
-    pub fn user(&self) -> Option<&str> {
-        self.user.as_deref()
-    }
-
-    /// The case reference. Personal.
-    pub fn case(&self) -> Option<&str> {
-        self.case.as_deref()
-    }
-
-    /// The openings, for the sidecar.
-    pub const fn openings(&self) -> &Openings {
-        &self.openings
-    }
-}
-
-impl fmt::Debug for Opened {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.debug_tuple("Opened").field(&self.openings).finish()
-    }
-}
-
 // === impl OpeningError ===
 
 impl OpeningError {
     /// Always `COMMITMENT_MISMATCH`: what came is not what was committed to.
     pub const fn reason(&self) -> Reason {
         Reason::CommitmentMismatch
-    }
-}
-
-// === impl BuildError ===
-
-impl BuildError {
-    /// `MESSAGE_TOO_LARGE` for a payload, `METADATA_INVALID` for what goes with it.
-    pub const fn reason(&self) -> Reason {
-        match self {
-            Self::Random(source) => source.reason(),
-            Self::TooLarge {
-                field: Field::PAYLOAD,
-            } => Reason::MessageTooLarge,
-            Self::TooLarge { .. } => Reason::MetadataInvalid,
-        }
-    }
-}
-
-/// The longest value of a field, in bytes.
-const fn max_len(field: Field) -> usize {
-    match field {
-        // An answer's own status and metadata come on top of a 16 MiB message.
-        Field::PAYLOAD => Openings::MAX_PAYLOAD,
-        Field::SUBJECTS => Openings::MAX_SUBJECTS * 64,
-        _ => Openings::MAX_TEXT,
     }
 }
 
@@ -520,35 +325,4 @@ fn read_list<'a, T>(
     }
     reader.finish()?;
     Ok(list)
-}
-
-fn read_subjects(value: &Bytes) -> Result<Vec<Subject>, OpeningError> {
-    let field = Field::SUBJECTS;
-    let mut reader = Reader::new(value);
-    let count = reader.array()?;
-    if count > Openings::MAX_SUBJECTS {
-        return Err(OpeningError::TooLarge);
-    }
-    let mut subjects: Vec<Subject> = Vec::with_capacity(count);
-    for _ in 0..count {
-        let subject =
-            Subject::from_bytes(reader.bytes()?).map_err(|_| OpeningError::Value { field })?;
-        if subjects.last().is_some_and(|last| *last >= subject) {
-            return Err(OpeningError::Value { field });
-        }
-        subjects.push(subject);
-    }
-    reader.finish()?;
-    if subjects.is_empty() {
-        return Err(OpeningError::Value { field });
-    }
-    Ok(subjects)
-}
-
-fn read_text(field: Field, value: &Bytes) -> Result<String, OpeningError> {
-    let text = std::str::from_utf8(value).map_err(|_| OpeningError::Value { field })?;
-    if text.is_empty() || text.len() > Openings::MAX_TEXT {
-        return Err(OpeningError::Value { field });
-    }
-    Ok(text.into())
 }

@@ -38,9 +38,7 @@ mod decode;
 mod encode;
 mod fields;
 
-use std::collections::BTreeMap;
-
-use std::collections::BTreeSet;
+use std::collections::{BTreeMap, BTreeSet};
 
 use entente_clock::Timestamp;
 use entente_identity::{ElementName, MethodName, PurposeCode, ServerId, SystemId};

@@ -29,7 +29,7 @@ pub struct SealKeyPair {
 
 pub(super) enum Private {
     X25519(<X25519HkdfSha256 as Kem>::PrivateKey),
-    XWing(<XWing as Kem>::PrivateKey),
+    XWing(Box<<XWing as Kem>::PrivateKey>),
 }
 
 // === impl SealKeyId ===
@@ -121,7 +121,7 @@ impl SealKeyPair {
             Suite::XWing => {
                 let key = <XWing as Kem>::PrivateKey::from_bytes(bytes).map_err(invalid)?;
                 let public = XWing::sk_to_pk(&key).to_bytes().to_vec();
-                (Private::XWing(key), public)
+                (Private::XWing(Box::new(key)), public)
             }
         };
         Ok(Self {

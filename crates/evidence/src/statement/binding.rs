@@ -75,7 +75,8 @@ impl Statement {
         let kinds_fit = matches!(self.kind(), Kind::Progress | Kind::Close)
             && matches!(opened.kind(), Kind::Request | Kind::Response);
         self.same(2, kinds_fit)?;
-        self.names_request(opened.request_hash().unwrap_or(&opening.hash()))?;
+        let own_hash = opening.hash();
+        self.names_request(opened.request_hash().unwrap_or(&own_hash))?;
         self.repeats(opened, Side::Same)
     }
 
