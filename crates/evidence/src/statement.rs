@@ -22,7 +22,7 @@
 //! | 16  | mode: 1 live, 2 test               | R       | R        | R     | R     | R        |
 //! | 17  | elements asked / permitted, ≤ 256, ascending | R | R    |       |       |          |
 //! | 18, 20 | receiver server, sender server  | R       | R        | R     | R     | R        |
-//! | 19  | outcome                            |         | R, [0]   | R, 1 or 2 | R |          |
+//! | 19  | outcome                            |         | R, `[0]` | R, 1 or 2 | R |          |
 //! | 21  | origin of the sender's ledger      | R       | R        | R     | R     | R        |
 //! | 22  | mandate chain, 1 to 8 hashes       | o       |          |       |       |          |
 //! | 23  | links                              | o       |          |       |       |          |
