@@ -1,4 +1,5 @@
-//! The two ways of writing an ECDSA signature: r ‖ s (COSE, PKCS#11) and DER (X.509, RFC 3279).
+//! The two ways of writing an ECDSA signature, r ‖ s (COSE, PKCS#11) and DER (X.509, RFC 3279), and
+//! the one way of putting it around what it signs.
 
 /// SEQUENCE { r INTEGER, s INTEGER }.
 pub(crate) fn encode_signature(raw: &[u8; 64]) -> Vec<u8> {
@@ -23,6 +24,29 @@ pub(crate) fn decode_signature(der: &[u8]) -> Option<[u8; 64]> {
     let rest = take_integer(body, &mut raw[..32])?;
     let rest = take_integer(rest, &mut raw[32..])?;
     rest.is_empty().then_some(raw)
+}
+
+/// An X.509 certificate from its signed part and a P-256 signature, in the one DER encoding.
+pub(crate) fn certificate(tbs: &[u8], signature: &[u8; 64]) -> Vec<u8> {
+    let signature = encode_signature(signature);
+    let algorithm = [&[0x06, 0x08], ECDSA_WITH_SHA256].concat();
+    let body = [
+        tbs,
+        &element(0x30, &algorithm),
+        &element(0x03, &[&[0], signature.as_slice()].concat()),
+    ];
+    element(0x30, &body.concat())
+}
+
+/// Tag, length in its shortest form, content (at most 64 KiB).
+fn element(tag: u8, content: &[u8]) -> Vec<u8> {
+    let [.., high, low] = content.len().to_be_bytes();
+    let head: &[u8] = match content.len() {
+        0..=0x7f => &[tag, low],
+        0x80..=0xff => &[tag, 0x81, low],
+        _ => &[tag, 0x82, high, low],
+    };
+    [head, content].concat()
 }
 
 fn integer(bytes: &[u8]) -> Vec<u8> {
@@ -56,6 +80,9 @@ fn take_integer<'a>(der: &'a [u8], into: &mut [u8]) -> Option<&'a [u8]> {
     into[start..].copy_from_slice(digits);
     Some(rest)
 }
+
+/// 1.2.840.10045.4.3.2; RFC 5758 gives it no parameters.
+pub(crate) const ECDSA_WITH_SHA256: &[u8] = &[0x2a, 0x86, 0x48, 0xce, 0x3d, 0x04, 0x03, 0x02];
 
 #[cfg(test)]
 mod tests {

@@ -28,7 +28,11 @@ pub(super) fn verify(
         return Err(SessionError::Malformed);
     }
     // The signature comes before anything else is believed.
-    verify_signature(&certificate, server_key)?;
+    let signature = verify_signature(&certificate, server_key)?;
+    // What the signature does not cover has one encoding only: the parser is kinder than DER.
+    if der != der::certificate(certificate.tbs_certificate.as_ref(), &signature) {
+        return Err(SessionError::Malformed);
+    }
 
     let key =
         VerifyingKey::from_spki_der(certificate.public_key().raw).map_err(|_| SessionError::Key)?;
@@ -56,15 +60,13 @@ pub(super) fn verify(
 fn verify_signature(
     certificate: &X509Certificate<'_>,
     server_key: &VerifyingKey,
-) -> Result<(), SessionError> {
+) -> Result<[u8; 64], SessionError> {
     let outer = &certificate.signature_algorithm;
     let inner = &certificate.tbs_certificate.signature;
-    // ecdsa-with-SHA256 has no parameters, and both copies say the same (RFC 5280 §4.1.1.2).
+    // Both copies say the same (RFC 5280 §4.1.1.2).
     if server_key.algorithm() != Algorithm::P256
         || outer != inner
-        || outer.algorithm.as_bytes() != ECDSA_WITH_SHA256
-        || outer.parameters.is_some()
-        || certificate.signature_value.unused_bits != 0
+        || outer.algorithm.as_bytes() != der::ECDSA_WITH_SHA256
     {
         return Err(SessionError::Signature);
     }
@@ -73,7 +75,7 @@ fn verify_signature(
     server_key
         .verify(certificate.tbs_certificate.as_ref(), &signature)
         .map_err(|_| SessionError::Signature)?;
-    Ok(())
+    Ok(signature)
 }
 
 fn verify_extensions(certificate: &X509Certificate<'_>) -> Result<(ServerId, Mode), SessionError> {
@@ -120,6 +122,4 @@ fn timestamp(time: ASN1Time) -> Result<Timestamp, SessionError> {
     Ok(Timestamp::default().saturating_add(Duration::from_secs(seconds)))
 }
 
-/// 1.2.840.10045.4.3.2
-const ECDSA_WITH_SHA256: &[u8] = &[0x2a, 0x86, 0x48, 0xce, 0x3d, 0x04, 0x03, 0x02];
 const MAX_EXTENSIONS: usize = 16;

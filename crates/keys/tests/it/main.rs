@@ -1,0 +1,5 @@
+//! Custody and session certificates, from outside.
+
+mod custody;
+mod session;
+mod token;
