@@ -14,16 +14,14 @@ pub(crate) trait Backend: Send + Sync {
     fn read(&self, key: &[u8]) -> io::Result<Option<Vec<u8>>>;
 
     /// Visits keys from `from` (inclusive) to `to` (exclusive), ascending, until told to stop.
-    fn visit(
-        &self,
-        from: &[u8],
-        to: &[u8],
-        visit: &mut dyn FnMut(&[u8], &[u8]) -> ControlFlow<()>,
-    ) -> io::Result<()>;
+    fn visit(&self, from: &[u8], to: &[u8], visit: &mut Visit<'_>) -> io::Result<()>;
 
     /// Applies the changes in order, all or none. Durable when it returns.
     fn commit(&self, changes: Vec<Change>) -> io::Result<()>;
 }
+
+/// What is called with each key and value.
+pub(crate) type Visit<'a> = dyn FnMut(&[u8], &[u8]) -> ControlFlow<()> + 'a;
 
 /// sled 0.34.
 pub(crate) struct Sled {
@@ -71,12 +69,7 @@ impl Backend for Sled {
         })
     }
 
-    fn visit(
-        &self,
-        from: &[u8],
-        to: &[u8],
-        visit: &mut dyn FnMut(&[u8], &[u8]) -> ControlFlow<()>,
-    ) -> io::Result<()> {
+    fn visit(&self, from: &[u8], to: &[u8], visit: &mut Visit<'_>) -> io::Result<()> {
         guarded(|| {
             for item in self.db.range(from..to) {
                 let (key, value) = item.map_err(io::Error::other)?;

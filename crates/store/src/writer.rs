@@ -160,3 +160,99 @@ fn write_all(backend: &dyn Backend, origin: &str, jobs: &Receiver<Job>, shared: 
 const QUEUE: usize = 1024;
 /// A group is closed at this many bytes.
 const GROUP_BYTES: usize = 1024 * 1024;
+
+#[cfg(test)]
+mod tests {
+    use std::sync::Mutex;
+    use std::sync::mpsc;
+
+    use super::*;
+    use crate::backend::Visit;
+    use crate::batch::{Change, Tree};
+
+    /// An engine that says when it begins to write, and then does as it is told.
+    struct Told {
+        begun: SyncSender<usize>,
+        told: Mutex<Receiver<io::Result<()>>>,
+    }
+
+    impl Backend for Told {
+        fn read(&self, _: &[u8]) -> io::Result<Option<Vec<u8>>> {
+            Ok(None)
+        }
+
+        fn visit(&self, _: &[u8], _: &[u8], _: &mut Visit<'_>) -> io::Result<()> {
+            Ok(())
+        }
+
+        fn commit(&self, changes: Vec<Change>) -> io::Result<()> {
+            self.begun.send(changes.len()).unwrap();
+            self.told.lock().unwrap().recv().unwrap()
+        }
+    }
+
+    fn start() -> (Writer, Receiver<usize>, mpsc::Sender<io::Result<()>>) {
+        let (begun, begins) = sync_channel(1);
+        let (tell, told) = mpsc::channel();
+        let backend = Arc::new(Told {
+            begun,
+            told: Mutex::new(told),
+        });
+        let writer = Writer::start(backend, "origin".into(), 0).unwrap();
+        (writer, begins, tell)
+    }
+
+    fn batch(position: u64) -> Batch {
+        let mut batch = Batch::new();
+        batch.put(Tree::Cursors, b"c", b"v").unwrap();
+        batch.position(position);
+        batch
+    }
+
+    #[test]
+    fn what_queues_up_during_a_write_is_written_together() {
+        let (mut writer, begins, tell) = start();
+        writer.submit(batch(1)).unwrap();
+        assert_eq!(begins.recv().unwrap(), 2);
+        for position in 2..=10 {
+            writer.submit(batch(position)).unwrap();
+        }
+        tell.send(Ok(())).unwrap();
+        // Nine changes and one position.
+        assert_eq!(begins.recv().unwrap(), 10);
+        tell.send(Ok(())).unwrap();
+        assert!(writer.close());
+        assert_eq!(writer.position(), 10);
+    }
+
+    #[test]
+    fn stops_for_good_at_the_first_failure_and_says_so_to_those_who_wait() {
+        let (mut writer, begins, tell) = start();
+        tell.send(Err(io::ErrorKind::StorageFull.into())).unwrap();
+        assert!(matches!(writer.apply(batch(1)), Err(StoreError::Stopped)));
+        assert_eq!(begins.recv().unwrap(), 2);
+        // The engine is not asked again: there would be a hole.
+        assert!(matches!(writer.apply(batch(2)), Err(StoreError::Stopped)));
+        assert!(matches!(writer.submit(batch(3)), Err(StoreError::Stopped)));
+        assert_eq!(writer.position(), 0);
+        assert!(!writer.close());
+        assert!(begins.recv().is_err());
+    }
+
+    #[test]
+    fn a_full_queue_stops_it_without_anybody_waiting() {
+        let (mut writer, begins, tell) = start();
+        writer.submit(batch(1)).unwrap();
+        begins.recv().unwrap();
+        // The engine hangs; the queue takes so many and no more.
+        for position in 0..QUEUE as u64 {
+            writer.submit(batch(position + 2)).unwrap();
+        }
+        assert!(matches!(writer.submit(batch(0)), Err(StoreError::Stopped)));
+        assert!(writer.is_stopped());
+        tell.send(Ok(())).unwrap();
+        assert!(!writer.close());
+        // What was queued before the gap is not written either: behind is simpler than nearly.
+        assert_eq!(writer.position(), 1);
+    }
+}

@@ -139,7 +139,7 @@ impl ClientTls {
         let name = to
             .host()
             .and_then(|host| ServerName::try_from(host.to_owned()).ok())
-            .unwrap_or(ServerName::IpAddress(NOWHERE.into()));
+            .unwrap_or_else(|| ServerName::IpAddress(NOWHERE.into()));
         let io = self
             .0
             .connect(name, stream)

@@ -42,8 +42,11 @@ pub struct AcceptLimits {
     /// How many connections may be open at once. Default 4,096.
     pub max_open: usize,
     /// Told of each connection refused before it was served. Default: nobody.
-    pub refused: Option<Arc<dyn Fn(Remote, &TlsError) + Send + Sync>>,
+    pub refused: Option<RefusalObserver>,
 }
+
+/// Told of connections refused in their handshake. Must not block.
+pub type RefusalObserver = Arc<dyn Fn(Remote, &TlsError) + Send + Sync>;
 
 /// Connections ready to be served: a `Stream` for tonic's `serve_with_incoming`. Dropping it stops
 /// listening.

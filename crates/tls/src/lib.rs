@@ -25,5 +25,7 @@ pub use channel::{
 };
 pub use config::{ClientTls, ServerTls, TlsError, TlsStream};
 pub use identity::{Identity, IdentityError, IdentitySlot};
-pub use incoming::{AcceptLimits, Conn, Incoming, PeerInfo, ServerSecurity, incoming};
+pub use incoming::{
+    AcceptLimits, Conn, Incoming, PeerInfo, RefusalObserver, ServerSecurity, incoming,
+};
 pub use pins::Pins;

@@ -1,4 +1,8 @@
 //! Custody and session certificates, from outside.
+#![allow(
+    clippy::unwrap_used,
+    reason = "clippy.toml allows it in tests, and does not see that these are their parts"
+)]
 
 mod custody;
 mod session;

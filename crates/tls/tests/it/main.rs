@@ -1,4 +1,8 @@
 //! Two ends of a connection, over real sockets on loopback.
+#![allow(
+    clippy::unwrap_used,
+    reason = "clippy.toml allows it in tests, and does not see that these are their parts"
+)]
 
 mod grpc;
 mod handshake;

@@ -1,0 +1,74 @@
+//! Killing the process at random points: the index that is found again is a whole prefix of the
+//! ledger, and holds at least what was said to be durable.
+
+use std::env;
+use std::io::{BufRead, BufReader, Write};
+use std::path::Path;
+use std::process::{Command, Stdio};
+
+use crate::{assert_reflects, entry, fill, open};
+
+const FOLDER: &str = "ENTENTE_TEST_STORE";
+const ROUNDS: u64 = 12;
+const LEDGER: u64 = 1_000_000;
+
+/// Not a test of its own: what the killed process does. Returns at once in an ordinary run.
+#[test]
+fn writer_to_be_killed() {
+    let Some(folder) = env::var_os(FOLDER) else {
+        return;
+    };
+    let opened = open(Path::new(&folder), LEDGER);
+    let mut out = std::io::stdout().lock();
+    for index in opened.replay_from.. {
+        if index % 8 == 7 {
+            opened.store.apply(entry(index)).unwrap();
+            writeln!(out, "durable {}", index + 1).unwrap();
+        } else {
+            opened.store.submit(entry(index)).unwrap();
+        }
+    }
+}
+
+#[test]
+fn a_killed_store_reflects_a_whole_prefix_and_all_that_was_durable() {
+    let folder = tempfile::tempdir().unwrap();
+    for round in 1..=ROUNDS {
+        let mut child = Command::new(env::current_exe().unwrap())
+            .args(["--exact", "crash::writer_to_be_killed", "--nocapture"])
+            .env(FOLDER, folder.path())
+            .stdin(Stdio::null())
+            .stdout(Stdio::piped())
+            .spawn()
+            .unwrap();
+        let mut durable = 0;
+        let mut lines = BufReader::new(child.stdout.take().unwrap()).lines();
+        let mut heard = 0;
+        while heard < round * 7 {
+            let line = lines.next().unwrap().unwrap();
+            if let Some((_, position)) = line.split_once("durable ") {
+                durable = position.parse().unwrap();
+                heard += 1;
+            }
+        }
+        child.kill().unwrap();
+        child.wait().unwrap();
+        for line in lines.map_while(Result::ok) {
+            // A line cut by the kill says nothing.
+            if let Some(Ok(position)) = line.split_once("durable ").map(|(_, p)| p.parse::<u64>())
+                && position % 8 == 0
+            {
+                durable = durable.max(position);
+            }
+        }
+
+        let opened = open(folder.path(), LEDGER);
+        assert_eq!(opened.rebuild, None, "round {round}");
+        assert!(opened.replay_from >= durable, "round {round}");
+        assert_reflects(&opened.store, opened.replay_from);
+        // And goes on as if nothing had happened.
+        let next = opened.replay_from;
+        fill(&opened.store, next, next + 1);
+        assert_reflects(&opened.store, next + 1);
+    }
+}
