@@ -1,0 +1,165 @@
+//! The role's configuration: one strict YAML file, parsed straight into what the server uses.
+//!
+//! Paths are relative to the folder of the file. Secrets are files, never values.
+
+use std::collections::BTreeMap;
+use std::path::Path;
+use std::time::Duration;
+
+use entente_config::{ConfigError, DurationText, Endpoint, FilePath, ListenAddr, SecretFile};
+use entente_identity::{ServerId, SystemId};
+use entente_signing::Digest;
+use entente_tls::net::Endpoint as NetEndpoint;
+use serde::Deserialize;
+
+/// `security-server.yaml`.
+#[derive(Clone, Debug, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct Config {
+    /// This server's name: `ca-on/service-ontario/@ss1`.
+    pub server: ServerId,
+    /// Ledger, sidecar, directory copy and store. *Trusted; losing it loses evidence.*
+    pub data: FilePath,
+    /// Private keys. *Secret; losing it means registering new keys.*
+    pub keys: FilePath,
+    /// The jurisdiction's anchor file. *Trusted: it decides which registry is believed.*
+    pub anchor: FilePath,
+    /// Where other security servers connect.
+    pub peer: Door,
+    /// Where `/metrics`, `/livez` and `/readyz` are served. Loopback unless you mean otherwise.
+    pub admin: Door,
+    /// The member's systems that exchange through this server.
+    pub systems: BTreeMap<SystemId, System>,
+    /// Bounds. Every one has a default.
+    #[serde(default)]
+    pub limits: Limits,
+}
+
+/// A listening address.
+#[derive(Clone, Debug, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct Door {
+    /// `127.0.0.1:7443`, or port 0 for any free one.
+    pub listen: ListenAddr,
+}
+
+/// One system of the member.
+#[derive(Clone, Debug, Default, Deserialize)]
+#[serde(deny_unknown_fields, default)]
+pub struct System {
+    /// How the system proves itself when it asks others. Empty: it never asks.
+    pub callers: Vec<Caller>,
+    /// Where its own services are dialled when others ask. Absent: it never answers.
+    pub serves: Option<Serves>,
+}
+
+/// One way in for one system.
+#[derive(Clone, Debug, Deserialize)]
+#[serde(deny_unknown_fields, rename_all = "snake_case")]
+pub enum Caller {
+    /// A Unix socket that only this system may open: its file mode is the proof.
+    Unix(FilePath),
+    /// A loopback address and a token given to this system alone (`entente-token`).
+    Loopback {
+        /// Must be a loopback address.
+        listen: ListenAddr,
+        /// The token file.
+        token: SecretFile,
+    },
+    /// Mutual TLS with certificates this server knows.
+    Tls {
+        /// Any address.
+        listen: ListenAddr,
+        /// SHA-256 of each accepted client key (SubjectPublicKeyInfo), hexadecimal.
+        clients: Vec<HexDigest>,
+    },
+}
+
+/// Where a provider's system is dialled, by mode. Live is never dialled for test.
+#[derive(Clone, Debug, Default, Deserialize)]
+#[serde(deny_unknown_fields, default)]
+pub struct Serves {
+    /// The real system or its adapter: a Unix socket or a loopback address.
+    pub live: Option<Endpoint>,
+    /// Its test double.
+    pub test: Option<Endpoint>,
+}
+
+/// A SHA-256 in hexadecimal.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, Deserialize)]
+#[serde(try_from = "String")]
+pub struct HexDigest(pub Digest);
+
+/// Bounds on work and time (DESIGN.md §16).
+#[derive(Clone, Debug, Deserialize)]
+#[serde(deny_unknown_fields, default)]
+pub struct Limits {
+    /// Calls in flight in each role, local callers and peers counted apart. Default 1,000.
+    pub in_flight: usize,
+    /// Share of `in_flight` one peer or one local system may hold, in percent. Default 20.
+    pub share_percent: usize,
+    /// Deadline of a call that names none. Default 10 s.
+    pub deadline: DurationText,
+    /// How long an unfinished call may go on after SIGTERM. Default 30 s.
+    pub drain: DurationText,
+}
+
+// === impl Config ===
+
+impl Config {
+    /// Reads a file; paths in it are relative to its folder.
+    ///
+    /// # Errors
+    /// When the file cannot be read, or does not say exactly what it should, with the line.
+    pub fn load(path: &Path) -> Result<Self, ConfigError> {
+        entente_config::load(path)
+    }
+}
+
+// === impl HexDigest ===
+
+impl TryFrom<String> for HexDigest {
+    type Error = entente_signing::InvalidDigest;
+
+    fn try_from(text: String) -> Result<Self, Self::Error> {
+        text.parse().map(Self)
+    }
+}
+
+// === impl Limits ===
+
+impl Default for Limits {
+    fn default() -> Self {
+        Self {
+            in_flight: 1_000,
+            share_percent: 20,
+            deadline: DurationText::from_secs(10),
+            drain: DurationText::from_secs(30),
+        }
+    }
+}
+
+/// The longest deadline a unary call may ask for.
+pub const MAX_DEADLINE: Duration = Duration::from_secs(300);
+
+/// The largest message, in bytes.
+pub const MAX_MESSAGE: usize = 16 * 1024 * 1024;
+
+/// A configured address, as the network takes it.
+pub(crate) fn listened(at: &ListenAddr) -> NetEndpoint {
+    match at {
+        ListenAddr::Tcp(address) => NetEndpoint::from(*address),
+        ListenAddr::Unix(path) => NetEndpoint::Unix(path.clone()),
+    }
+}
+
+/// A configured endpoint, as the network takes it.
+pub(crate) fn dialled(at: &Endpoint) -> NetEndpoint {
+    match at {
+        Endpoint::Tcp { host, port } => NetEndpoint::Tcp {
+            host: host.clone(),
+            port: *port,
+        },
+        Endpoint::Unix(path) => NetEndpoint::Unix(path.clone()),
+    }
+}

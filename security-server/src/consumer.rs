@@ -1,0 +1,504 @@
+//! The consumer side of an exchange: steps 1 to 4 and 9 of DESIGN.md §5.
+//!
+//! A call that this server refuses is a DENIED entry and nothing leaves. Once OUT(request) is
+//! durable, the exchange ends with an IN entry (the provider's signed answer) or with OUTCOME.
+
+use std::sync::Arc;
+use std::time::Duration;
+
+use bytes::Bytes;
+use entente_evidence::admission::{check_addressee, check_fresh};
+use entente_evidence::answer::Answer;
+use entente_evidence::commitment::Subject;
+use entente_evidence::opening::Openings;
+use entente_evidence::proof::{SignedStatement, Verified};
+use entente_evidence::receipt::Receipt;
+use entente_evidence::statement::{Actor, Body as Says, Failure, Links, MessageId, Statement};
+use entente_evidence::tag::Tag;
+use entente_identity::{MethodName, SystemId};
+use entente_ledger::entry::{Attempt, Body, Denied, DeniedCall, In, LateTags, Out, OutcomeKind};
+use entente_policy::{Permit, Which};
+use entente_proto::exchange::v1 as wire;
+use entente_reason::{At, GrpcCode, Reason};
+use entente_telemetry::Side;
+use tokio::time::Instant;
+use tokio_util::sync::CancellationToken;
+
+use crate::call::Call;
+use crate::config::{MAX_DEADLINE, MAX_MESSAGE};
+use crate::journal::Keep;
+use crate::owed::Debt;
+use crate::peers::NoEnvelope;
+use crate::plans::Plan;
+use crate::probe::Step;
+use crate::provider::keep_payload;
+use crate::refusal::Refusal;
+use crate::seals::Outgoing;
+use crate::server::Server;
+use crate::session::signs_in;
+use crate::view::{Adopted, ServerView};
+
+/// What the caller gets back.
+#[derive(Debug)]
+pub(crate) struct Answered {
+    /// The system's own answer.
+    pub(crate) answer: Answer,
+    /// Names the exchange on both sides.
+    pub(crate) transaction: MessageId,
+    /// Where the provider logged the request.
+    pub(crate) receipt: Receipt,
+}
+
+/// A call that was permitted here.
+#[derive(Debug)]
+struct Decided<'a> {
+    caller: &'a SystemId,
+    call: &'a Call,
+    adopted: Arc<Adopted>,
+    permit: Permit,
+    plan: Arc<Plan>,
+    subjects: Vec<Subject>,
+}
+
+/// A request in our ledger, and how it was sealed.
+#[derive(Debug)]
+struct Asked {
+    request: SignedStatement,
+    outgoing: Outgoing,
+    open: wire::Open,
+}
+
+// === impl Server ===
+
+impl Server {
+    /// Carries out one call of a local system. Runs to its end even if the caller goes away;
+    /// `cancelled` then ends the wait for the peer.
+    pub(crate) async fn consume(
+        self: Arc<Self>,
+        caller: SystemId,
+        call: Call,
+        body: Bytes,
+        cancelled: CancellationToken,
+    ) -> Result<Answered, Refusal> {
+        self.reached(Step::Called);
+        let Some(_place) = self.callers.enter(&caller) else {
+            self.noise
+                .count(Some(caller.as_str()), Reason::Overloaded, self.clock.now());
+            return Err(Reason::Overloaded.into());
+        };
+        let decided = match self.decide(&caller, &call, &body) {
+            Ok(decided) => decided,
+            Err(refusal) => return Err(self.deny_local(&caller, &call, refusal).await),
+        };
+        self.reached(Step::Decided);
+        let _in_flight = self.metrics.in_flight(Side::Consumer);
+        let began = Instant::now();
+        let server = match decided.adopted.servers_for(&call.to).next() {
+            Some(server) => server,
+            None => {
+                let refusal = Refusal::new(Reason::PeerUnknown);
+                return Err(self.deny_local(&caller, &call, refusal).await);
+            }
+        };
+        let asked = self.write_request(&decided, &server, body).await?;
+        self.reached(Step::RequestLogged);
+        let deadline = call
+            .deadline
+            .unwrap_or(self.limits.deadline.get())
+            .min(MAX_DEADLINE);
+        let transaction = asked.request.statement().message_id;
+        let sent = self
+            .send(&decided, &server, &asked, deadline, &cancelled)
+            .await;
+        let code = match &sent {
+            Ok((answer, _)) => GrpcCode(i32::from(answer.code)),
+            Err(refusal) => refusal.reason.grpc(),
+        };
+        self.metrics.exchange(
+            Side::Consumer,
+            server.id(),
+            &call.method,
+            code,
+            began.elapsed(),
+        );
+        match sent {
+            Ok((answer, receipt)) => {
+                self.reached(Step::Received);
+                Ok(Answered {
+                    answer,
+                    transaction,
+                    receipt,
+                })
+            }
+            Err(refusal) => Err(refusal.with("transaction", transaction.to_string())),
+        }
+    }
+
+    /// Refuses a call whose metadata could not be read, with a DENIED entry.
+    pub(crate) async fn deny_unread(
+        &self,
+        caller: &SystemId,
+        method: &MethodName,
+        refusal: Refusal,
+    ) -> Refusal {
+        let attempt = Attempt {
+            system: Some(caller.to_string()),
+            method: Some(method.to_string()),
+            ..Attempt::default()
+        };
+        self.deny_attempt(caller, attempt, refusal).await
+    }
+
+    /// Refuses a local call, with a DENIED entry.
+    async fn deny_local(&self, caller: &SystemId, call: &Call, refusal: Refusal) -> Refusal {
+        let elements = call.elements.iter().flatten();
+        let attempt = Attempt {
+            system: Some(caller.to_string()),
+            to: Some(call.to.to_string()),
+            method: Some(call.method.to_string()),
+            purpose: call.purpose.as_ref().map(ToString::to_string),
+            agreement: call
+                .agreement
+                .as_ref()
+                .and_then(|named| match &named.which {
+                    Which::Hash(hash) => Some(*hash),
+                    Which::Name(_) => None,
+                }),
+            elements: elements.map(ToString::to_string).collect(),
+        };
+        self.deny_attempt(caller, attempt, refusal).await
+    }
+
+    async fn deny_attempt(&self, caller: &SystemId, attempt: Attempt, refusal: Refusal) -> Refusal {
+        let now = self.clock.now();
+        self.metrics.refusal(refusal.reason);
+        if !self
+            .noise
+            .admits_denial(caller.as_str(), refusal.reason, now)
+        {
+            return refusal;
+        }
+        let denied = Body::Denied(Denied {
+            reason: refusal.reason.code().to_owned(),
+            peer: None,
+            call: DeniedCall::Attempt(attempt),
+            sidecar: None,
+            view: self.views.current().map(|adopted| adopted.index),
+            tags: Vec::new(),
+        });
+        match self.journal.append(denied).await {
+            Ok(_) => refusal,
+            Err(reason) => {
+                // The caller learns that nothing is being logged; the count is written when the
+                // ledger is back.
+                self.noise.count(Some(caller.as_str()), reason, now);
+                reason.into()
+            }
+        }
+    }
+
+    /// Step 2. [G4 G6]
+    fn decide<'a>(
+        &self,
+        caller: &'a SystemId,
+        call: &'a Call,
+        body: &Bytes,
+    ) -> Result<Decided<'a>, Refusal> {
+        if call.from.as_ref().is_some_and(|from| from != caller) {
+            return Err(Reason::CallerMismatch.into());
+        }
+        if body.len() > MAX_MESSAGE {
+            return Err(Reason::MessageTooLarge.into());
+        }
+        let adopted = self.adopted()?;
+        let permit = adopted.decide_call(caller, call, self.moment())?;
+        let plan = self.plans.plan(&adopted, &call.method, &permit)?;
+        let subjects = plan.check_request(body)?;
+        Ok(Decided {
+            caller,
+            call,
+            adopted,
+            permit,
+            plan,
+            subjects,
+        })
+    }
+
+    /// Step 3: statement, seal, OUT. [G1]
+    async fn write_request(
+        &self,
+        decided: &Decided<'_>,
+        server: &ServerView<'_>,
+        body: Bytes,
+    ) -> Result<Asked, Refusal> {
+        let Decided { call, permit, .. } = decided;
+        let mut builder = Openings::builder()
+            .payload(body)
+            .subjects(&decided.subjects);
+        if let Some(user) = &call.user {
+            builder = builder.user(user);
+        }
+        if let Some(case) = &call.case {
+            builder = builder.case(case);
+        }
+        let openings = builder.build().map_err(|error| error.reason())?;
+        let message_id = MessageId::generate().map_err(|error| error.reason())?;
+        let tags = self.tag_keys.tags(permit, &decided.subjects, &message_id)?;
+        let statement = Statement {
+            message_id,
+            sender: decided.caller.clone(),
+            receiver: call.to.clone(),
+            method: call.method.clone(),
+            issued_at: self.clock.now(),
+            commitments: openings.commitments(),
+            tags: tags.in_statement()?,
+            purpose: call.purpose.clone().ok_or(Reason::PurposeMissing)?,
+            views: decided.adopted.views(),
+            agreement: permit.agreement,
+            clause: u64::from(permit.clause),
+            mode: call.mode,
+            receiver_server: server.id().clone(),
+            sender_server: self.id.clone(),
+            log: self.journal.origin().clone(),
+            body: Says::Request {
+                asked: permit.released.clone(),
+                mandate: Vec::new(),
+                links: Links {
+                    retry_of: call.retry_of,
+                    ..Links::default()
+                },
+                actor: Some(Actor {
+                    assurance: call.assurance,
+                    automated: call.user.is_none(),
+                }),
+            },
+            extensions: Default::default(),
+        };
+        let recipient = server.seal_key().ok_or(Reason::PeerVersion)?;
+        let outgoing = self
+            .seals_out
+            .session(&statement, &recipient, self.clock.now())?;
+        let session = self.session.load_full();
+        let request = self.signing.sign(&session, statement).await?;
+        let (seal, sealed) = outgoing.seal(&request, openings.seal_plaintext())?;
+        if let Some(overflow) = tags.overflow() {
+            self.write_late_tags(&request, overflow).await?;
+        }
+        let keep = Keep {
+            kind: 2,
+            statement: &request,
+            openings: &openings,
+            class: permit.retention_class.as_str(),
+            payload: keep_payload(permit),
+        };
+        // If we crash before this is durable, nothing has left; after it, the next start notes that
+        // the request has no answer.
+        self.journal
+            .append_with(keep, |sidecar| {
+                Body::Out(Out {
+                    statement: request.bytes().clone(),
+                    sidecar,
+                    view: Some(decided.adopted.index),
+                })
+            })
+            .await?;
+        let open = wire::Open {
+            statement: request.bytes().clone(),
+            session_chain: self.peers.chain_for(server.id(), &session),
+            seal: Some(seal),
+            sealed,
+            checkpoint: Bytes::new(),
+        };
+        Ok(Asked {
+            request,
+            outgoing,
+            open,
+        })
+    }
+
+    /// TAGS entries, durable before the statement they belong to is sent; padded to multiples of 64.
+    async fn write_late_tags(&self, request: &SignedStatement, tags: &[Tag]) -> Result<(), Reason> {
+        for tags in padded_to_64(tags)?.chunks(MAX_LATE_TAGS) {
+            let entry = LateTags {
+                statement: request.hash(),
+                tags: tags.to_vec(),
+            };
+            self.journal.append(Body::Tags(entry)).await?;
+        }
+        Ok(())
+    }
+
+    /// Steps 4 and 9.
+    async fn send(
+        &self,
+        decided: &Decided<'_>,
+        server: &ServerView<'_>,
+        asked: &Asked,
+        deadline: Duration,
+        cancelled: &CancellationToken,
+    ) -> Result<(Answer, Receipt), Refusal> {
+        let sent = tokio::select! {
+            sent = self.exchange(server, asked, deadline) => sent,
+            () = tokio::time::sleep(deadline) => {
+                self.conclude(asked, OutcomeKind::Timeout);
+                return Err(Refusal::new(Reason::OutcomeUnknown).at(At::ProviderServer));
+            }
+            () = cancelled.cancelled() => {
+                self.conclude(asked, OutcomeKind::Cancelled);
+                return Err(Reason::OutcomeUnknown.into());
+            }
+        };
+        let open = match sent {
+            Ok(open) => open,
+            Err(no_envelope) => {
+                let (kind, reason) = match no_envelope {
+                    NoEnvelope::NotSent(reason) => (OutcomeKind::Timeout, reason),
+                    NoEnvelope::Lost => (OutcomeKind::Timeout, Reason::OutcomeUnknown),
+                    NoEnvelope::Refused(reason) => (OutcomeKind::InvalidAnswer, reason),
+                };
+                self.conclude(asked, kind);
+                return Err(Refusal::new(reason).at(At::ProviderServer));
+            }
+        };
+        match self.receive_answer(decided, server, asked, open).await {
+            Ok(outcome) => outcome.map_err(|reason| Refusal::new(reason).at(At::ProviderServer)),
+            Err(reason) => {
+                self.conclude(asked, OutcomeKind::InvalidAnswer);
+                Err(Refusal::new(reason).at(At::ProviderServer))
+            }
+        }
+    }
+
+    /// Sends the envelope; once more, with session and encapsulation in it, when the peer says it
+    /// knows one of them not. That hint is unauthenticated: it costs one repetition, no more.
+    async fn exchange(
+        &self,
+        server: &ServerView<'_>,
+        asked: &Asked,
+        deadline: Duration,
+    ) -> Result<wire::Open, NoEnvelope> {
+        self.reached(Step::Sent);
+        let first = self
+            .peers
+            .exchange(server, asked.open.clone(), deadline)
+            .await;
+        if first != Err(NoEnvelope::Refused(Reason::SessionUnknown)) {
+            return first;
+        }
+        let session = self.session.load_full();
+        let mut again = asked.open.clone();
+        again.session_chain = session.chain();
+        again.seal = again
+            .seal
+            .map(|seal| asked.outgoing.with_encapsulation(seal));
+        self.peers.exchange(server, again, deadline).await
+    }
+
+    /// Step 9: everything the answer claims is checked, then IN, then it may be used. [G1 G2 G3 G5]
+    ///
+    /// The outer error means that no valid answer came; the inner one that the provider refused.
+    async fn receive_answer(
+        &self,
+        decided: &Decided<'_>,
+        server: &ServerView<'_>,
+        asked: &Asked,
+        open: wire::Open,
+    ) -> Result<Result<(Answer, Receipt), Reason>, Reason> {
+        let signed = SignedStatement::parse(open.statement.clone()).map_err(|e| e.reason())?;
+        let session = self
+            .peer_sessions
+            .accept(
+                self,
+                &decided.adopted,
+                server,
+                signed.key_id(),
+                &open.session_chain,
+            )
+            .await?;
+        let verified: Verified = signed.verify(session.key()).map_err(|e| e.reason())?;
+        let statement = verified.statement();
+        if !signs_in(&session, statement.mode) {
+            return Err(Reason::SessionInvalid);
+        }
+        statement.answers(&asked.request).map_err(|e| e.reason())?;
+        check_addressee(&verified, &self.id, |system| system == decided.caller)
+            .map_err(|e| e.reason())?;
+        check_fresh(statement, self.clock.now()).map_err(|e| e.reason())?;
+        let receipt = statement.receipt().ok_or(Reason::ReceiptMissing)?.clone();
+        if receipt.origin != statement.log {
+            return Err(Reason::ReceiptMissing);
+        }
+        self.peers.knows_session(server.id(), &self.session.load());
+        let entry = |sidecar, tags| {
+            Body::In(In {
+                statement: signed.bytes().clone(),
+                sidecar,
+                view: Some(decided.adopted.index),
+                tags,
+            })
+        };
+        if let Says::Fault { failure, .. } = &statement.body {
+            let reason = failure.reason().known().unwrap_or(Reason::InvalidAnswer);
+            self.journal
+                .append(entry(None, Vec::new()))
+                .await
+                .map_err(|_| Reason::OutcomeUnknown)?;
+            // Refused: nothing was done. Failed: as its reason says.
+            return Ok(Err(match failure {
+                Failure::Refused(_) | Failure::Failed(_) => reason,
+            }));
+        }
+        let seal = open.seal.as_ref().ok_or(Reason::SealInvalid)?;
+        let plaintext = asked.outgoing.open(&signed, seal, open.sealed)?;
+        let opened = Openings::decode(&plaintext)
+            .and_then(|openings| openings.check(&statement.commitments))
+            .map_err(|e| e.reason())?;
+        self.seals_out
+            .acknowledge(asked.request.statement(), &asked.outgoing);
+        let payload = opened.payload().map_err(|e| e.reason())?;
+        let answer = Answer::decode(payload).map_err(|e| e.reason())?;
+        // The provider filtered already; an answer that still carries more than agreed is not used.
+        if decided.plan.filter_answer(&answer.message)? != answer.message {
+            return Err(Reason::InvalidAnswer);
+        }
+        let tags = self
+            .tag_keys
+            .tags(&decided.permit, &decided.subjects, &statement.message_id)?;
+        let keep = Keep {
+            kind: 1,
+            statement: &signed,
+            openings: opened.openings(),
+            class: decided.permit.retention_class.as_str(),
+            payload: keep_payload(&decided.permit),
+        };
+        // If we crash before this is durable, the caller has nothing, and the next start notes that
+        // the request has no answer here.
+        self.journal
+            .append_with(keep, |sidecar| entry(sidecar, tags.own()))
+            .await
+            .map_err(|_| Reason::OutcomeUnknown)?;
+        Ok(Ok((answer, receipt)))
+    }
+
+    /// A request has no answer: the ledger is owed a note of it.
+    fn conclude(&self, asked: &Asked, kind: OutcomeKind) {
+        self.owed.add(Debt::Outcome {
+            request: asked.request.hash(),
+            kind,
+        });
+    }
+}
+
+/// Tags with random ones after them up to a multiple of 64, in no telling order.
+fn padded_to_64(tags: &[Tag]) -> Result<Vec<Tag>, Reason> {
+    let mut padded = tags.to_vec();
+    while padded.len() % 64 != 0 {
+        let random = MessageId::generate().map_err(|error| error.reason())?;
+        padded.push(*random.as_bytes());
+    }
+    padded.sort_unstable();
+    Ok(padded)
+}
+
+/// Tags in one TAGS entry.
+const MAX_LATE_TAGS: usize = 1_024;

@@ -1,0 +1,119 @@
+//! Writing to the server's own ledger: entries, their openings beside them, and what is still owed.
+//!
+//! An entry is durable when [`Journal::append`] returns (G1). Openings are sealed for the sidecar
+//! before they are handed over, so nothing personal is ever in a ledger file or in its log.
+
+use std::sync::Arc;
+
+use bytes::Bytes;
+use entente_clock::Clock;
+use entente_evidence::opening::{KeepPayload, Openings};
+use entente_evidence::proof::SignedStatement;
+use entente_evidence::receipt::Receipt;
+use entente_evidence::statement::LogOrigin;
+use entente_ledger::entry::{Body, Entry};
+use entente_ledger::{Append, Appended, Ledger};
+use entente_reason::Reason;
+use entente_sidecar::{RecordOf, Sidecar};
+use entente_signing::Digest;
+use zeroize::Zeroizing;
+
+/// The server's ledger and sidecar.
+#[derive(Clone, Debug)]
+pub(crate) struct Journal {
+    ledger: Ledger,
+    sidecar: Sidecar,
+    origin: LogOrigin,
+    clock: Arc<dyn Clock>,
+}
+
+/// Openings to keep beside an entry.
+#[derive(Clone, Copy, Debug)]
+pub(crate) struct Keep<'a> {
+    /// The kind of the entry: 1 IN, 2 OUT.
+    pub(crate) kind: u8,
+    /// The statement they open.
+    pub(crate) statement: &'a SignedStatement,
+    /// The openings themselves.
+    pub(crate) openings: &'a Openings,
+    /// The retention class whose key wraps theirs.
+    pub(crate) class: &'a str,
+    /// Whether the payload is kept too.
+    pub(crate) payload: KeepPayload,
+}
+
+// === impl Journal ===
+
+impl Journal {
+    /// Over an open ledger and its sidecar.
+    pub(crate) fn new(
+        ledger: Ledger,
+        sidecar: Sidecar,
+        origin: LogOrigin,
+        clock: Arc<dyn Clock>,
+    ) -> Self {
+        Self {
+            ledger,
+            sidecar,
+            origin,
+            clock,
+        }
+    }
+
+    /// The ledger.
+    pub(crate) const fn ledger(&self) -> &Ledger {
+        &self.ledger
+    }
+
+    /// The ledger's origin.
+    pub(crate) const fn origin(&self) -> &LogOrigin {
+        &self.origin
+    }
+
+    /// Appends an entry without openings; durable on return.
+    pub(crate) async fn append(&self, body: Body) -> Result<Appended, Reason> {
+        self.write(body, None).await
+    }
+
+    /// Seals the openings, appends the entry that names them, both durable on return.
+    pub(crate) async fn append_with(
+        &self,
+        keep: Keep<'_>,
+        body: impl FnOnce(Option<Digest>) -> Body,
+    ) -> Result<Appended, Reason> {
+        let of = RecordOf {
+            origin: self.origin.as_str(),
+            message_id: keep.statement.statement().message_id.as_bytes(),
+            kind: keep.kind,
+        };
+        let plaintext = Zeroizing::new(keep.openings.encode_kept(keep.payload));
+        let day = self.clock.now().day();
+        let sealed = self
+            .sidecar
+            .seal(keep.class, day, &of, &plaintext)
+            .map_err(|error| error.reason())?;
+        self.write(body(Some(sealed.hash)), Some(sealed.attachment))
+            .await
+    }
+
+    /// The receipt for an entry of this ledger.
+    pub(crate) fn receipt(&self, appended: Appended) -> Receipt {
+        Receipt {
+            origin: self.origin.clone(),
+            index: appended.index,
+            leaf_hash: appended.leaf_hash,
+        }
+    }
+
+    async fn write(&self, body: Body, attachment: Option<Bytes>) -> Result<Appended, Reason> {
+        let entry = Entry {
+            at: self.clock.now(),
+            body,
+        };
+        let entry = entry.encode().map_err(|error| error.reason())?;
+        self.ledger
+            .append(Append { entry, attachment })
+            .await
+            .map_err(|error| error.reason())
+    }
+}

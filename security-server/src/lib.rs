@@ -1,0 +1,40 @@
+//! The security server: signs, seals and logs every message its systems exchange with others.
+//!
+//! [`SecurityServer::start`] runs one, from a [`Config`] and the machine it is given as [`Deps`].
+//! The consumer side is `consumer.rs`, the provider side `provider.rs`; both follow the nine steps
+//! of DESIGN.md §5 and call the [`Probe`] after each. Nothing here decides who may ask what
+//! (`policy`), what a statement is (`evidence`) or how an entry becomes durable (`ledger`).
+
+mod call;
+mod config;
+mod consumer;
+mod door;
+pub mod enrol;
+mod journal;
+mod limits;
+mod noise;
+mod owed;
+mod peers;
+mod plans;
+mod probe;
+mod provider;
+mod recover;
+mod refusal;
+mod running;
+mod seals;
+mod server;
+mod session;
+mod settle;
+mod signing_task;
+mod start;
+mod system;
+mod tags;
+mod view;
+
+pub use config::{
+    Caller, Config, Door, HexDigest, Limits, MAX_DEADLINE, MAX_MESSAGE, Serves, System,
+};
+pub use probe::{NoProbe, Probe, Step};
+pub use recover::RecoverError;
+pub use running::Running;
+pub use start::{Deps, SecurityServer, StartError};

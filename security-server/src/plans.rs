@@ -1,0 +1,125 @@
+//! Release plans, compiled once for each agreement, clause, method and set of elements.
+
+use std::collections::{BTreeSet, HashMap};
+use std::sync::{Arc, Mutex, PoisonError};
+
+use bytes::Bytes;
+use entente_contract::{CheckError, Contract, Direction, ReleasePlan};
+use entente_evidence::commitment::Subject;
+use entente_identity::{ElementName, MethodName};
+use entente_policy::Permit;
+use entente_reason::Reason;
+use entente_signing::Digest;
+
+use crate::refusal::Refusal;
+use crate::view::Adopted;
+
+/// Compiled plans by what they depend on.
+#[derive(Debug, Default)]
+pub(crate) struct Plans {
+    compiled: Mutex<HashMap<Key, Arc<Plan>>>,
+}
+
+/// What may cross, in both directions of one method under one permit.
+#[derive(Debug)]
+pub(crate) struct Plan {
+    contract: Contract,
+    method: MethodName,
+    request: ReleasePlan,
+    answer: ReleasePlan,
+}
+
+#[derive(Clone, Debug, PartialEq, Eq, Hash)]
+struct Key {
+    descriptor_set: Digest,
+    method: MethodName,
+    request: BTreeSet<ElementName>,
+    released: BTreeSet<ElementName>,
+}
+
+/// Plans kept; beyond that all are compiled again.
+const MOST: usize = 4_096;
+
+// === impl Plans ===
+
+impl Plans {
+    /// The plan for a method under a permit.
+    pub(crate) fn plan(
+        &self,
+        adopted: &Adopted,
+        method: &MethodName,
+        permit: &Permit,
+    ) -> Result<Arc<Plan>, Reason> {
+        let key = Key {
+            descriptor_set: permit.descriptor_set,
+            method: method.clone(),
+            request: permit.request.clone(),
+            released: permit.released.clone(),
+        };
+        if let Some(plan) = self.lock().get(&key) {
+            return Ok(Arc::clone(plan));
+        }
+        let contract = adopted
+            .state()
+            .contract(&permit.descriptor_set, &method.service())
+            .ok_or(Reason::UnknownService)?
+            .clone();
+        if !contract
+            .method(method)
+            .map_err(|error| error.reason())?
+            .shape
+            .is_unary()
+        {
+            return Err(Reason::StreamingLater);
+        }
+        let compile = |direction, elements: &BTreeSet<ElementName>| {
+            ReleasePlan::compile(&contract, method, direction, elements)
+                .map_err(|error| error.reason())
+        };
+        let plan = Arc::new(Plan {
+            request: compile(Direction::Request, &permit.request)?,
+            answer: compile(Direction::Response, &permit.released)?,
+            contract,
+            method: method.clone(),
+        });
+        let mut compiled = self.lock();
+        if compiled.len() >= MOST {
+            compiled.clear();
+        }
+        compiled.insert(key, Arc::clone(&plan));
+        Ok(plan)
+    }
+
+    fn lock(&self) -> std::sync::MutexGuard<'_, HashMap<Key, Arc<Plan>>> {
+        self.compiled.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+}
+
+// === impl Plan ===
+
+impl Plan {
+    /// Refuses a request that carries anything not agreed, and names whom it is about. [G6]
+    pub(crate) fn check_request(&self, body: &[u8]) -> Result<Vec<Subject>, Refusal> {
+        self.request.check(body).map_err(|error| {
+            let refusal = Refusal::new(error.reason());
+            match error {
+                CheckError::Unlisted { path } => refusal.with("field", path),
+                _ => refusal,
+            }
+        })?;
+        self.contract
+            .subjects(&self.method, Direction::Request, body)
+            .map_err(|error| error.reason())?
+            .iter()
+            .map(|subject| {
+                Subject::new(subject.scheme(), subject.value())
+                    .map_err(|_| Refusal::new(Reason::BadField))
+            })
+            .collect()
+    }
+
+    /// The answer with everything not agreed taken out. [G6]
+    pub(crate) fn filter_answer(&self, body: &Bytes) -> Result<Bytes, Reason> {
+        self.answer.filter(body).map_err(|_| Reason::InvalidAnswer)
+    }
+}

@@ -1,0 +1,539 @@
+//! The provider side of an exchange: steps 5 to 8 of DESIGN.md §5.
+//!
+//! Before the request's statement has verified, a refusal is an unsigned status and is summarised.
+//! Afterwards every refusal is a DENIED entry and a signed fault that names it. Once IN(request) is
+//! durable the system may have acted, and the exchange ends with an OUT entry come what may.
+
+use std::collections::BTreeSet;
+use std::sync::Arc;
+use std::time::Duration;
+
+use bytes::Bytes;
+use entente_evidence::admission::{check_addressee, check_fresh};
+use entente_evidence::answer::Answer;
+use entente_evidence::commitment::Subject;
+use entente_evidence::opening::{KeepPayload, Opened, Openings};
+use entente_evidence::proof::{SignedStatement, Verified};
+use entente_evidence::receipt::Receipt;
+use entente_evidence::statement::{Body as Says, Failure, Statement};
+use entente_identity::ServerId;
+use entente_ledger::Appended;
+use entente_ledger::entry::{Body, Denied, DeniedCall, In, Out};
+use entente_policy::Permit;
+use entente_proto::exchange::v1 as wire;
+use entente_reason::{GrpcCode, Reason};
+use entente_signing::Digest;
+use entente_telemetry::Side;
+use tokio::time::Instant;
+use tokio_util::sync::CancellationToken;
+
+use crate::journal::Keep;
+use crate::owed::Debt;
+use crate::plans::Plan;
+use crate::probe::Step;
+use crate::refusal::Refusal;
+use crate::seals::ReceivedUnder;
+use crate::server::Server;
+use crate::session::signs_in;
+use crate::system::{CallContext, NoAnswer};
+use crate::view::Adopted;
+
+/// A refusal before the statement verified: told unsigned, summarised.
+#[derive(Debug)]
+pub(crate) struct Unverified {
+    /// The server the message claims to come from, if it says so readably.
+    claimed: Option<ServerId>,
+    reason: Reason,
+}
+
+/// A request whose statement verified: whoever sent it gets signed answers from here on.
+#[derive(Debug)]
+struct Received {
+    request: Verified,
+    adopted: Arc<Adopted>,
+}
+
+/// A request opened, checked and permitted.
+#[derive(Debug)]
+struct Admitted {
+    request: SignedStatement,
+    adopted: Arc<Adopted>,
+    opened: Opened,
+    seal: ReceivedUnder,
+    permit: Permit,
+    plan: Arc<Plan>,
+}
+
+/// Why a verified request goes no further.
+#[derive(Debug)]
+enum Stopped {
+    /// DENIED, and a signed fault.
+    Denied(Reason),
+    /// An unsigned status: saying more would cost an entry for each copy of one message.
+    Unsigned(Reason),
+}
+
+// === impl Server ===
+
+impl Server {
+    /// Answers one envelope. Runs to its end even if the peer goes away; `cancelled` then ends the
+    /// call to the system.
+    pub(crate) async fn provide(
+        self: Arc<Self>,
+        spki: Option<Digest>,
+        open: wire::Open,
+        deadline: Duration,
+        cancelled: CancellationToken,
+    ) -> Result<wire::Open, Refusal> {
+        let received = match self.receive(spki, &open).await {
+            Ok(received) => received,
+            Err(unverified) => return Err(self.refuse_unverified(&unverified)),
+        };
+        let sender = received.request.statement().sender_server.clone();
+        let Some(_place) = self.askers.enter(&sender) else {
+            return Err(self.refuse_unverified(&Unverified {
+                claimed: Some(sender),
+                reason: Reason::Overloaded,
+            }));
+        };
+        let request = received.request.signed().clone();
+        let adopted = Arc::clone(&received.adopted);
+        match self.admit(received, &open).await {
+            Ok(admitted) => {
+                self.reached(Step::Admitted);
+                self.serve(admitted, deadline, cancelled).await
+            }
+            Err(Stopped::Unsigned(reason)) => Err(self.refuse_unverified(&Unverified {
+                claimed: Some(sender),
+                reason,
+            })),
+            Err(Stopped::Denied(reason)) => self.deny(&request, &adopted, reason).await,
+        }
+    }
+
+    /// Step 5, first half: TLS key, session and statement belong to one registered server. [G2]
+    async fn receive(
+        &self,
+        spki: Option<Digest>,
+        open: &wire::Open,
+    ) -> Result<Received, Unverified> {
+        let mut claimed = None;
+        let failed = |claimed: Option<ServerId>, reason| Unverified { claimed, reason };
+        let request = SignedStatement::parse(open.statement.clone())
+            .map_err(|error| failed(None, error.reason()))?;
+        let statement = request.statement();
+        claimed.replace(statement.sender_server.clone());
+        let failed = |reason| failed(claimed.clone(), reason);
+        let adopted = self.adopted().map_err(failed)?;
+        let server = adopted
+            .server(&statement.sender_server)
+            .ok_or_else(|| failed(Reason::PeerUnknown))?;
+        // The connection must be the sender's own: a captured envelope is useless to anyone else.
+        if !spki.is_some_and(|spki| server.speaks_tls_with(&spki)) {
+            return Err(failed(Reason::PeerUntrusted));
+        }
+        let session = self
+            .peer_sessions
+            .accept(
+                self,
+                &adopted,
+                &server,
+                request.key_id(),
+                &open.session_chain,
+            )
+            .await
+            .map_err(failed)?;
+        if !signs_in(&session, statement.mode) {
+            return Err(failed(Reason::SessionInvalid));
+        }
+        let verified = request
+            .verify(session.key())
+            .map_err(|error| failed(error.reason()))?;
+        check_addressee(&verified, &self.id, |system| self.serves(system))
+            .map_err(|error| failed(error.reason()))?;
+        check_fresh(statement, self.clock.now()).map_err(|error| failed(error.reason()))?;
+        Ok(Received {
+            request: verified,
+            adopted,
+        })
+    }
+
+    /// Step 5, second half, and step 6: views, opening, commitments, replay, decision. [G3 G4 G6 G7]
+    async fn admit(&self, received: Received, open: &wire::Open) -> Result<Admitted, Stopped> {
+        let Received { request, adopted } = received;
+        let request = request.into_signed();
+        let statement = request.statement();
+        let Says::Request { asked, actor, .. } = &statement.body else {
+            return Err(Stopped::Unsigned(Reason::StatementMalformed));
+        };
+        let adopted = self
+            .views
+            .agree(&adopted, &statement.views)
+            .await
+            .map_err(Stopped::Denied)?;
+        let may_speak = adopted
+            .server(&statement.sender_server)
+            .is_some_and(|server| server.signs_for(&statement.sender));
+        if !may_speak {
+            return Err(Stopped::Denied(Reason::SenderNotAllowed));
+        }
+        let seal = open
+            .seal
+            .as_ref()
+            .ok_or(Stopped::Denied(Reason::SealInvalid))?;
+        let (plaintext, seal) = self
+            .seals_in
+            .open(&request, seal, open.sealed.clone(), self.clock.now())
+            .map_err(|reason| match reason {
+                Reason::SessionUnknown => Stopped::Unsigned(reason),
+                reason => Stopped::Denied(reason),
+            })?;
+        let opened = Openings::decode(&plaintext)
+            .and_then(|openings| openings.check(&statement.commitments))
+            .map_err(|error| Stopped::Denied(error.reason()))?;
+        // Only now, when everything about the message itself holds, is its id taken: a forged copy
+        // cannot use up the id of a true one. Taking it is atomic.
+        self.seen
+            .insert(
+                &statement.sender_server,
+                statement.message_id.as_bytes(),
+                self.clock.now(),
+            )
+            .map_err(|_| Stopped::Unsigned(Reason::Replayed))?;
+        self.reached(Step::Opened);
+
+        let permit = adopted
+            .decide_request(statement, asked, *actor, &opened, self.moment())
+            .map_err(Stopped::Denied)?;
+        let plan = self
+            .plans
+            .plan(&adopted, &statement.method, &permit)
+            .map_err(Stopped::Denied)?;
+        let payload = opened
+            .payload()
+            .map_err(|error| Stopped::Denied(error.reason()))?;
+        let subjects = plan
+            .check_request(payload)
+            .map_err(|refusal| Stopped::Denied(refusal.reason))?;
+        // A consumer that names other subjects than its request does would hide from them.
+        if !same_subjects(&subjects, opened.subjects()) {
+            return Err(Stopped::Denied(Reason::CommitmentMismatch));
+        }
+        Ok(Admitted {
+            plan,
+            request,
+            adopted,
+            opened,
+            seal,
+            permit,
+        })
+    }
+
+    /// Steps 7 and 8: log, call, strip, log, answer. [G1 G5 G6]
+    async fn serve(
+        &self,
+        admitted: Admitted,
+        deadline: Duration,
+        cancelled: CancellationToken,
+    ) -> Result<wire::Open, Refusal> {
+        let request = &admitted.request;
+        let _in_flight = self.metrics.in_flight(Side::Provider);
+        let began = Instant::now();
+        let tags = self
+            .tag_keys
+            .tags(
+                &admitted.permit,
+                admitted.opened.subjects(),
+                &request.statement().message_id,
+            )
+            .map_err(Refusal::new)?;
+        let keep = Keep {
+            kind: 1,
+            statement: request,
+            openings: admitted.opened.openings(),
+            class: admitted.permit.retention_class.as_str(),
+            payload: keep_payload(&admitted.permit),
+        };
+        // If we crash before this is durable, the peer gets no answer and our system was not asked.
+        let accepted = self
+            .journal
+            .append_with(keep, |sidecar| {
+                Body::In(In {
+                    statement: request.bytes().clone(),
+                    sidecar,
+                    view: Some(admitted.adopted.index),
+                    tags: tags.own(),
+                })
+            })
+            .await
+            .map_err(|reason| self.refuse_unlogged(request, reason))?;
+        // If we crash from here on, the next start closes the request with OUTCOME_UNKNOWN.
+        self.reached(Step::RequestAccepted);
+        let receipt = self.journal.receipt(accepted);
+        let answer = self.ask_system(&admitted, deadline, &cancelled).await;
+        self.reached(Step::SystemAnswered);
+        let code = match &answer {
+            Ok(answer) => GrpcCode(i32::from(answer.code)),
+            Err(reason) => reason.grpc(),
+        };
+        let says = request.statement();
+        self.metrics.exchange(
+            Side::Provider,
+            &says.sender_server,
+            &says.method,
+            code,
+            began.elapsed(),
+        );
+        let sent = match answer {
+            Ok(answer) => self.respond(&admitted, receipt.clone(), answer).await,
+            Err(reason) => {
+                self.fault(
+                    request,
+                    &admitted.adopted,
+                    receipt.clone(),
+                    Failure::Failed(reason.into()),
+                )
+                .await
+            }
+        };
+        match sent {
+            Ok(open) => {
+                self.reached(Step::ResponseLogged);
+                Ok(open)
+            }
+            Err(_) => {
+                // The system may have acted and we cannot log what it said: nothing may leave but
+                // the plain fact, and the ledger is owed the fault.
+                self.owed.add(Debt::Fault {
+                    request: request.clone(),
+                    receipt,
+                });
+                Err(Refusal::new(Reason::OutcomeUnknown))
+            }
+        }
+    }
+
+    async fn ask_system(
+        &self,
+        admitted: &Admitted,
+        deadline: Duration,
+        cancelled: &CancellationToken,
+    ) -> Result<Answer, Reason> {
+        let statement = admitted.request.statement();
+        let system = self
+            .systems
+            .get(&(statement.receiver.clone(), statement.mode))
+            .ok_or(Reason::SourceDown)?;
+        let context = CallContext {
+            statement,
+            permit: &admitted.permit,
+            user: admitted.opened.user(),
+            case: admitted.opened.case(),
+        };
+        let payload = admitted.opened.payload().map_err(|error| error.reason())?;
+        let asked = tokio::select! {
+            answered = system.ask(&context, payload.clone(), deadline) => answered,
+            () = cancelled.cancelled() => Err(NoAnswer::MayHaveActed),
+        };
+        let answer = asked.map_err(|no_answer| match no_answer {
+            NoAnswer::NotAsked => Reason::SourceDown,
+            NoAnswer::MayHaveActed => Reason::OutcomeUnknown,
+        })?;
+        if answer.code != 0 {
+            return Ok(answer);
+        }
+        let message = admitted.plan.filter_answer(&answer.message)?;
+        Ok(Answer { message, ..answer })
+    }
+
+    async fn respond(
+        &self,
+        admitted: &Admitted,
+        receipt: Receipt,
+        answer: Answer,
+    ) -> Result<wire::Open, Reason> {
+        let request = &admitted.request;
+        let value = answer.to_value().map_err(|error| error.reason())?;
+        let openings = Openings::builder()
+            .payload(value)
+            .build()
+            .map_err(|_| Reason::InternalFault)?;
+        let permitted = admitted.permit.released.clone();
+        let body = Says::Response {
+            request: request.hash(),
+            receipt,
+            permitted,
+        };
+        let mut statement = self.answering(request, &admitted.adopted, body);
+        statement.commitments = openings.commitments();
+        statement.tags = self
+            .tag_keys
+            .tags(
+                &admitted.permit,
+                admitted.opened.subjects(),
+                &statement.message_id,
+            )?
+            .in_statement()?;
+        let session = self.session.load_full();
+        let response = self.signing.sign(&session, statement).await?;
+        let (seal, sealed) = admitted.seal.seal(&response, openings.seal_plaintext())?;
+        let keep = Keep {
+            kind: 2,
+            statement: &response,
+            openings: &openings,
+            class: admitted.permit.retention_class.as_str(),
+            payload: keep_payload(&admitted.permit),
+        };
+        // If we crash before this is durable, the peer has nothing; the next start sends no answer
+        // either, but closes the request with a fault.
+        self.journal
+            .append_with(keep, |sidecar| out(&response, sidecar, &admitted.adopted))
+            .await?;
+        Ok(wire::Open {
+            statement: response.bytes().clone(),
+            session_chain: session.chain(),
+            seal: Some(seal),
+            sealed,
+            checkpoint: Bytes::new(),
+        })
+    }
+
+    /// DENIED, then a fault whose receipt names that entry; the fault itself is not logged again.
+    async fn deny(
+        &self,
+        request: &SignedStatement,
+        adopted: &Adopted,
+        reason: Reason,
+    ) -> Result<wire::Open, Refusal> {
+        let sender = &request.statement().sender_server;
+        self.metrics.refusal(reason);
+        if !self
+            .noise
+            .admits_denial(sender.as_str(), reason, self.clock.now())
+        {
+            return Err(Refusal::new(reason));
+        }
+        let denied = Body::Denied(Denied {
+            reason: reason.code().to_owned(),
+            peer: Some(sender.clone()),
+            call: DeniedCall::Statement(request.bytes().clone()),
+            sidecar: None,
+            view: Some(adopted.index),
+            tags: Vec::new(),
+        });
+        let denied = self
+            .journal
+            .append(denied)
+            .await
+            .map_err(|reason| self.refuse_unlogged(request, reason))?;
+        self.sign_fault(request, adopted, denied, Failure::Refused(reason.into()))
+            .await
+            .map_err(Refusal::new)
+    }
+
+    async fn sign_fault(
+        &self,
+        request: &SignedStatement,
+        adopted: &Adopted,
+        entry: Appended,
+        failure: Failure,
+    ) -> Result<wire::Open, Reason> {
+        let (fault, chain) = self
+            .signed_fault(request, adopted, self.journal.receipt(entry), failure)
+            .await?;
+        Ok(fault_frame(&fault, chain))
+    }
+
+    /// Signs, logs and frames a fault for a request that is in the ledger.
+    pub(crate) async fn fault(
+        &self,
+        request: &SignedStatement,
+        adopted: &Adopted,
+        receipt: Receipt,
+        failure: Failure,
+    ) -> Result<wire::Open, Reason> {
+        let (fault, chain) = self
+            .signed_fault(request, adopted, receipt, failure)
+            .await?;
+        self.journal.append(out(&fault, None, adopted)).await?;
+        Ok(fault_frame(&fault, chain))
+    }
+
+    async fn signed_fault(
+        &self,
+        request: &SignedStatement,
+        adopted: &Adopted,
+        receipt: Receipt,
+        failure: Failure,
+    ) -> Result<(SignedStatement, Vec<Bytes>), Reason> {
+        let body = Says::Fault {
+            request: request.hash(),
+            receipt,
+            failure,
+        };
+        let statement = self.answering(request, adopted, body);
+        let session = self.session.load_full();
+        let fault = self.signing.sign(&session, statement).await?;
+        Ok((fault, session.chain()))
+    }
+
+    fn answering(&self, request: &SignedStatement, adopted: &Adopted, body: Says) -> Statement {
+        let mut statement = Statement::answering(
+            request.statement(),
+            self.clock.now(),
+            self.journal.origin().clone(),
+            body,
+        );
+        statement.views = adopted.views();
+        statement
+    }
+
+    fn refuse_unverified(&self, unverified: &Unverified) -> Refusal {
+        self.metrics.refusal(unverified.reason);
+        if unverified.reason != Reason::SessionUnknown {
+            let claimed = unverified.claimed.as_ref().map(ServerId::as_str);
+            self.noise
+                .count(claimed, unverified.reason, self.clock.now());
+        }
+        Refusal::new(unverified.reason)
+    }
+
+    fn refuse_unlogged(&self, request: &SignedStatement, reason: Reason) -> Refusal {
+        self.refuse_unverified(&Unverified {
+            claimed: Some(request.statement().sender_server.clone()),
+            reason,
+        })
+    }
+}
+
+fn out(statement: &SignedStatement, sidecar: Option<Digest>, adopted: &Adopted) -> Body {
+    Body::Out(Out {
+        statement: statement.bytes().clone(),
+        sidecar,
+        view: Some(adopted.index),
+    })
+}
+
+fn fault_frame(fault: &SignedStatement, session_chain: Vec<Bytes>) -> wire::Open {
+    wire::Open {
+        statement: fault.bytes().clone(),
+        session_chain,
+        seal: None,
+        sealed: Bytes::new(),
+        checkpoint: Bytes::new(),
+    }
+}
+
+fn same_subjects(asked: &[Subject], opened: &[Subject]) -> bool {
+    let asked: BTreeSet<&Subject> = asked.iter().collect();
+    let opened: BTreeSet<&Subject> = opened.iter().collect();
+    asked == opened
+}
+
+pub(crate) fn keep_payload(permit: &Permit) -> KeepPayload {
+    if permit.keep_payload_days.is_some() {
+        KeepPayload::Yes
+    } else {
+        KeepPayload::No
+    }
+}

@@ -1,0 +1,156 @@
+//! What a start finds in its own ledger: messages not to be accepted again, and exchanges that a
+//! stop cut short. Reads back to the last BOOT, and at least as far as the replay window reaches.
+
+use std::collections::{HashMap, HashSet};
+
+use entente_clock::Timestamp;
+use entente_evidence::proof::SignedStatement;
+use entente_evidence::receipt::Receipt;
+use entente_evidence::statement::{Kind, LogOrigin};
+use entente_ledger::entry::{Body, DeniedCall, Entry, OutcomeKind};
+use entente_ledger::{Ledger, ReadError, tree};
+use entente_signing::Digest;
+use entente_store::{ReplayWindow, SeenMessage};
+
+use crate::owed::Debt;
+
+/// What the ledger says was going on.
+#[derive(Debug, Default)]
+pub(crate) struct Found {
+    /// Messages of the replay window.
+    pub(crate) seen: Vec<SeenMessage>,
+    /// Exchanges to close.
+    pub(crate) open: Vec<Debt>,
+    /// Time of the newest entry.
+    pub(crate) newest: Option<Timestamp>,
+}
+
+/// Why the ledger could not be searched.
+#[derive(Debug, thiserror::Error)]
+pub enum RecoverError {
+    /// It could not be read.
+    #[error("reading the ledger's newest entries")]
+    Read(#[from] ReadError),
+    /// An entry is not one of ours.
+    #[error("entry {index} of the ledger is malformed")]
+    Entry {
+        /// Its index.
+        index: u64,
+    },
+}
+
+/// Entries read at a time.
+const CHUNK: usize = 1_024;
+
+/// Searches the ledger's tail, from its newest entry back.
+pub(crate) async fn search(
+    ledger: &Ledger,
+    origin: &LogOrigin,
+    now: Timestamp,
+) -> Result<Found, RecoverError> {
+    let mut found = Found::default();
+    // Answered: requests of peers that have an OUT. Concluded: requests of ours with IN or OUTCOME.
+    let mut answered = HashSet::new();
+    let mut concluded = HashSet::new();
+    let mut accepted: HashMap<Digest, Debt> = HashMap::new();
+    let mut asked: HashMap<Digest, Debt> = HashMap::new();
+    let mut past_boot = false;
+    let mut end = ledger.size();
+    while end > 0 {
+        let start = end.saturating_sub(CHUNK as u64);
+        let entries = read_range(ledger, start, end).await?;
+        for (offset, bytes) in entries.iter().enumerate().rev() {
+            let index = start + offset as u64;
+            let malformed = RecoverError::Entry { index };
+            let Ok(entry) = Entry::decode(bytes) else {
+                return Err(malformed);
+            };
+            found.newest = found.newest.max(Some(entry.at));
+            let in_window = now.since(entry.at) < ReplayWindow::SPAN;
+            if past_boot && !in_window {
+                end = 0;
+                break;
+            }
+            let statement = |bytes: &bytes::Bytes| SignedStatement::parse(bytes.clone()).ok();
+            match &entry.body {
+                Body::Boot(_) => past_boot = true,
+                Body::In(entry_in) => {
+                    let signed = statement(&entry_in.statement).ok_or(malformed)?;
+                    let says = signed.statement();
+                    match says.request_hash() {
+                        None => {
+                            found.seen.extend(seen(&signed, entry.at));
+                            let receipt = Receipt {
+                                origin: origin.clone(),
+                                index,
+                                leaf_hash: tree::leaf_hash(bytes),
+                            };
+                            let request = signed.clone();
+                            if !past_boot {
+                                accepted.insert(signed.hash(), Debt::Fault { request, receipt });
+                            }
+                        }
+                        Some(request) => {
+                            concluded.insert(*request);
+                        }
+                    }
+                }
+                Body::Denied(denied) => {
+                    if let DeniedCall::Statement(bytes) = &denied.call {
+                        found
+                            .seen
+                            .extend(statement(bytes).and_then(|signed| seen(&signed, entry.at)));
+                    }
+                }
+                Body::Out(out) => {
+                    let signed = statement(&out.statement).ok_or(malformed)?;
+                    match signed.statement().request_hash() {
+                        None if !past_boot => {
+                            let request = signed.hash();
+                            let kind = OutcomeKind::Crashed;
+                            asked.insert(request, Debt::Outcome { request, kind });
+                        }
+                        None => {}
+                        Some(request) => {
+                            answered.insert(*request);
+                        }
+                    }
+                }
+                Body::Outcome(outcome) => {
+                    concluded.insert(outcome.request);
+                }
+                _ => {}
+            }
+        }
+        if end > 0 {
+            end = start;
+        }
+    }
+    accepted.retain(|request, _| !answered.contains(request));
+    asked.retain(|request, _| !concluded.contains(request));
+    found.open = accepted.into_values().chain(asked.into_values()).collect();
+    Ok(found)
+}
+
+fn seen(request: &SignedStatement, at: Timestamp) -> Option<SeenMessage> {
+    let says = request.statement();
+    (says.kind() == Kind::Request).then(|| SeenMessage {
+        server: says.sender_server.clone(),
+        id: *says.message_id.as_bytes(),
+        expires: at.saturating_add(ReplayWindow::SPAN),
+    })
+}
+
+async fn read_range(ledger: &Ledger, start: u64, end: u64) -> Result<Vec<bytes::Bytes>, ReadError> {
+    let wanted = usize::try_from(end - start).unwrap_or(CHUNK);
+    let mut entries = Vec::with_capacity(wanted);
+    while entries.len() < wanted {
+        let next = start + entries.len() as u64;
+        let more = ledger.entries(next, wanted - entries.len()).await?;
+        if more.is_empty() {
+            return Err(ReadError::Beyond);
+        }
+        entries.extend(more);
+    }
+    Ok(entries)
+}

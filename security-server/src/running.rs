@@ -1,0 +1,318 @@
+//! Listening, running beside the calls, and stopping without losing any.
+
+use std::collections::BTreeMap;
+use std::net::SocketAddr;
+use std::sync::Arc;
+use std::time::Duration;
+
+use entente_follow::Follower;
+use entente_identity::SystemId;
+use entente_keys::LocalToken;
+use entente_proto::exchange::v1::peer_exchange_server::PeerExchangeServer;
+use entente_telemetry::{AdminLimits, Condition, Health, serve_admin};
+use entente_tls::net::Endpoint;
+use entente_tls::{
+    AcceptLimits, IdentitySlot, Incoming, Pins, ServerSecurity, ServerTls, incoming,
+};
+use tokio::task::JoinSet;
+use tokio_util::sync::CancellationToken;
+
+use crate::config::{Caller, listened};
+use crate::door::{LocalDoor, PeerDoor, Proof};
+use crate::server::Server;
+use crate::start::StartError;
+
+/// A server that listens. Dropping it stops it at once; [`Running::shutdown`] stops it well.
+#[derive(Debug)]
+pub struct Running {
+    server: Arc<Server>,
+    follower: Follower,
+    health: Health,
+    peer: Endpoint,
+    admin: SocketAddr,
+    callers: Vec<(SystemId, Endpoint)>,
+    stop: CancellationToken,
+    doors: JoinSet<()>,
+    beside: JoinSet<()>,
+}
+
+/// How often health and gauges are looked at.
+const TICK: Duration = Duration::from_secs(1);
+
+// === impl Running ===
+
+impl Running {
+    /// Where peers connect.
+    pub const fn peer_endpoint(&self) -> &Endpoint {
+        &self.peer
+    }
+
+    /// Where `/metrics` and health are served.
+    pub const fn admin_addr(&self) -> SocketAddr {
+        self.admin
+    }
+
+    /// Where local systems call, in the order of the configuration.
+    pub fn caller_endpoints(&self) -> &[(SystemId, Endpoint)] {
+        &self.callers
+    }
+
+    /// Whether it is ready, and why not.
+    pub const fn health(&self) -> &Health {
+        &self.health
+    }
+
+    /// The directory it works from.
+    pub fn directory(&self) -> entente_follow::Directory {
+        self.follower.directory()
+    }
+
+    /// How many entries its ledger holds.
+    pub fn ledger_size(&self) -> u64 {
+        self.server.journal.ledger().size()
+    }
+
+    /// Publishes a checkpoint over everything logged so far.
+    ///
+    /// # Errors
+    /// When it cannot be written.
+    pub async fn publish_checkpoint(&self) -> Result<(), entente_ledger::LedgerError> {
+        self.server.journal.ledger().publish_now().await.map(|_| ())
+    }
+
+    /// Takes no new calls, lets those in flight end within the drain limit, writes what is owed and
+    /// closes the ledger.
+    pub async fn shutdown(mut self) {
+        self.health.drain();
+        self.stop.cancel();
+        let drain = self.server.limits.drain.get();
+        let _ = tokio::time::timeout(drain, async {
+            while self.doors.join_next().await.is_some() {}
+        })
+        .await;
+        self.doors.shutdown().await;
+        self.beside.shutdown().await;
+        self.server.pay().await;
+        self.server.write_summaries(true).await;
+        if let Err(error) = self.server.journal.ledger().shutdown().await {
+            tracing::error!(event = "ledger.not_closed", %error);
+        }
+        self.follower.shutdown().await;
+    }
+}
+
+/// Opens every door, and starts what runs beside the calls.
+pub(crate) async fn listen(
+    server: Arc<Server>,
+    identity: IdentitySlot,
+    follower: Follower,
+    health: Health,
+) -> Result<Running, StartError> {
+    let stop = CancellationToken::new();
+    let mut doors = JoinSet::new();
+    let mut beside = JoinSet::new();
+
+    let security = ServerSecurity::Tls(ServerTls::any_key(identity.clone())?);
+    let at = listened(&server.config.peer.listen);
+    let (peer, arriving) = open(&server, &at, security).await?;
+    let exchange = PeerExchangeServer::new(PeerDoor::new(Arc::clone(&server)))
+        .max_decoding_message_size(PeerDoor::MAX_FRAME)
+        .max_encoding_message_size(PeerDoor::MAX_FRAME);
+    let served = entente_tls::server()
+        .add_service(exchange)
+        .serve_with_incoming_shutdown(arriving, stop.clone().cancelled_owned());
+    doors.spawn(async move { log_end("peer", served.await) });
+
+    let mut callers = Vec::new();
+    for (system, settings) in &server.config.systems {
+        for caller in &settings.callers {
+            let (endpoint, proof, security) = door(system, caller, &identity)?;
+            let (endpoint, arriving) = open(&server, &endpoint, security).await?;
+            callers.push((system.clone(), endpoint));
+            let (reporter, grpc_health) = tonic_health::server::health_reporter();
+            beside.spawn(report(health.clone(), reporter));
+            let door = LocalDoor::new(Arc::clone(&server), proof);
+            let routes = tonic::service::Routes::new(grpc_health)
+                .into_axum_router()
+                .fallback_service(tower::ServiceExt::map_request(
+                    door,
+                    |request: http::Request<_>| request.map(tonic::body::Body::new),
+                ));
+            let served = entente_tls::server().serve_with_incoming_shutdown(
+                tonic::service::Routes::from(routes),
+                arriving,
+                stop.clone().cancelled_owned(),
+            );
+            doors.spawn(async move { log_end("caller", served.await) });
+        }
+    }
+
+    let admin = server.config.admin.listen.to_string();
+    let failed = |source| StartError::Listen {
+        at: admin.clone(),
+        source,
+    };
+    let listener = tokio::net::TcpListener::bind(&admin)
+        .await
+        .map_err(failed)?;
+    let admin = listener.local_addr().map_err(failed)?;
+    beside.spawn(serve_admin(
+        listener,
+        server.metrics.clone(),
+        health.clone(),
+        AdminLimits::default(),
+        stop.clone().cancelled_owned(),
+    ));
+    beside.spawn(adopt_views(Arc::clone(&server)));
+    beside.spawn(Arc::clone(&server).settle());
+    beside.spawn(watch_health(Arc::clone(&server), health.clone()));
+    look(&server, &health);
+    health.started();
+    tracing::info!(event = "server.listening", server = %server.id, peer = %peer, admin = %admin);
+    Ok(Running {
+        server,
+        follower,
+        health,
+        peer,
+        admin,
+        callers,
+        stop,
+        doors,
+        beside,
+    })
+}
+
+fn door(
+    system: &SystemId,
+    caller: &Caller,
+    identity: &IdentitySlot,
+) -> Result<(Endpoint, Proof, ServerSecurity), StartError> {
+    let system = system.clone();
+    Ok(match caller {
+        Caller::Unix(path) => {
+            let endpoint = Endpoint::Unix(path.as_path().to_path_buf());
+            let proof = Proof::Socket(system.clone());
+            let plain = ServerSecurity::Plain {
+                system: Some(system),
+            };
+            (endpoint, proof, plain)
+        }
+        Caller::Loopback { listen, token } => {
+            if !listen.is_local() {
+                return Err(StartError::Exposed {
+                    listen: listen.to_string(),
+                });
+            }
+            let token = LocalToken::load(token.file.as_path())?;
+            let proof = Proof::Token(system, Arc::new(token));
+            (
+                listened(listen),
+                proof,
+                ServerSecurity::Plain { system: None },
+            )
+        }
+        Caller::Tls { listen, clients } => {
+            let keys: BTreeMap<_, _> = clients.iter().map(|key| (key.0, system.clone())).collect();
+            let pins = Pins::new(keys.keys().copied());
+            let tls = ServerTls::pinned(identity.clone(), pins)?;
+            let proof = Proof::Tls(Arc::new(keys));
+            (listened(listen), proof, ServerSecurity::Tls(tls))
+        }
+    })
+}
+
+async fn open(
+    server: &Server,
+    at: &Endpoint,
+    security: ServerSecurity,
+) -> Result<(Endpoint, Incoming), StartError> {
+    let listener = server
+        .net
+        .listen(at)
+        .await
+        .map_err(|source| StartError::Listen {
+            at: at.to_string(),
+            source,
+        })?;
+    let endpoint = listener.endpoint().clone();
+    let metrics = server.metrics.clone();
+    let limits = AcceptLimits {
+        refused: Some(Arc::new(move |_, error| {
+            metrics.handshake_refused(error.reason());
+        })),
+        ..AcceptLimits::default()
+    };
+    Ok((endpoint, incoming(listener, security, limits)))
+}
+
+/// Puts each new view of the directory in force, VIEW first.
+async fn adopt_views(server: Arc<Server>) {
+    let mut views = server.views.directory().views();
+    while views.changed().await.is_ok() {
+        while let Err(reason) = server.views.adopt(&server.journal).await {
+            // Until it is logged it decides nothing; the old view goes on, and grows stale.
+            tracing::warn!(event = "view.not_adopted", reason = reason.code());
+            tokio::time::sleep(TICK).await;
+        }
+    }
+}
+
+async fn watch_health(server: Arc<Server>, health: Health) {
+    let mut writable = server.journal.ledger().writable();
+    let mut tick = tokio::time::interval(TICK);
+    loop {
+        tokio::select! {
+            _ = tick.tick() => {}
+            changed = writable.changed() => {
+                if changed.is_err() {
+                    return;
+                }
+            }
+        }
+        look(&server, &health);
+    }
+}
+
+fn look(server: &Server, health: &Health) {
+    let ledger = server.journal.ledger();
+    if *ledger.writable().borrow() {
+        health.pass(Condition::Log);
+    } else {
+        health.fail(
+            Condition::Log,
+            "the ledger cannot be written; calls are refused",
+        );
+    }
+    if server.adopted().is_ok() {
+        health.pass(Condition::Registry);
+    } else {
+        health.fail(
+            Condition::Registry,
+            "the registry has not been heard for too long",
+        );
+    }
+    health.pass(Condition::Clock);
+    server.metrics.log_size(ledger.size());
+    server.metrics.registry_age(server.views.directory().age());
+}
+
+async fn report(health: Health, reporter: tonic_health::server::HealthReporter) {
+    let mut ready = health.watch_ready();
+    loop {
+        let status = if *ready.borrow_and_update() {
+            tonic_health::ServingStatus::Serving
+        } else {
+            tonic_health::ServingStatus::NotServing
+        };
+        reporter.set_service_status("", status).await;
+        if ready.changed().await.is_err() {
+            return;
+        }
+    }
+}
+
+fn log_end(door: &'static str, ended: Result<(), tonic::transport::Error>) {
+    if let Err(error) = ended {
+        tracing::error!(event = "door.failed", door, %error);
+    }
+}

@@ -1,0 +1,258 @@
+//! Seal sessions between servers: set up once, used for many messages, kept only when proven.
+
+use std::collections::HashMap;
+use std::sync::{Mutex, PoisonError};
+
+use bytes::{Bytes, BytesMut};
+use entente_clock::Timestamp;
+use entente_evidence::proof::SignedStatement;
+use entente_evidence::seal::{
+    ReceiveSession, SealKeyPair, SealParties, SealPublicKey, SealRandom, SendSession, SessionId,
+};
+use entente_evidence::statement::Statement;
+use entente_proto::exchange::v1::Seal;
+use entente_reason::Reason;
+use entente_signing::Digest;
+
+/// Sessions peers set up with us.
+#[derive(Debug)]
+pub(crate) struct SealsIn {
+    pairs: Vec<SealKeyPair>,
+    known: Mutex<HashMap<(SealParties, SessionId), ReceiveSession>>,
+}
+
+/// Sessions we set up with peers.
+#[derive(Debug, Default)]
+pub(crate) struct SealsOut {
+    current: Mutex<HashMap<SealParties, Outgoing>>,
+}
+
+/// A session we send under, and whether the peer is known to have it.
+#[derive(Clone, Debug)]
+pub(crate) struct Outgoing {
+    session: SendSession,
+    acknowledged: bool,
+}
+
+/// The session a request was opened under: the only one its answer is sealed under.
+#[derive(Clone, Debug)]
+pub(crate) struct ReceivedUnder {
+    session: ReceiveSession,
+    suite: String,
+    hpke_key_id: Bytes,
+}
+
+/// Sessions remembered in each direction; beyond that all are forgotten, and set up again.
+const MOST: usize = 8_192;
+
+// === impl SealsIn ===
+
+impl SealsIn {
+    /// With this server's keys: the current one, and those still in their overlap.
+    pub(crate) fn new(pairs: Vec<SealKeyPair>) -> Self {
+        Self {
+            pairs,
+            known: Mutex::default(),
+        }
+    }
+
+    /// Opens a request's Open frame. The session is kept once it has.
+    pub(crate) fn open(
+        &self,
+        request: &SignedStatement,
+        seal: &Seal,
+        sealed: Bytes,
+        now: Timestamp,
+    ) -> Result<(Bytes, ReceivedUnder), Reason> {
+        let statement = request.statement();
+        let parties = parties(statement);
+        let named = Digest::from_slice(&seal.session).map_err(|_| Reason::SealInvalid)?;
+        let key = (parties, SessionId(named));
+        let random = SealRandom::from_slice(&seal.r).ok_or(Reason::SealInvalid)?;
+        let known = {
+            let known = self.known.lock().unwrap_or_else(PoisonError::into_inner);
+            known.get(&key).cloned()
+        };
+        let known = known.filter(|session| session.admit(now).is_ok());
+        let is_new = known.is_none();
+        let session = match known {
+            Some(session) => session,
+            None => self.accept(&key, seal, now)?,
+        };
+        let plaintext = session
+            .open_request(&statement.message_id, &random, request.hash())
+            .open(sealed, true)
+            .map_err(|error| error.reason())?;
+        if is_new {
+            let mut known = self.known.lock().unwrap_or_else(PoisonError::into_inner);
+            if known.len() >= MOST {
+                known.clear();
+            }
+            known.insert(key, session.clone());
+        }
+        let under = ReceivedUnder {
+            session,
+            suite: seal.suite.clone(),
+            hpke_key_id: seal.hpke_key_id.clone(),
+        };
+        Ok((plaintext, under))
+    }
+
+    fn accept(
+        &self,
+        (parties, id): &(SealParties, SessionId),
+        seal: &Seal,
+        now: Timestamp,
+    ) -> Result<ReceiveSession, Reason> {
+        if seal.enc.is_empty() || SessionId::of(&seal.enc) != *id {
+            return Err(Reason::SessionUnknown);
+        }
+        let pair = self
+            .pairs
+            .iter()
+            .find(|pair| {
+                pair.public().key_id().0[..] == seal.hpke_key_id[..]
+                    && pair.public().suite().name() == seal.suite
+            })
+            .ok_or(Reason::PeerVersion)?;
+        ReceiveSession::accept(parties, pair, &seal.enc, now).map_err(|error| error.reason())
+    }
+}
+
+// === impl SealsOut ===
+
+impl SealsOut {
+    /// The session to use for a request, set up anew when there is none or it is spent.
+    pub(crate) fn session(
+        &self,
+        statement: &Statement,
+        recipient: &SealPublicKey,
+        now: Timestamp,
+    ) -> Result<Outgoing, Reason> {
+        let parties = parties(statement);
+        let current = {
+            let current = self.current.lock().unwrap_or_else(PoisonError::into_inner);
+            current.get(&parties).cloned()
+        };
+        if let Some(outgoing) = current
+            && outgoing.session.recipient() == recipient.key_id()
+            && outgoing.session.admit(now).is_ok()
+        {
+            return Ok(outgoing);
+        }
+        let session = SendSession::establish(&parties, recipient, now)
+            .and_then(|session| session.admit(now).map(|()| session))
+            .map_err(|error| error.reason())?;
+        let outgoing = Outgoing {
+            session,
+            acknowledged: false,
+        };
+        let mut current = self.current.lock().unwrap_or_else(PoisonError::into_inner);
+        if current.len() >= MOST {
+            current.clear();
+        }
+        current.insert(parties, outgoing.clone());
+        Ok(outgoing)
+    }
+
+    /// The peer answered under this session: it need not be told the encapsulation again.
+    pub(crate) fn acknowledge(&self, statement: &Statement, used: &Outgoing) {
+        if used.acknowledged {
+            return;
+        }
+        let mut current = self.current.lock().unwrap_or_else(PoisonError::into_inner);
+        if let Some(outgoing) = current.get_mut(&parties(statement))
+            && outgoing.session.id() == used.session.id()
+        {
+            outgoing.acknowledged = true;
+        }
+    }
+}
+
+// === impl Outgoing ===
+
+impl Outgoing {
+    /// Seals a request's only frame.
+    pub(crate) fn seal(
+        &self,
+        request: &SignedStatement,
+        plaintext: BytesMut,
+    ) -> Result<(Seal, Bytes), Reason> {
+        let random = SealRandom::generate().map_err(|error| error.reason())?;
+        let message = &request.statement().message_id;
+        let mut sealer = self.session.seal_request(message, random, request.hash());
+        let seal = Seal {
+            suite: self.session.suite().name().to_owned(),
+            hpke_key_id: Bytes::copy_from_slice(&self.session.recipient().0),
+            session: Bytes::copy_from_slice(self.session.id().0.as_bytes()),
+            enc: if self.acknowledged {
+                Bytes::new()
+            } else {
+                self.session.enc().clone()
+            },
+            r: Bytes::copy_from_slice(sealer.random()),
+        };
+        let sealed = sealer
+            .seal(plaintext, true)
+            .map_err(|error| error.reason())?;
+        Ok((seal, sealed))
+    }
+
+    /// The same seal, with the encapsulation in it: for a peer that says it does not know the
+    /// session. The sealed bytes stay the same.
+    pub(crate) fn with_encapsulation(&self, mut seal: Seal) -> Seal {
+        seal.enc = self.session.enc().clone();
+        seal
+    }
+
+    /// Opens a response's only frame.
+    pub(crate) fn open(
+        &self,
+        response: &SignedStatement,
+        seal: &Seal,
+        sealed: Bytes,
+    ) -> Result<Bytes, Reason> {
+        if seal.session[..] != self.session.id().0.as_bytes()[..] {
+            return Err(Reason::SealInvalid);
+        }
+        let random = SealRandom::from_slice(&seal.r).ok_or(Reason::SealInvalid)?;
+        self.session
+            .open_response(&response.statement().message_id, &random, response.hash())
+            .open(sealed, true)
+            .map_err(|error| error.reason())
+    }
+}
+
+// === impl ReceivedUnder ===
+
+impl ReceivedUnder {
+    /// Seals a response's only frame.
+    pub(crate) fn seal(
+        &self,
+        response: &SignedStatement,
+        plaintext: BytesMut,
+    ) -> Result<(Seal, Bytes), Reason> {
+        let random = SealRandom::generate().map_err(|error| error.reason())?;
+        let message = &response.statement().message_id;
+        let mut sealer = self.session.seal_response(message, random, response.hash());
+        let seal = Seal {
+            suite: self.suite.clone(),
+            hpke_key_id: self.hpke_key_id.clone(),
+            session: Bytes::copy_from_slice(self.session.id().0.as_bytes()),
+            enc: Bytes::new(),
+            r: Bytes::copy_from_slice(sealer.random()),
+        };
+        let sealed = sealer
+            .seal(plaintext, true)
+            .map_err(|error| error.reason())?;
+        Ok((seal, sealed))
+    }
+}
+
+fn parties(request: &Statement) -> SealParties {
+    SealParties {
+        sender: request.sender_server.clone(),
+        receiver: request.receiver_server.clone(),
+        mode: request.mode,
+    }
+}

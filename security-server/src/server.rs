@@ -1,0 +1,91 @@
+//! What both sides of an exchange share: one value, built at start, behind one `Arc`.
+
+use std::collections::BTreeMap;
+use std::sync::Arc;
+
+use arc_swap::ArcSwap;
+use entente_clock::Clock;
+use entente_evidence::statement::Mode;
+use entente_identity::{ServerId, SystemId};
+use entente_reason::Reason;
+use entente_signing::Signer;
+use entente_store::ReplayWindow;
+use entente_telemetry::Metrics;
+use entente_tls::net::Net;
+
+use crate::config::{Config, Limits};
+use crate::journal::Journal;
+use crate::limits::InFlight;
+use crate::noise::Noise;
+use crate::owed::Owed;
+use crate::peers::Peers;
+use crate::plans::Plans;
+use crate::probe::{Probe, Step};
+use crate::seals::{SealsIn, SealsOut};
+use crate::session::{OwnSession, PeerSessions};
+use crate::signing_task::SigningTask;
+use crate::system::ProviderSystem;
+use crate::tags::TagKeys;
+use crate::view::{Adopted, Moment, Views};
+
+/// A running security server.
+#[derive(Debug)]
+pub(crate) struct Server {
+    pub(crate) id: ServerId,
+    pub(crate) config: Config,
+    pub(crate) net: Arc<dyn Net>,
+    pub(crate) server_key: Arc<dyn Signer>,
+    pub(crate) limits: Limits,
+    pub(crate) clock: Arc<dyn Clock>,
+    pub(crate) probe: Arc<dyn Probe>,
+    pub(crate) journal: Journal,
+    pub(crate) views: Views,
+    pub(crate) session: ArcSwap<OwnSession>,
+    pub(crate) signing: SigningTask,
+    pub(crate) peer_sessions: PeerSessions,
+    pub(crate) seals_in: SealsIn,
+    pub(crate) seals_out: SealsOut,
+    pub(crate) seen: ReplayWindow,
+    pub(crate) peers: Peers,
+    pub(crate) plans: Plans,
+    pub(crate) tag_keys: TagKeys,
+    pub(crate) systems: BTreeMap<(SystemId, Mode), ProviderSystem>,
+    pub(crate) noise: Noise,
+    pub(crate) owed: Owed,
+    pub(crate) metrics: Metrics,
+    pub(crate) callers: Arc<InFlight<SystemId>>,
+    pub(crate) askers: Arc<InFlight<ServerId>>,
+}
+
+// === impl Server ===
+
+impl Server {
+    /// The directory view in force, with the index of its VIEW entry.
+    pub(crate) fn adopted(&self) -> Result<Arc<Adopted>, Reason> {
+        let adopted = self.views.current().ok_or(Reason::RegistryUnreachable)?;
+        // Without the registry we go on for as long as the policy allows, and not a moment longer. [G8]
+        if self.views.directory().is_stale() {
+            return Err(Reason::RegistryStale);
+        }
+        Ok(adopted)
+    }
+
+    /// The moment of a decision.
+    pub(crate) fn moment(&self) -> Moment {
+        let now = self.clock.now();
+        Moment {
+            now,
+            fresh_at: now.saturating_sub(self.views.directory().age()),
+        }
+    }
+
+    /// Whether a system of ours answers others.
+    pub(crate) fn serves(&self, system: &SystemId) -> bool {
+        self.systems.keys().any(|(served, _)| served == system)
+    }
+
+    /// The probe's call, at each step.
+    pub(crate) fn reached(&self, step: Step) {
+        self.probe.reached(step);
+    }
+}

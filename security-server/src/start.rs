@@ -1,0 +1,378 @@
+//! Starting: keys, directory, ledger, recovery, and only then listening.
+
+use std::collections::BTreeMap;
+use std::path::Path;
+use std::sync::Arc;
+use std::time::Duration;
+
+use arc_swap::ArcSwap;
+use entente_clock::{Clock, SystemClock};
+use entente_config::ConfigError;
+use entente_directory::{Author, Change, Mode as ShardMode};
+use entente_evidence::statement::{LogOrigin, Mode};
+use entente_follow::author::{AuthorError, Pen, next_shard};
+use entente_follow::{Anchor, Follower, FollowerConfig, OpenError, View};
+use entente_identity::{ServerId, SystemId};
+use entente_keys::{KeyStore, KeyStoreError, TokenError};
+use entente_ledger::disk::{Disk, RealDisk};
+use entente_ledger::entry::{Body, Boot};
+use entente_ledger::{Ledger, LedgerConfig, LedgerError, Runner};
+use entente_reason::Reason;
+use entente_sidecar::{Sidecar, SidecarError};
+use entente_store::ReplayWindow;
+use entente_telemetry::{Build, Condition, Health, Metrics};
+use entente_tls::net::{Net, TokioNet};
+use entente_tls::{IdentitySlot, TlsError};
+
+use crate::config::Config;
+use crate::enrol::{EnrolError, ServerKeys};
+use crate::journal::Journal;
+use crate::limits::InFlight;
+use crate::noise::Noise;
+use crate::owed::Owed;
+use crate::peers::Peers;
+use crate::plans::Plans;
+use crate::probe::{NoProbe, Probe};
+use crate::recover::{self, Found, RecoverError};
+use crate::running::{Running, listen};
+use crate::seals::{SealsIn, SealsOut};
+use crate::server::Server;
+use crate::session::{OwnSession, PeerSessions};
+use crate::signing_task::SigningTask;
+use crate::system::ProviderSystem;
+use crate::tags::TagKeys;
+use crate::view::Views;
+
+/// The machine a server runs on.
+#[derive(Clone, Debug)]
+pub struct Deps {
+    /// Time.
+    pub clock: Arc<dyn Clock>,
+    /// Network.
+    pub net: Arc<dyn Net>,
+    /// Disk, for ledger, sidecar and the copy of the directory.
+    pub disk: Arc<dyn Disk>,
+    /// Called after each step.
+    pub probe: Arc<dyn Probe>,
+    /// Who writes the ledger: a thread, or (in simulations) a task.
+    pub runner: Runner,
+}
+
+/// Starts security servers.
+#[derive(Clone, Copy, Debug)]
+pub struct SecurityServer;
+
+/// Why a server did not start. Variants are alphabetical.
+#[derive(Debug, thiserror::Error)]
+#[non_exhaustive]
+pub enum StartError {
+    /// The anchor file.
+    #[error("reading the anchor file")]
+    Anchor(#[source] Box<ConfigError>),
+    /// A token listener that others could reach.
+    #[error("a token is accepted on loopback only, and {listen} is not")]
+    Exposed {
+        /// The address.
+        listen: String,
+    },
+    /// The folder of the directory's copy.
+    #[error("following the registry")]
+    Follow(#[from] OpenError),
+    /// The key folder.
+    #[error("opening the key folder")]
+    Keys(#[from] KeyStoreError),
+    /// Own keys, or the TLS certificate.
+    #[error("preparing the server's keys")]
+    Enrol(#[from] EnrolError),
+    /// The ledger.
+    #[error("opening the ledger")]
+    Ledger(#[from] LedgerError),
+    /// An address that cannot be listened on.
+    #[error("listening on {at}")]
+    Listen {
+        /// The address.
+        at: String,
+        /// What the system said.
+        #[source]
+        source: std::io::Error,
+    },
+    /// Closing what a stop cut short, or the first entries.
+    #[error("writing the first entries: {0}")]
+    Log(Reason),
+    /// The directory does not know this server, or not its keys.
+    #[error("{server} is not registered with these keys; ask its member to register it")]
+    NotRegistered {
+        /// This server.
+        server: ServerId,
+    },
+    /// The ledger's tail.
+    #[error("recovering from the ledger")]
+    Recover(#[from] RecoverError),
+    /// The shard could not be opened.
+    #[error("opening the ledger's shard in the registry")]
+    Shard(#[from] AuthorError),
+    /// The sidecar.
+    #[error("opening the sidecar")]
+    Sidecar(#[from] SidecarError),
+    /// A system with an address outside this machine, or a name that is not this member's.
+    #[error("system {system} is not this member's, or its address is not local")]
+    System {
+        /// The system.
+        system: SystemId,
+    },
+    /// TLS.
+    #[error("preparing TLS")]
+    Tls(#[from] TlsError),
+    /// A token file.
+    #[error("reading a local token")]
+    Token(#[from] TokenError),
+}
+
+/// How long a start waits to learn from the registry that its server is registered.
+const REGISTERED_WITHIN: Duration = Duration::from_secs(15);
+
+// === impl Deps ===
+
+impl Deps {
+    /// The real machine.
+    pub fn real() -> Self {
+        Self {
+            clock: Arc::new(SystemClock),
+            net: Arc::new(TokioNet),
+            disk: Arc::new(RealDisk),
+            probe: Arc::new(NoProbe),
+            runner: Runner::Thread,
+        }
+    }
+}
+
+// === impl SecurityServer ===
+
+impl SecurityServer {
+    /// Starts a server and returns once it listens. Call it within a runtime.
+    ///
+    /// # Errors
+    /// When anything it needs is missing, damaged or not registered. Nothing listens then.
+    pub async fn start(config: Config, deps: Deps) -> Result<Running, StartError> {
+        let metrics = Metrics::new(Build {
+            version: env!("CARGO_PKG_VERSION"),
+            role: "security-server",
+        });
+        let health = Health::new(&[
+            Condition::Clock,
+            Condition::Config,
+            Condition::Keys,
+            Condition::Log,
+            Condition::Registry,
+        ]);
+        check_systems(&config)?;
+        health.pass(Condition::Config);
+        let store = KeyStore::open(config.keys.as_path())?;
+        let keys = ServerKeys::load_or_create(&store)?;
+        let identity = IdentitySlot::new(keys.identity()?);
+        health.pass(Condition::Keys);
+        let anchor = Anchor::load(config.anchor.as_path())
+            .map_err(|error| StartError::Anchor(Box::new(error)))?;
+        let follower = Follower::open(FollowerConfig {
+            anchor,
+            dir: config.data.as_path().join("directory"),
+            net: Arc::clone(&deps.net),
+            identity: identity.clone(),
+            clock: Arc::clone(&deps.clock),
+            disk: Arc::clone(&deps.disk),
+        })
+        .await?;
+        let origin = open_shard(&config.server, &keys, &follower, &*deps.clock).await?;
+        let (server, found) = build(
+            config, deps, metrics, store, keys, &identity, &follower, &origin,
+        )
+        .await?;
+        let server = begin(server, found).await?;
+        listen(server, identity, follower, health).await
+    }
+}
+
+fn check_systems(config: &Config) -> Result<(), StartError> {
+    for (system, settings) in &config.systems {
+        let serves = settings
+            .serves
+            .iter()
+            .flat_map(|serves| [&serves.live, &serves.test]);
+        let local = serves.flatten().all(|endpoint| endpoint.is_local());
+        if system.member() != config.server.member() || !local {
+            return Err(StartError::System {
+                system: system.clone(),
+            });
+        }
+    }
+    Ok(())
+}
+
+/// The origin of this server's open shard, opened in the registry when there is none yet.
+async fn open_shard(
+    server: &ServerId,
+    keys: &ServerKeys,
+    follower: &Follower,
+    clock: &dyn Clock,
+) -> Result<LogOrigin, StartError> {
+    let not_registered = || StartError::NotRegistered {
+        server: server.clone(),
+    };
+    let is_ours = |view: &Arc<View>| {
+        view.state.server(server).is_some_and(|record| {
+            let current = record.keys.iter().filter(|key| key.is_current());
+            current
+                .map(|key| &key.value)
+                .any(|key| key == keys.server.verifying_key())
+        })
+    };
+    let mut views = follower.directory().views();
+    let registered = tokio::time::timeout(REGISTERED_WITHIN, views.wait_for(is_ours)).await;
+    let view = match registered {
+        Ok(Ok(view)) => Arc::clone(&view),
+        _ => return Err(not_registered()),
+    };
+    let mut views = follower.directory().views();
+    if let Some(shard) = view.state.shard(server, ShardMode::Live) {
+        return shard.origin.parse().map_err(|_| not_registered());
+    }
+    let now = clock.now();
+    let ledger_key = keys.ledger.verifying_key().clone();
+    let shard = next_shard(&view.state, server, ShardMode::Live, ledger_key, None, now);
+    let origin = shard.origin.clone();
+    let author = Author::Server(server.clone());
+    let mut pen = Pen::new(&view.state, author, &*keys.server, now)?;
+    // If we crash after this, the next start finds the shard open and its ledger empty.
+    pen.submit(&Change::ShardOpen(shard), Vec::new(), &follower.client())
+        .await?;
+    let opened = |view: &Arc<View>| view.state.shard(server, ShardMode::Live).is_some();
+    match tokio::time::timeout(REGISTERED_WITHIN, views.wait_for(opened)).await {
+        Ok(Ok(_)) => origin.parse().map_err(|_| not_registered()),
+        _ => Err(not_registered()),
+    }
+}
+
+#[expect(
+    clippy::too_many_arguments,
+    reason = "one call, from one place: what start gathered"
+)]
+async fn build(
+    config: Config,
+    deps: Deps,
+    metrics: Metrics,
+    store: KeyStore,
+    keys: ServerKeys,
+    identity: &IdentitySlot,
+    follower: &Follower,
+    origin: &LogOrigin,
+) -> Result<(Server, Found), StartError> {
+    let Deps {
+        clock,
+        net,
+        disk,
+        probe,
+        runner,
+    } = deps;
+    let data = config.data.as_path();
+    let sidecar = Sidecar::open(
+        Arc::clone(&disk),
+        data.join("sidecar"),
+        config.keys.as_path().join("kek"),
+    )?;
+    let ledger_config = LedgerConfig::new(
+        data.join("ledger").join(folder_of(origin)),
+        origin.as_str(),
+        Arc::clone(&keys.ledger),
+        disk,
+        Box::new(sidecar.clone()),
+        Arc::clone(&clock),
+    );
+    let ledger = Ledger::open(ledger_config, runner).await?;
+    let found = recover::search(&ledger, origin, clock.now()).await?;
+    let journal = Journal::new(ledger, sidecar, origin.clone(), Arc::clone(&clock));
+    let views = Views::new(follower.directory());
+    views.adopt(&journal).await.map_err(StartError::Log)?;
+    let session = OwnSession::begin(&config.server, &*keys.server, &journal, clock.now())
+        .await
+        .map_err(StartError::Log)?;
+    let server = Server {
+        id: config.server.clone(),
+        server_key: keys.server,
+        probe,
+        views,
+        session: ArcSwap::from_pointee(session),
+        signing: SigningTask::start(),
+        peer_sessions: PeerSessions::default(),
+        seals_in: SealsIn::new(vec![keys.hpke]),
+        seals_out: SealsOut::default(),
+        seen: ReplayWindow::new(ReplayWindow::CAPACITY),
+        peers: Peers::new(Arc::clone(&net), identity.clone()),
+        plans: Plans::default(),
+        tag_keys: TagKeys::new(store, origin.clone(), Arc::clone(&clock)),
+        systems: provider_systems(&config, &net),
+        noise: Noise::default(),
+        owed: Owed::default(),
+        metrics,
+        callers: InFlight::new(config.limits.in_flight, config.limits.share_percent),
+        askers: InFlight::new(config.limits.in_flight, config.limits.share_percent),
+        limits: config.limits.clone(),
+        journal,
+        clock,
+        net,
+        config,
+    };
+    Ok((server, found))
+}
+
+/// Takes up what the ledger says: the replay window, then the ends owed, then BOOT.
+async fn begin(server: Server, found: Found) -> Result<Arc<Server>, StartError> {
+    let last_size = server.journal.ledger().size();
+    let now = server.clock.now();
+    server
+        .seen
+        .restore(found.seen, now)
+        .map_err(|error| StartError::Log(error.reason()))?;
+    let closed = found.open.len();
+    for debt in found.open {
+        server.owed.add(debt);
+    }
+    server.pay().await;
+    if server.owed.oldest().is_some() {
+        return Err(StartError::Log(Reason::LogUnavailable));
+    }
+    // If we crash before this is durable, the next start searches as far back as this one did.
+    let boot = Boot {
+        version: env!("CARGO_PKG_VERSION").to_owned(),
+        last_size,
+        note: (closed > 0).then(|| format!("closed {closed} exchanges a stop had cut short")),
+    };
+    let booted = server.journal.append(Body::Boot(boot)).await;
+    booted.map_err(StartError::Log)?;
+    Ok(Arc::new(server))
+}
+
+fn provider_systems(
+    config: &Config,
+    net: &Arc<dyn Net>,
+) -> BTreeMap<(SystemId, Mode), ProviderSystem> {
+    let mut systems = BTreeMap::new();
+    for (system, settings) in &config.systems {
+        let Some(serves) = &settings.serves else {
+            continue;
+        };
+        for (mode, endpoint) in [(Mode::Live, &serves.live), (Mode::Test, &serves.test)] {
+            if let Some(endpoint) = endpoint {
+                let at = ProviderSystem::at(Arc::clone(net), crate::config::dialled(endpoint));
+                systems.insert((system.clone(), mode), at);
+            }
+        }
+    }
+    systems
+}
+
+/// The folder of a shard: its origin's last part, as in `2026h2.1`.
+fn folder_of(origin: &LogOrigin) -> &Path {
+    Path::new(origin.as_str())
+        .file_name()
+        .map_or(Path::new("shard"), Path::new)
+}

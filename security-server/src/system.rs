@@ -1,0 +1,179 @@
+//! The provider's own system, or the adapter in front of it: dialled locally, told who asks, and
+//! trusted with nothing it says beyond status code, reason and message.
+
+use std::collections::BTreeMap;
+use std::sync::Arc;
+use std::time::Duration;
+
+use bytes::Bytes;
+use entente_evidence::answer::Answer;
+use entente_evidence::statement::{Mode, Statement};
+use entente_policy::Permit;
+use entente_proto::raw::RawCodec;
+use entente_proto::status::Told;
+use entente_reason::Reason;
+use entente_tls::net::{Endpoint, Net};
+use entente_tls::{ChannelOptions, channel};
+use http::uri::PathAndQuery;
+use tonic::client::Grpc;
+use tonic::metadata::{AsciiMetadataKey, AsciiMetadataValue, MetadataMap};
+use tonic::transport::Channel;
+use tonic::{Code, Request, Status};
+
+use crate::config::MAX_MESSAGE;
+
+/// Where one system is dialled in one mode.
+#[derive(Debug)]
+pub(crate) struct ProviderSystem {
+    channel: Channel,
+}
+
+/// What the system is told about a call, all of it verified.
+#[derive(Debug)]
+pub(crate) struct CallContext<'a> {
+    pub(crate) statement: &'a Statement,
+    pub(crate) permit: &'a Permit,
+    pub(crate) user: Option<&'a str>,
+    pub(crate) case: Option<&'a str>,
+}
+
+/// Why there is no answer.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) enum NoAnswer {
+    /// The call went out and nothing came back: nobody knows.
+    MayHaveActed,
+    /// The system could not be reached: it did nothing.
+    NotAsked,
+}
+
+/// Metadata of an answer that may pass to the consumer.
+const ALLOWED_METADATA: [&str; 1] = ["entente-source-date"];
+
+// === impl ProviderSystem ===
+
+impl ProviderSystem {
+    /// A system at a local endpoint, connected at its first call.
+    pub(crate) fn at(net: Arc<dyn Net>, endpoint: Endpoint) -> Self {
+        Self {
+            channel: channel(net, endpoint, None, &ChannelOptions::default()),
+        }
+    }
+
+    /// Asks the system. Its status text, details and other trailers stay here.
+    pub(crate) async fn ask(
+        &self,
+        context: &CallContext<'_>,
+        payload: Bytes,
+        deadline: Duration,
+    ) -> Result<Answer, NoAnswer> {
+        let mut grpc = Grpc::new(self.channel.clone())
+            .max_decoding_message_size(MAX_MESSAGE)
+            .max_encoding_message_size(MAX_MESSAGE);
+        grpc.ready().await.map_err(|_| NoAnswer::NotAsked)?;
+        let path = PathAndQuery::try_from(context.statement.method.path())
+            .map_err(|_| NoAnswer::NotAsked)?;
+        let mut request = Request::new(payload);
+        *request.metadata_mut() = context.metadata();
+        request.set_timeout(deadline);
+        match tokio::time::timeout(deadline, grpc.unary(request, path, RawCodec)).await {
+            Err(_) => Err(NoAnswer::MayHaveActed),
+            Ok(Ok(response)) => {
+                let metadata = allowed(response.metadata());
+                Ok(Answer {
+                    metadata,
+                    ..Answer::ok(response.into_inner())
+                })
+            }
+            Ok(Err(status)) => refused(&status),
+        }
+    }
+}
+
+// === impl CallContext ===
+
+impl CallContext<'_> {
+    fn metadata(&self) -> MetadataMap {
+        let mut map = MetadataMap::with_capacity(10);
+        let mut put = |key: &'static str, value: &str| {
+            // What cannot be a header (a user name in another script) is told as absent, not mangled.
+            if let Ok(value) = AsciiMetadataValue::try_from(value) {
+                map.insert(AsciiMetadataKey::from_static(key), value);
+            }
+        };
+        let elements: Vec<&str> = self.permit.released.iter().map(AsRef::as_ref).collect();
+        put(
+            "entente-transaction",
+            &self.statement.message_id.to_string(),
+        );
+        put("entente-client", self.statement.sender.as_str());
+        put("entente-purpose", self.statement.purpose.as_str());
+        put("entente-agreement", &self.statement.agreement.to_string());
+        put("entente-elements", &elements.join(","));
+        put("entente-user", self.user.unwrap_or_default());
+        put("entente-case", self.case.unwrap_or_default());
+        put(
+            "entente-mode",
+            match self.statement.mode {
+                Mode::Live => "live",
+                Mode::Test => "test",
+            },
+        );
+        map
+    }
+}
+
+fn allowed(metadata: &MetadataMap) -> BTreeMap<String, String> {
+    ALLOWED_METADATA
+        .iter()
+        .filter_map(|key| {
+            let value = metadata.get(*key)?.to_str().ok()?;
+            let name = key.strip_prefix("entente-").unwrap_or(key);
+            (value.len() <= 64).then(|| (name.to_owned(), value.to_owned()))
+        })
+        .collect()
+}
+
+fn refused(status: &Status) -> Result<Answer, NoAnswer> {
+    let told = Told::from_status(status).and_then(|told| Reason::parse(&told.reason));
+    // A status without a source error came from the system. One made by the transport says only
+    // that the connection failed, and whether the call got there nobody knows.
+    let from_transport = std::error::Error::source(status).is_some();
+    if from_transport && told.is_none() {
+        return Err(match connect_failed(status) {
+            true => NoAnswer::NotAsked,
+            false => NoAnswer::MayHaveActed,
+        });
+    }
+    let code = match status.code() {
+        // OK without a message is not an answer.
+        Code::Ok => Code::Internal,
+        code => code,
+    };
+    Ok(Answer {
+        code: code as i32 as u8,
+        reason: told.and_then(|reason| reason.code().parse().ok()),
+        metadata: BTreeMap::new(),
+        message: Bytes::new(),
+    })
+}
+
+/// Whether the chain of errors under a status says that no connection was made.
+pub(crate) fn connect_failed(status: &Status) -> bool {
+    let mut next = std::error::Error::source(status);
+    while let Some(error) = next {
+        if let Some(error) = error.downcast_ref::<tonic::transport::Error>() {
+            let text = format!("{error:?}");
+            return text.contains("ConnectError") || text.contains("Connect(");
+        }
+        if error.downcast_ref::<std::io::Error>().is_some_and(|error| {
+            matches!(
+                error.kind(),
+                std::io::ErrorKind::ConnectionRefused | std::io::ErrorKind::NotFound
+            )
+        }) {
+            return true;
+        }
+        next = error.source();
+    }
+    false
+}
