@@ -1,0 +1,138 @@
+//! One follower's stream: entries as they become durable, checkpoints as they are signed, heartbeats.
+
+use std::sync::Arc;
+use std::time::Duration;
+
+use bytes::Bytes;
+use entente_clock::Clock;
+use entente_ledger::{Ledger, SignedCheckpoint};
+use entente_proto::registry::v1::follow_response::Step;
+use entente_proto::registry::v1::{Entries, FollowResponse, Heartbeat};
+use entente_reason::Lang;
+use tokio::sync::{OwnedSemaphorePermit, mpsc, watch};
+use tokio::time::{MissedTickBehavior, interval, timeout};
+use tonic::Status;
+
+use crate::refusal::Refused;
+use crate::tasks::until;
+
+/// What feeds one follower.
+#[derive(Debug)]
+pub(crate) struct Feed {
+    pub(crate) ledger: Ledger,
+    pub(crate) clock: Arc<dyn Clock>,
+    pub(crate) to: mpsc::Sender<Result<FollowResponse, Status>>,
+    pub(crate) stop: watch::Receiver<bool>,
+    pub(crate) lang: Lang,
+    /// Frees the follower's place when it is gone.
+    pub(crate) _place: OwnedSemaphorePermit,
+}
+
+/// The follower is gone, or too slow.
+#[derive(Debug)]
+struct Gone;
+
+// === impl Feed ===
+
+impl Feed {
+    /// Feeds from entry `from` on, until the follower is gone or the registry stops.
+    pub(crate) async fn run(self, from: u64) {
+        let mut stopped = std::pin::pin!(until(self.stop.clone()));
+        let mut sizes = self.ledger.sizes();
+        let mut checkpoints = self.ledger.checkpoint();
+        let mut heartbeat = interval(HEARTBEAT);
+        heartbeat.set_missed_tick_behavior(MissedTickBehavior::Delay);
+        // A follower that says it has more than there is gets the checkpoint, which proves one of
+        // the two wrong, and nothing else.
+        let mut sent = from;
+        let mut shown: Option<Arc<SignedCheckpoint>> = None;
+        loop {
+            let size = *sizes.borrow_and_update();
+            while sent < size {
+                match self.send_entries(sent).await {
+                    Ok(0) => break,
+                    Ok(count) => sent += count,
+                    Err(Gone) => return,
+                }
+            }
+            let newest = checkpoints.borrow_and_update().clone();
+            if let Some(newest) = newest
+                && newest.size() <= sent
+                && shown.as_ref() != Some(&newest)
+            {
+                let note = Bytes::from(newest.note().to_string());
+                if self.send(Step::Checkpoint(note)).await.is_err() {
+                    return;
+                }
+                shown = Some(newest);
+            }
+            let grown = tokio::select! {
+                changed = sizes.changed() => changed,
+                changed = checkpoints.changed() => changed,
+                _ = heartbeat.tick() => {
+                    if self.send_heartbeat().await.is_err() {
+                        return;
+                    }
+                    Ok(())
+                }
+                () = self.to.closed() => return,
+                () = &mut stopped => {
+                    let status = Refused::ShuttingDown.into_status(self.lang);
+                    let _ = self.to.try_send(Err(status));
+                    return;
+                }
+            };
+            if grown.is_err() {
+                return;
+            }
+        }
+    }
+
+    /// Sends what fits one step; says how many that were.
+    async fn send_entries(&self, first_index: u64) -> Result<u64, Gone> {
+        let entry = match self.ledger.entries(first_index, MAX_STEP).await {
+            Ok(entries) => entries,
+            Err(error) => {
+                tracing::error!(event = "feed.unreadable", index = first_index, %error);
+                let status = Refused::Internal.into_status(self.lang);
+                let _ = self.to.try_send(Err(status));
+                return Err(Gone);
+            }
+        };
+        let count = entry.len() as u64;
+        if count > 0 {
+            self.send(Step::Entries(Entries { first_index, entry }))
+                .await?;
+        }
+        Ok(count)
+    }
+
+    async fn send_heartbeat(&self) -> Result<(), Gone> {
+        self.send(Step::Heartbeat(Heartbeat {
+            sent_at_ms: self.clock.now().as_millis(),
+            size: self.ledger.size(),
+        }))
+        .await
+    }
+
+    async fn send(&self, step: Step) -> Result<(), Gone> {
+        let step = FollowResponse { step: Some(step) };
+        match timeout(PATIENCE, self.to.send(Ok(step))).await {
+            Ok(Ok(())) => Ok(()),
+            Ok(Err(_)) => Err(Gone),
+            Err(_) => {
+                tracing::info!(event = "feed.slow");
+                Err(Gone)
+            }
+        }
+    }
+}
+
+/// Steps waiting for the connection.
+pub(crate) const QUEUE: usize = 4;
+/// Between heartbeats; followers think the connection lost after five.
+const HEARTBEAT: Duration = Duration::from_secs(1);
+/// How long a follower may leave a step lying.
+const PATIENCE: Duration = Duration::from_secs(10);
+/// Entries in one step; the ledger bounds their bytes to about 1 MiB.
+const MAX_STEP: usize = 256;

@@ -1,0 +1,201 @@
+//! Making a registry: keys, the first change, the anchor.
+
+use std::sync::Arc;
+
+use entente_clock::{Clock, Timestamp};
+use entente_directory::{
+    Author, Change, ChangeHeader, Genesis, Policy, Refusal, RegistryEntry, SignChangeError,
+    SignedChange, State, apply,
+};
+use entente_follow::{Anchor, Floors, author, durable};
+use entente_keys::{KeyStore, KeyStoreError, KeyUse};
+use entente_ledger::disk::{Disk, DiskError};
+use entente_ledger::note::{NoteError, NoteKey};
+use entente_ledger::{
+    Append, AppendError, Ledger, LedgerConfig, LedgerError, NoCompanion, ReadError, Runner,
+};
+use entente_reason::Reason;
+use entente_signing::Signer;
+
+use crate::config::{Config, FORMAT, LEDGER_KEY, STATE_KEY, TLS_KEY};
+
+/// A registry that was just made.
+#[derive(Clone, Debug)]
+pub struct Initialised {
+    /// What its followers start from; written to the file the configuration names.
+    pub anchor: Anchor,
+    /// The operator's registrar key. It lies in the key folder under the label [`OPERATOR`] and
+    /// should be moved away from the server.
+    pub registrar: Arc<dyn Signer>,
+}
+
+/// Why a registry could not be made. Variants are alphabetical.
+#[derive(Debug, thiserror::Error)]
+#[non_exhaustive]
+pub enum InitError {
+    /// The first change could not be appended.
+    #[error("appending the first change")]
+    Append(#[from] AppendError),
+    /// The disk failed.
+    #[error("writing the registry's files")]
+    Disk(#[from] DiskError),
+    /// There is a registry in the data folder, with its anchor.
+    #[error("there is a registry in the data folder already")]
+    Exists,
+    /// The data folder holds something else.
+    #[error("the data folder holds something other than a registry of this version")]
+    Format,
+    /// The first change does not stand by the directory's own rule.
+    #[error("checking the first change")]
+    Genesis(#[source] Refusal),
+    /// A key could not be made or read.
+    #[error("making the registry's keys")]
+    Keys(#[from] KeyStoreError),
+    /// The ledger could not be opened or published.
+    #[error("opening the registry's ledger")]
+    Ledger(#[from] LedgerError),
+    /// The jurisdiction cannot name a ledger.
+    #[error("naming the ledger's key")]
+    Note(#[from] NoteError),
+    /// The ledger could not be read.
+    #[error("reading the registry's ledger")]
+    Read(#[from] ReadError),
+    /// The first change could not be signed.
+    #[error("signing the first change")]
+    Sign(#[from] SignChangeError),
+}
+
+/// Makes the keys, the first change and the anchor file. May be called again after it failed, and
+/// goes on where it stopped. Call it within a runtime.
+///
+/// # Errors
+/// When there is a registry already, or something cannot be written.
+pub async fn init(
+    config: &Config,
+    policy: Policy,
+    clock: Arc<dyn Clock>,
+    disk: Arc<dyn Disk>,
+    runner: Runner,
+) -> Result<Initialised, InitError> {
+    if durable::claim(&*disk, config.data.as_path(), FORMAT)?.is_err() {
+        return Err(InitError::Format);
+    }
+    let keys = KeyStore::open(config.keys.as_path())?;
+    let registrar = keys.load_or_generate(KeyUse::Registrar, OPERATOR)?;
+    let state = keys.load_or_generate(KeyUse::Registrar, STATE_KEY)?;
+    let ledger_key = keys.load_or_generate(KeyUse::Ledger, LEDGER_KEY)?;
+    let tls = keys.load_or_generate(KeyUse::Tls, TLS_KEY)?;
+    // If we crash here, the keys are there and nothing has been said with them: they are used next
+    // time.
+
+    let now = clock.now();
+    let genesis = Genesis {
+        jurisdiction: config.jurisdiction.clone(),
+        origin: Genesis::origin_of(&config.jurisdiction),
+        ledger: ledger_key.verifying_key().clone(),
+        registrars: vec![
+            registrar.verifying_key().clone(),
+            state.verifying_key().clone(),
+        ],
+        quorum: 1,
+        policy,
+    };
+    let origin = genesis.origin.clone();
+    let signed = sign_genesis(genesis, &*registrar, now)?;
+    apply(
+        &State::empty(),
+        &signed,
+        now,
+        &entente_directory::MemoryBlobs::new(),
+    )
+    .map_err(InitError::Genesis)?;
+
+    let key = NoteKey::new(&origin, ledger_key.verifying_key().clone())?;
+    let ledger = open_ledger(config, &origin, ledger_key, clock, disk.clone(), runner).await?;
+    let first = match ledger.entries(0, 1).await?.into_iter().next() {
+        Some(entry) => {
+            if disk.exists(config.anchor.as_path())? {
+                ledger.shutdown().await?;
+                return Err(InitError::Exists);
+            }
+            // An earlier attempt got as far as the ledger; its first change stands.
+            RegistryEntry::parse(&entry)
+                .map_err(|_| InitError::Format)?
+                .change
+        }
+        None => {
+            let entry = RegistryEntry::encode_parts(now, signed.bytes()).into();
+            let attachment = None;
+            ledger.append(Append { entry, attachment }).await?;
+            signed
+        }
+    };
+    ledger.publish_now().await?;
+    ledger.shutdown().await?;
+    // If we crash here, the registry is whole and lacks only its anchor file.
+
+    let addresses = match &config.addresses[..] {
+        [] => vec![config.endpoint()],
+        addresses => addresses.to_vec(),
+    };
+    let anchor = Anchor {
+        jurisdiction: config.jurisdiction.clone(),
+        addresses,
+        tls_keys: [tls.verifying_key().spki_digest()].into(),
+        ledger: key,
+        genesis: first.hash(),
+        floors: Floors::default(),
+    };
+    let text = anchor.to_string();
+    durable::replace(&*disk, config.anchor.as_path(), text.as_bytes())?;
+    Ok(Initialised { anchor, registrar })
+}
+
+pub(crate) async fn open_ledger(
+    config: &Config,
+    origin: &str,
+    key: Arc<dyn Signer>,
+    clock: Arc<dyn Clock>,
+    disk: Arc<dyn Disk>,
+    runner: Runner,
+) -> Result<Ledger, LedgerError> {
+    let companion = Box::new(NoCompanion);
+    let mut ledger = LedgerConfig::new(config.ledger(), origin, key, disk, companion, clock);
+    // Changes are few and small.
+    ledger.segment_bytes = 1 << 20;
+    ledger.preallocate = false;
+    Ledger::open(ledger, runner).await
+}
+
+fn sign_genesis(
+    genesis: Genesis,
+    registrar: &dyn Signer,
+    now: Timestamp,
+) -> Result<SignedChange, SignChangeError> {
+    let header = ChangeHeader {
+        registry: genesis.origin.clone(),
+        author: Author::Registrar,
+        sequence: 1,
+        previous: None,
+        not_after: now.saturating_add(author::LOGGED_WITHIN),
+    };
+    SignedChange::sign(registrar, &header, &Change::Genesis(genesis))
+}
+
+// === impl InitError ===
+
+impl InitError {
+    /// What the caller is told.
+    pub const fn reason(&self) -> Reason {
+        match self {
+            Self::Append(error) => error.reason(),
+            Self::Exists => Reason::NameTaken,
+            Self::Genesis(refusal) => refusal.reason(),
+            Self::Disk(_) | Self::Ledger(_) | Self::Read(_) => Reason::LogUnavailable,
+            Self::Format | Self::Keys(_) | Self::Note(_) | Self::Sign(_) => Reason::InternalFault,
+        }
+    }
+}
+
+/// The label of the operator's registrar key in the key folder.
+pub const OPERATOR: &str = "operator";

@@ -1,0 +1,25 @@
+//! The central registry: takes in changes of the directory, and publishes them as a ledger.
+//!
+//! [`init`] makes its keys, its first change and the anchor others start from;
+//! [`CentralRegistry::start`] serves it. A change is judged by `entente_directory::apply` and by
+//! nothing else: this role holds no rule of its own about who may do what, and its followers run the
+//! same rule over every entry again. Writers are known by the signatures on their changes, never by
+//! their connection, and readers may be anybody.
+//!
+//! The ledger is the database: everything else in the data folder is either named by a digest in it
+//! (blobs) or may be lost at the cost of applying again (applications).
+
+mod applications;
+mod config;
+mod desk;
+mod feed;
+mod init;
+mod limit;
+mod refusal;
+mod role;
+mod service;
+mod tasks;
+
+pub use config::{Config, Limits};
+pub use init::{InitError, Initialised, OPERATOR, init};
+pub use role::{CentralRegistry, Deps, Running, StartError};

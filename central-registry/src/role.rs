@@ -1,0 +1,397 @@
+//! The role: opens what is on disk, serves it, and stops in order.
+
+use std::sync::Arc;
+use std::time::Duration;
+
+use entente_clock::Clock;
+use entente_config::ListenAddr;
+use entente_directory::{Genesis, Refusal, RegistryEntry, State, apply};
+use entente_follow::{Anchor, BlobStore, Floors, durable};
+use entente_keys::{KeyStore, KeyStoreError, KeyUse};
+use entente_ledger::disk::{Disk, DiskError};
+use entente_ledger::note::{NoteError, NoteKey};
+use entente_ledger::{Ledger, LedgerError, ReadError, Runner};
+use entente_proto::registry::v1::registry_service_server::RegistryServiceServer;
+use entente_reason::Reason;
+use entente_telemetry::{AdminLimits, Build, Condition, Health, Metrics, serve_admin};
+use entente_tls::net::{Endpoint, Net};
+use entente_tls::{
+    AcceptLimits, Identity, IdentityError, ServerSecurity, ServerTls, TlsError, incoming,
+};
+use tokio::sync::{Notify, Semaphore, watch};
+use tokio::task::JoinSet;
+use tokio::time::timeout;
+
+use crate::applications::Applications;
+use crate::config::{Config, FORMAT, LEDGER_KEY, STATE_KEY, TLS_KEY};
+use crate::desk::{Clerk, Desk, Record};
+use crate::init::open_ledger;
+use crate::limit::Limit;
+use crate::service::Service;
+use crate::tasks::{publish, report_health, until, watch_ledger};
+
+/// The registry of one jurisdiction.
+#[derive(Debug)]
+pub struct CentralRegistry;
+
+/// What the role runs on.
+#[derive(Clone, Debug)]
+pub struct Deps {
+    /// The time of entries.
+    pub clock: Arc<dyn Clock>,
+    /// Where it listens.
+    pub net: Arc<dyn Net>,
+    /// Where its data folder is.
+    pub disk: Arc<dyn Disk>,
+    /// Who writes the ledger.
+    pub runner: Runner,
+}
+
+/// A registry that serves. Dropping it stops it in no particular order; see [`Running::shutdown`].
+#[derive(Debug)]
+pub struct Running {
+    endpoint: Endpoint,
+    admin: Option<std::net::SocketAddr>,
+    anchor: Anchor,
+    health: Health,
+    metrics: Metrics,
+    stop: watch::Sender<bool>,
+    ledger: Ledger,
+    tasks: JoinSet<()>,
+}
+
+/// Why a registry did not start. Variants are alphabetical.
+#[derive(Debug, thiserror::Error)]
+#[non_exhaustive]
+pub enum StartError {
+    /// An address cannot be listened on.
+    #[error("listening")]
+    Bind(#[source] std::io::Error),
+    /// Entry `index` of the ledger does not follow from those before it.
+    #[error("replaying entry {index} of the registry's ledger")]
+    Damaged {
+        /// Which entry.
+        index: u64,
+        /// Why; none when it is not an entry at all.
+        #[source]
+        refusal: Option<Refusal>,
+    },
+    /// The disk failed.
+    #[error("opening the registry's files")]
+    Disk(#[from] DiskError),
+    /// The data folder holds something else.
+    #[error("the data folder holds something other than a registry of this version")]
+    Format,
+    /// The key cannot be shown in TLS.
+    #[error("preparing the registry's TLS identity")]
+    Identity(#[from] IdentityError),
+    /// A key is missing or unusable.
+    #[error("loading the registry's keys")]
+    Keys(#[from] KeyStoreError),
+    /// The ledger cannot be opened.
+    #[error("opening the registry's ledger")]
+    Ledger(#[from] LedgerError),
+    /// The admin address is not TCP.
+    #[error("metrics are served on TCP alone")]
+    NoUnixAdmin,
+    /// The jurisdiction cannot name a ledger.
+    #[error("naming the ledger's key")]
+    Note(#[from] NoteError),
+    /// The ledger cannot be read.
+    #[error("reading the registry's ledger")]
+    Read(#[from] ReadError),
+    /// TLS cannot be set up.
+    #[error("preparing TLS")]
+    Tls(#[from] TlsError),
+    /// The data folder holds no registry, or one of other keys or another jurisdiction.
+    #[error("the data folder holds no registry of this jurisdiction and these keys")]
+    Uninitialised,
+}
+
+// === impl CentralRegistry ===
+
+impl CentralRegistry {
+    /// Opens the registry that [`crate::init`] made, replays its ledger, and serves it. Call it
+    /// within a runtime.
+    ///
+    /// # Errors
+    /// When there is none, its files or keys cannot be used, or an address cannot be listened on.
+    pub async fn start(config: Config, deps: Deps) -> Result<Running, StartError> {
+        let Deps {
+            clock,
+            net,
+            disk,
+            runner,
+        } = deps;
+        let health = Health::new(&[Condition::Log]);
+        let metrics = Metrics::new(Build {
+            version: env!("CARGO_PKG_VERSION"),
+            role: "registry",
+        });
+        if durable::claim(&*disk, config.data.as_path(), FORMAT)?.is_err() {
+            return Err(StartError::Format);
+        }
+        let keys = KeyStore::open(config.keys.as_path())?;
+        let ledger_key = keys.load(KeyUse::Ledger, LEDGER_KEY)?;
+        let state_key = keys.load(KeyUse::Registrar, STATE_KEY)?;
+        let tls_key = keys.load(KeyUse::Tls, TLS_KEY)?;
+        let origin = Genesis::origin_of(&config.jurisdiction);
+        let note_key = NoteKey::new(&origin, ledger_key.verifying_key().clone())?;
+        let public = ledger_key.verifying_key().clone();
+        let ledger = open_ledger(
+            &config,
+            &origin,
+            ledger_key,
+            clock.clone(),
+            disk.clone(),
+            runner,
+        )
+        .await?;
+        let limit = config.limits.blobs.as_bytes();
+        let blobs = Arc::new(BlobStore::open(disk.clone(), &config.blobs(), limit)?);
+        let record = Arc::new(Record::new());
+        replay(&ledger, &record, &blobs).await?;
+        let state = record.state();
+        let registry = state
+            .registry()
+            .filter(|registry| registry.origin == origin && registry.ledger == public)
+            .ok_or(StartError::Uninitialised)?;
+        let genesis = registry.genesis;
+        let applications = Arc::new(Applications::open(
+            disk,
+            &config.applications(),
+            config.limits.applications,
+        )?);
+
+        let identity = Identity::self_signed(tls_key, &[])?;
+        let tls_keys = [identity.spki()].into();
+        let tls = ServerTls::any_key(identity)?;
+        let listener = net
+            .listen(&config.endpoint())
+            .await
+            .map_err(StartError::Bind)?;
+        let endpoint = listener.endpoint().clone();
+        let admin = bind_admin(config.admin.as_ref()).await?;
+
+        let (stop, stopped) = watch::channel(false);
+        let mut tasks = JoinSet::new();
+        let grown = Arc::new(Notify::new());
+        let (desk, clerk) = Desk::open(Clerk {
+            ledger: ledger.clone(),
+            blobs: blobs.clone(),
+            applications: applications.clone(),
+            clock: clock.clone(),
+            state_key,
+            state_every: config
+                .limits
+                .state_every
+                .clamp(2, entente_directory::MAX_CHANGES_BETWEEN_STATES),
+            grown: grown.clone(),
+            record,
+        });
+        tasks.spawn(async {
+            // A panic in it was logged; the desk refuses from then on.
+            let _ = clerk.await;
+        });
+        tasks.spawn(publish(ledger.clone(), grown, stopped.clone()));
+        tasks.spawn(watch_ledger(
+            ledger.clone(),
+            health.clone(),
+            metrics.clone(),
+            stopped.clone(),
+        ));
+        let admin_address = match admin {
+            Some(listener) => {
+                let address = listener.local_addr().map_err(StartError::Bind)?;
+                tasks.spawn(serve_admin(
+                    listener,
+                    metrics.clone(),
+                    health.clone(),
+                    AdminLimits::default(),
+                    until(stopped.clone()),
+                ));
+                Some(address)
+            }
+            None => None,
+        };
+        let service = Service {
+            desk,
+            ledger: ledger.clone(),
+            blobs,
+            applications,
+            clock,
+            metrics: metrics.clone(),
+            places: Arc::new(Semaphore::new(config.limits.followers)),
+            stop: stopped.clone(),
+        };
+        let accept = accept_limits(&config, &metrics);
+        let (reporter, health_service) = tonic_health::server::health_reporter();
+        tasks.spawn(report_health(reporter, health.clone(), stopped.clone()));
+        let serving = entente_tls::server()
+            .layer(Limit::new(config.limits.calls))
+            .add_service(health_service)
+            .add_service(
+                RegistryServiceServer::new(service)
+                    .max_decoding_message_size(MAX_MESSAGE)
+                    .max_encoding_message_size(MAX_MESSAGE),
+            )
+            .serve_with_incoming_shutdown(
+                incoming(listener, ServerSecurity::Tls(tls), accept),
+                until(stopped),
+            );
+        tasks.spawn(async {
+            if let Err(error) = serving.await {
+                tracing::error!(event = "serve.ended", %error);
+            }
+        });
+        health.started();
+        tracing::info!(event = "registry.started", origin, size = ledger.size(), %endpoint);
+        let addresses = match config.addresses {
+            addresses if addresses.is_empty() => vec![endpoint.clone()],
+            addresses => addresses,
+        };
+        Ok(Running {
+            anchor: Anchor {
+                jurisdiction: config.jurisdiction,
+                addresses,
+                tls_keys,
+                ledger: note_key,
+                genesis,
+                floors: Floors::default(),
+            },
+            endpoint,
+            admin: admin_address,
+            health,
+            metrics,
+            stop,
+            ledger,
+            tasks,
+        })
+    }
+}
+
+/// Applies every entry again. A ledger that does not add up is not served.
+async fn replay(ledger: &Ledger, record: &Record, blobs: &BlobStore) -> Result<(), StartError> {
+    let mut state = State::empty();
+    while state.size() < ledger.size() {
+        let damaged = |index, refusal| StartError::Damaged { index, refusal };
+        let entries = ledger.entries(state.size(), REPLAYED_AT_ONCE).await?;
+        if entries.is_empty() {
+            return Err(damaged(state.size(), None));
+        }
+        for entry in entries {
+            let index = state.size();
+            let entry = RegistryEntry::parse(&entry).map_err(|_| damaged(index, None))?;
+            state = apply(&state, &entry.change, entry.at, blobs)
+                .map_err(|refusal| damaged(index, Some(refusal)))?;
+            record.note(index, &entry.change, state.clone());
+        }
+    }
+    Ok(())
+}
+
+async fn bind_admin(
+    at: Option<&ListenAddr>,
+) -> Result<Option<tokio::net::TcpListener>, StartError> {
+    match at {
+        None => Ok(None),
+        Some(ListenAddr::Unix(_)) => Err(StartError::NoUnixAdmin),
+        Some(ListenAddr::Tcp(address)) => tokio::net::TcpListener::bind(address)
+            .await
+            .map(Some)
+            .map_err(StartError::Bind),
+    }
+}
+
+fn accept_limits(config: &Config, metrics: &Metrics) -> AcceptLimits {
+    let metrics = metrics.clone();
+    AcceptLimits {
+        max_open: config.limits.followers.saturating_add(SPARE_CONNECTIONS),
+        refused: Some(Arc::new(move |_, error: &TlsError| {
+            metrics.handshake_refused(error.reason());
+        })),
+        ..AcceptLimits::default()
+    }
+}
+
+// === impl Running ===
+
+impl Running {
+    /// Where it listens, with the port that was really taken.
+    pub const fn endpoint(&self) -> &Endpoint {
+        &self.endpoint
+    }
+
+    /// Where metrics and health are read.
+    pub const fn admin(&self) -> Option<std::net::SocketAddr> {
+        self.admin
+    }
+
+    /// What a follower starts from. Its addresses are those configured, or where it listens.
+    pub const fn anchor(&self) -> &Anchor {
+        &self.anchor
+    }
+
+    /// Whether it is ready.
+    pub const fn health(&self) -> &Health {
+        &self.health
+    }
+
+    /// What it counts.
+    pub const fn metrics(&self) -> &Metrics {
+        &self.metrics
+    }
+
+    /// How many changes its ledger has.
+    pub fn size(&self) -> u64 {
+        self.ledger.size()
+    }
+
+    /// Takes no new calls, lets those under way end (at most 10 s), and closes the ledger.
+    ///
+    /// # Errors
+    /// When the ledger could not be closed cleanly; what was accepted is durable all the same.
+    pub async fn shutdown(mut self) -> Result<(), LedgerError> {
+        self.health.drain();
+        self.stop.send_replace(true);
+        let drained = async { while self.tasks.join_next().await.is_some() {} };
+        if timeout(DRAIN, drained).await.is_err() {
+            tracing::warn!(event = "drain.cut_short");
+            self.tasks.shutdown().await;
+        }
+        self.ledger.shutdown().await
+    }
+}
+
+// === impl StartError ===
+
+impl StartError {
+    /// What the caller is told.
+    pub const fn reason(&self) -> Reason {
+        match self {
+            Self::Damaged {
+                refusal: Some(refusal),
+                ..
+            } => refusal.reason(),
+            Self::Disk(_) | Self::Ledger(_) | Self::Read(_) => Reason::LogUnavailable,
+            Self::Tls(error) => error.reason(),
+            Self::Bind(_)
+            | Self::Damaged { .. }
+            | Self::Format
+            | Self::Identity(_)
+            | Self::Keys(_)
+            | Self::NoUnixAdmin
+            | Self::Note(_)
+            | Self::Uninitialised => Reason::InternalFault,
+        }
+    }
+}
+
+/// The largest message either way: two blobs and their framing.
+const MAX_MESSAGE: usize = 2 * entente_directory::MAX_BLOB + (64 << 10);
+/// Entries read in one go at start.
+const REPLAYED_AT_ONCE: usize = 1024;
+/// Connections beside those of followers.
+const SPARE_CONNECTIONS: usize = 256;
+/// How long calls may go on once the registry is told to stop.
+const DRAIN: Duration = Duration::from_secs(10);

@@ -1,0 +1,82 @@
+//! What runs beside the calls for as long as the registry does.
+
+use std::sync::Arc;
+
+use entente_ledger::Ledger;
+use entente_proto::registry::v1::registry_service_server::RegistryServiceServer;
+use entente_telemetry::{Condition, Health, Metrics};
+use tokio::sync::{Notify, watch};
+
+use crate::service::Service;
+
+/// Publishes a checkpoint whenever the ledger grew, at once: followers wait for it.
+pub(crate) async fn publish(ledger: Ledger, grown: Arc<Notify>, stopped: watch::Receiver<bool>) {
+    let mut stopped = std::pin::pin!(until(stopped));
+    loop {
+        tokio::select! {
+            () = grown.notified() => {}
+            () = &mut stopped => return,
+        }
+        if let Err(error) = ledger.publish_now().await {
+            // The ledger's own timer tries again.
+            tracing::warn!(event = "checkpoint.not_published", %error);
+        }
+    }
+}
+
+pub(crate) async fn watch_ledger(
+    ledger: Ledger,
+    health: Health,
+    metrics: Metrics,
+    stopped: watch::Receiver<bool>,
+) {
+    let mut writable = ledger.writable();
+    let mut sizes = ledger.sizes();
+    let mut stopped = std::pin::pin!(until(stopped));
+    loop {
+        if *writable.borrow_and_update() {
+            health.pass(Condition::Log);
+        } else {
+            health.fail(Condition::Log, "the ledger cannot be written");
+        }
+        metrics.log_size(*sizes.borrow_and_update());
+        let changed = tokio::select! {
+            changed = writable.changed() => changed,
+            changed = sizes.changed() => changed,
+            () = &mut stopped => return,
+        };
+        if changed.is_err() {
+            return;
+        }
+    }
+}
+
+pub(crate) async fn report_health(
+    reporter: tonic_health::server::HealthReporter,
+    health: Health,
+    stopped: watch::Receiver<bool>,
+) {
+    let mut ready = health.watch_ready();
+    let mut stopped = std::pin::pin!(until(stopped));
+    loop {
+        let serving = *ready.borrow_and_update();
+        if serving {
+            reporter
+                .set_serving::<RegistryServiceServer<Service>>()
+                .await;
+        } else {
+            reporter
+                .set_not_serving::<RegistryServiceServer<Service>>()
+                .await;
+        }
+        tokio::select! {
+            changed = ready.changed() => if changed.is_err() { return },
+            () = &mut stopped => return,
+        }
+    }
+}
+
+pub(crate) async fn until(mut stopped: watch::Receiver<bool>) {
+    // An error means that nobody can stop us any more, which is as good.
+    let _ = stopped.wait_for(|stop| *stop).await;
+}
