@@ -12,7 +12,7 @@ use entente_signing::Digest;
 use futures_util::Stream as AsyncStream;
 use tokio::io::{AsyncRead, AsyncWrite, ReadBuf};
 use tokio::sync::{OwnedSemaphorePermit, Semaphore, mpsc};
-use tokio::task::{JoinHandle, JoinSet};
+use tokio::task::{AbortHandle, JoinHandle, JoinSet};
 use tokio::time::{sleep, timeout};
 use tonic::transport::server::Connected;
 
@@ -55,6 +55,10 @@ pub struct Incoming {
     ready: mpsc::Receiver<Conn>,
     accepting: JoinHandle<()>,
 }
+
+/// Stops an [`Incoming`] that a server has already taken.
+#[derive(Clone, Debug)]
+pub struct StopListening(AbortHandle);
 
 /// A connection being served.
 pub struct Conn {
@@ -200,6 +204,14 @@ impl fmt::Debug for AcceptLimits {
 
 // === impl Incoming ===
 
+impl Incoming {
+    /// What stops listening while the server that took this goes on with its open connections: the
+    /// first step of draining.
+    pub fn stopper(&self) -> StopListening {
+        StopListening(self.accepting.abort_handle())
+    }
+}
+
 impl AsyncStream for Incoming {
     type Item = io::Result<Conn>;
 
@@ -211,6 +223,16 @@ impl AsyncStream for Incoming {
 impl Drop for Incoming {
     fn drop(&mut self) {
         self.accepting.abort();
+    }
+}
+
+// === impl StopListening ===
+
+impl StopListening {
+    /// Closes the listener and drops handshakes under way. The `Incoming` ends, and with it the
+    /// server's accepting; a server run with graceful shutdown then finishes what is open.
+    pub fn stop(&self) {
+        self.0.abort();
     }
 }
 

@@ -26,6 +26,7 @@ pub use channel::{
 pub use config::{ClientTls, ServerTls, TlsError, TlsStream};
 pub use identity::{Identity, IdentityError, IdentitySlot};
 pub use incoming::{
-    AcceptLimits, Conn, Incoming, PeerInfo, RefusalObserver, ServerSecurity, incoming,
+    AcceptLimits, Conn, Incoming, PeerInfo, RefusalObserver, ServerSecurity, StopListening,
+    incoming,
 };
 pub use pins::Pins;

@@ -187,3 +187,32 @@ async fn handshakes_beyond_the_limit_wait_their_turn() {
     ask(at, Some(client_of(&identity, &client))).await.unwrap();
     assert_eq!(asked.0.lock().unwrap().len(), 1);
 }
+
+#[tokio::test]
+async fn a_draining_server_refuses_connections_and_finishes_what_is_open() {
+    let listener = listener().await;
+    let at = listener.endpoint().clone();
+    let security = ServerSecurity::Plain { system: None };
+    let connections = incoming(listener, security, AcceptLimits::default());
+    let stopper = connections.stopper();
+    let (drain, drained) = tokio::sync::oneshot::channel::<()>();
+    let serving = tokio::spawn(
+        server()
+            .add_service(HealthServer::new(Asked::default()))
+            .serve_with_incoming_shutdown(connections, async {
+                let _ = drained.await;
+            }),
+    );
+    let channel = channel(
+        Arc::new(TokioNet),
+        at.clone(),
+        None,
+        &ChannelOptions::default(),
+    );
+    let mut health = HealthClient::new(channel);
+    health.check(HealthCheckRequest::default()).await.unwrap();
+    stopper.stop();
+    drain.send(()).unwrap();
+    serving.await.unwrap().unwrap();
+    assert!(TokioNet.connect(&at).await.is_err());
+}
