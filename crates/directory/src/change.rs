@@ -5,14 +5,16 @@ mod body;
 mod name;
 mod policy;
 mod server;
+mod service;
 mod signed;
 
 pub use application::{Application, ApplicationError};
 pub use body::{
     AgreementAct, Change, Genesis, KeyAdd, KeyRevoke, Kind, MemberAct, MemberAdmit, NewKey,
-    ServicePublish, ServiceRetire, StateClaim,
+    StateClaim,
 };
 pub use name::{Author, InvalidName, KeyRole, MemberClass, Mode, Name};
 pub use policy::Policy;
 pub use server::{HpkeKey, ServerRegister, ServerUpdate, SessionRevoke, ShardOpen, Suite};
+pub use service::{ServicePublish, ServiceRetire};
 pub use signed::{ChangeHeader, MAX_CHANGE, MalformedChange, SignChangeError, SignedChange};

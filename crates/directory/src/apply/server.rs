@@ -277,5 +277,5 @@ fn is_origin(server: &ServerId, origin: &str) -> bool {
         && bytes[..4].iter().all(u8::is_ascii_digit)
         && bytes[4] == b'h'
         && matches!(bytes[5], b'1' | b'2');
-    number >= 1 && is_half_year && origin == ShardOpen::origin_of(server, half_year, number)
+    is_half_year && origin == ShardOpen::origin_of(server, half_year, number)
 }

@@ -1,15 +1,14 @@
 //! What a change says: one type per kind, one number per kind.
 
-use std::collections::BTreeSet;
-
-use entente_identity::{Jurisdiction, MemberId, ServiceName, SystemId};
+use entente_identity::{Jurisdiction, MemberId};
 use entente_signing::cbor::{CborError, Reader, Writer};
 use entente_signing::{Digest, VerifyingKey};
 
 use super::{
-    KeyRole, MemberClass, Name, Policy, ServerRegister, ServerUpdate, SessionRevoke, ShardOpen,
+    KeyRole, MemberClass, Name, Policy, ServerRegister, ServerUpdate, ServicePublish,
+    ServiceRetire, SessionRevoke, ShardOpen,
 };
-use crate::codec::{BodyError, Fields, Map, ascending, digest, key, list, parsed, short_text, u32};
+use crate::codec::{BodyError, Fields, Map, digest, key, list, parsed, short_text, u32};
 
 macro_rules! kinds {
     ($( $(#[$doc:meta])* $variant:ident($body:ty) = $number:literal, )*) => {
@@ -166,26 +165,6 @@ pub struct KeyRevoke {
     pub member: MemberId,
     /// SHA-256 of the key's SubjectPublicKeyInfo.
     pub key: Digest,
-}
-
-/// A member offers a service.
-#[derive(Clone, Debug, PartialEq, Eq)]
-pub struct ServicePublish {
-    /// The service.
-    pub service: ServiceName,
-    /// The systems that provide it; all of the author.
-    pub systems: BTreeSet<SystemId>,
-    /// SHA-256 of the descriptor set, a blob.
-    pub descriptor_set: Digest,
-    /// Counts up from 1.
-    pub version: u32,
-}
-
-/// A member offers a service no longer.
-#[derive(Clone, Debug, PartialEq, Eq)]
-pub struct ServiceRetire {
-    /// The service.
-    pub service: ServiceName,
 }
 
 /// What a party does to an agreement.
@@ -377,46 +356,6 @@ impl KeyRevoke {
         };
         map.end()?;
         Ok(body)
-    }
-}
-
-// === impl ServicePublish ===
-
-impl ServicePublish {
-    fn fields(&self, to: &mut Fields) {
-        to.text(1, self.service.as_str())
-            .list(2, self.systems.iter(), |out, system| {
-                out.text(system.as_str());
-            })
-            .digest(3, &self.descriptor_set)
-            .uint(4, u64::from(self.version));
-    }
-
-    fn read(reader: &mut Reader<'_>) -> Result<Self, BodyError> {
-        let mut map = Map::open(reader)?;
-        let body = Self {
-            service: map.required(1, parsed)?,
-            systems: map.required(2, |r| ascending(r, parsed))?,
-            descriptor_set: map.required(3, digest)?,
-            version: map.required(4, u32)?,
-        };
-        map.end()?;
-        Ok(body)
-    }
-}
-
-// === impl ServiceRetire ===
-
-impl ServiceRetire {
-    fn fields(&self, to: &mut Fields) {
-        to.text(1, self.service.as_str());
-    }
-
-    fn read(reader: &mut Reader<'_>) -> Result<Self, BodyError> {
-        let mut map = Map::open(reader)?;
-        let service = map.required(1, parsed)?;
-        map.end()?;
-        Ok(Self { service })
     }
 }
 

@@ -1,0 +1,69 @@
+//! What a member says about the services it offers.
+
+use std::collections::BTreeSet;
+
+use entente_identity::{ServiceName, SystemId};
+use entente_signing::Digest;
+use entente_signing::cbor::Reader;
+
+use crate::codec::{BodyError, Fields, Map, ascending, digest, parsed, u32};
+
+/// A member offers a service.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct ServicePublish {
+    /// The service.
+    pub service: ServiceName,
+    /// The systems that provide it; all of the author.
+    pub systems: BTreeSet<SystemId>,
+    /// SHA-256 of the descriptor set, a blob.
+    pub descriptor_set: Digest,
+    /// Counts up from 1.
+    pub version: u32,
+}
+
+/// A member offers a service no longer.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct ServiceRetire {
+    /// The service.
+    pub service: ServiceName,
+}
+
+// === impl ServicePublish ===
+
+impl ServicePublish {
+    pub(super) fn fields(&self, to: &mut Fields) {
+        to.text(1, self.service.as_str())
+            .list(2, self.systems.iter(), |out, system| {
+                out.text(system.as_str());
+            })
+            .digest(3, &self.descriptor_set)
+            .uint(4, u64::from(self.version));
+    }
+
+    pub(super) fn read(reader: &mut Reader<'_>) -> Result<Self, BodyError> {
+        let mut map = Map::open(reader)?;
+        let body = Self {
+            service: map.required(1, parsed)?,
+            systems: map.required(2, |r| ascending(r, parsed))?,
+            descriptor_set: map.required(3, digest)?,
+            version: map.required(4, u32)?,
+        };
+        map.end()?;
+        Ok(body)
+    }
+}
+
+// === impl ServiceRetire ===
+
+impl ServiceRetire {
+    pub(super) fn fields(&self, to: &mut Fields) {
+        to.text(1, self.service.as_str());
+    }
+
+    pub(super) fn read(reader: &mut Reader<'_>) -> Result<Self, BodyError> {
+        let mut map = Map::open(reader)?;
+        let service = map.required(1, parsed)?;
+        map.end()?;
+        Ok(Self { service })
+    }
+}

@@ -1,0 +1,18 @@
+//! The directory from outside: who may author what, what follows from what, and golden bytes.
+
+// What clippy.toml allows in tests, also in what they share.
+#![allow(clippy::unwrap_used)]
+
+mod agreements;
+mod annotate;
+mod authors;
+mod denials;
+mod golden;
+mod keys;
+mod members;
+mod order;
+mod parse;
+mod property;
+mod services;
+mod shards;
+mod world;
