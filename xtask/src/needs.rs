@@ -74,6 +74,11 @@ pub(crate) fn provide(needs: &[Need]) -> anyhow::Result<()> {
     }
 }
 
+/// Whether nothing of `needs` is missing.
+pub(crate) fn present(needs: &[Need]) -> bool {
+    missing(needs, &folders()).is_empty()
+}
+
 /// `PATH` with the folders added where Debian keeps what it does not put there.
 pub(crate) fn path() -> OsString {
     // The entries come from PATH and from folder names without `:`, so they can be joined.
