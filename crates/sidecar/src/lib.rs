@@ -6,8 +6,13 @@
 //! still hold. Nothing is ever written in clear, and keys live in their own folder, outside
 //! ordinary backups.
 
+mod durable;
+mod keys;
+mod record;
+mod shelf;
+
 use std::path::PathBuf;
-use std::sync::Arc;
+use std::sync::{Arc, Mutex, PoisonError};
 
 use bytes::Bytes;
 use entente_clock::Day;
@@ -18,9 +23,16 @@ use entente_reason::Reason;
 use entente_signing::Digest;
 use zeroize::Zeroizing;
 
+use crate::keys::Keks;
+use crate::record::{Attachment, RecordKey};
+use crate::shelf::Shelves;
+
 /// The sealed records of one ledger. Clones share it; one is the ledger's [`Companion`].
 #[derive(Clone, Debug)]
-pub struct Sidecar {}
+pub struct Sidecar {
+    keks: Arc<Keks>,
+    shelves: Arc<Mutex<Shelves>>,
+}
 
 /// What a record belongs to; binds its ciphertext. Not stored: whoever opens must know it.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -87,8 +99,13 @@ impl Sidecar {
         dir: impl Into<PathBuf>,
         keys_dir: impl Into<PathBuf>,
     ) -> Result<Self, SidecarError> {
-        let _ = (disk, dir.into(), keys_dir.into());
-        todo!()
+        let (dir, keys_dir) = (dir.into(), keys_dir.into());
+        durable::claim(&*disk, &dir, FORMAT)?;
+        durable::claim(&*disk, &keys_dir, KEYS_FORMAT)?;
+        Ok(Self {
+            keks: Arc::new(Keks::open(Arc::clone(&disk), keys_dir)?),
+            shelves: Arc::new(Mutex::new(Shelves::new(disk, dir))),
+        })
     }
 
     /// Seals `plaintext` (at most 17 MiB) under the key of `class` (`[a-z0-9-]{1,63}`) and `day`.
@@ -104,8 +121,25 @@ impl Sidecar {
         of: &RecordOf<'_>,
         plaintext: &[u8],
     ) -> Result<Sealed, SidecarError> {
-        let _ = (class, day, of, plaintext);
-        todo!()
+        let period = Period::new(class, day)?;
+        if plaintext.len() > MAX_PLAINTEXT {
+            return Err(SidecarError::Size);
+        }
+        let kek = self.keks.get_or_make(&period)?;
+        let key = RecordKey::generate()?;
+        let ciphertext = key.seal(of, plaintext)?;
+        let hash = Digest::of(&ciphertext);
+        let attachment = Attachment {
+            class: period.class,
+            day,
+            hash,
+            wrapped: key.wrap(&kek)?,
+            ciphertext: ciphertext.into(),
+        };
+        Ok(Sealed {
+            hash,
+            attachment: attachment.encode(),
+        })
     }
 
     /// Opens the record whose ciphertext has this hash.
@@ -117,19 +151,62 @@ impl Sidecar {
         hash: &Digest,
         of: &RecordOf<'_>,
     ) -> Result<Zeroizing<Vec<u8>>, SidecarError> {
-        let _ = (hash, of);
-        todo!()
+        let found = self.shelves().find(hash)?.ok_or(SidecarError::Missing)?;
+        let period = Period {
+            class: found.class,
+            day: found.day,
+        };
+        let kek = self.keks.get(&period)?.ok_or(SidecarError::Shredded)?;
+        let key = RecordKey::unwrap(&kek, &found.wrapped)?;
+        if Digest::of(&found.ciphertext) != *hash {
+            return Err(SidecarError::Seal);
+        }
+        key.open(of, found.ciphertext)
     }
 }
 
 impl Companion for Sidecar {
     fn store(&mut self, index: u64, attachment: &Bytes) -> Result<(), CompanionError> {
-        let _ = (index, attachment);
-        todo!()
+        let attachment = Attachment::decode(attachment)
+            .map_err(|_| CompanionError::Refused("it is not a sealed record"))?;
+        self.shelves().store(index, &attachment).map_err(refused)
     }
 
     fn sync(&mut self) -> Result<(), CompanionError> {
-        todo!()
+        self.shelves().sync().map_err(refused)
+    }
+}
+
+fn refused(error: SidecarError) -> CompanionError {
+    match error {
+        SidecarError::Disk(error) => CompanionError::Disk(error),
+        _ => CompanionError::Refused("the sidecar's files are damaged"),
+    }
+}
+
+/// A retention class and a day: what one key-encryption key covers.
+#[derive(Clone, Debug, PartialEq, Eq, Hash)]
+pub(crate) struct Period {
+    pub(crate) class: String,
+    pub(crate) day: Day,
+}
+
+impl Period {
+    fn new(class: &str, day: Day) -> Result<Self, SidecarError> {
+        let named = |b: u8| b.is_ascii_lowercase() || b.is_ascii_digit() || b == b'-';
+        if !(1..=63).contains(&class.len()) || !class.bytes().all(named) {
+            return Err(SidecarError::Size);
+        }
+        Ok(Self {
+            class: class.to_owned(),
+            day,
+        })
+    }
+}
+
+impl Sidecar {
+    fn shelves(&self) -> std::sync::MutexGuard<'_, Shelves> {
+        self.shelves.lock().unwrap_or_else(PoisonError::into_inner)
     }
 }
 
@@ -139,3 +216,9 @@ impl SidecarError {
         Reason::LogUnavailable
     }
 }
+
+const FORMAT: &str = "entente-sidecar 1\n";
+const KEYS_FORMAT: &str = "entente-keks 1\n";
+
+/// The longest record: openings of a message of 16 MiB whose payload is kept.
+const MAX_PLAINTEXT: usize = 17 * 1024 * 1024;

@@ -1,0 +1,320 @@
+//! Where records lie: one folder a day, with segments of ciphertext and a file of wrapped keys.
+//!
+//! Both are append-only files of frames `u32be len ‖ u32be crc32c ‖ frame`. A frame of a segment is
+//! CBOR `[index, ciphertext]`, one of `wrapped` is `[index, hash, class, wrapped key, segment, offset]`. A
+//! record counts once its wrapped key is there, so that is written last.
+
+use std::collections::BTreeMap;
+use std::path::{Path, PathBuf};
+use std::sync::Arc;
+
+use entente_clock::Day;
+use entente_ledger::disk::{Disk, DiskError, DiskFile};
+use entente_signing::Digest;
+use entente_signing::cbor::{CborError, Reader, Writer};
+
+use crate::SidecarError;
+use crate::record::Attachment;
+
+/// Every day's shelf.
+#[derive(Debug)]
+pub(crate) struct Shelves {
+    disk: Arc<dyn Disk>,
+    dir: PathBuf,
+    open: BTreeMap<Day, Shelf>,
+}
+
+/// One day, open for appending.
+#[derive(Debug)]
+struct Shelf {
+    dir: PathBuf,
+    segment: u64,
+    records: Tail,
+    wrapped: Tail,
+    /// The newest index whose wrapped key is here.
+    newest: Option<u64>,
+    dirty: bool,
+}
+
+/// A file and where its next frame goes.
+#[derive(Debug)]
+struct Tail {
+    file: Box<dyn DiskFile>,
+    end: u64,
+}
+
+/// A record that was found.
+#[derive(Debug)]
+pub(crate) struct Found {
+    pub(crate) class: String,
+    pub(crate) day: Day,
+    pub(crate) wrapped: [u8; 40],
+    pub(crate) ciphertext: Vec<u8>,
+}
+
+#[derive(Debug)]
+struct WrappedKey {
+    index: u64,
+    hash: Digest,
+    class: String,
+    wrapped: [u8; 40],
+    segment: u64,
+    offset: u64,
+}
+
+/// A segment is closed beyond this size, in bytes.
+const SEGMENT: u64 = 256 * 1024 * 1024;
+
+/// The longest frame believed, in bytes.
+const MAX_FRAME: usize = 18 * 1024 * 1024;
+
+/// Days kept open for appending; more than two are open only around midnight and after a restart.
+const OPEN_DAYS: usize = 4;
+
+// === impl Shelves ===
+
+impl Shelves {
+    pub(crate) const fn new(disk: Arc<dyn Disk>, dir: PathBuf) -> Self {
+        Self {
+            disk,
+            dir,
+            open: BTreeMap::new(),
+        }
+    }
+
+    /// Stores a record. Again is harmless: what is there already stays as it is.
+    pub(crate) fn store(&mut self, index: u64, record: &Attachment) -> Result<(), SidecarError> {
+        if !self.open.contains_key(&record.day) {
+            if self.open.len() >= OPEN_DAYS {
+                self.sync()?;
+                self.open.clear();
+            }
+            let shelf = Shelf::open(&*self.disk, self.dir.join(record.day.to_string()))?;
+            self.open.insert(record.day, shelf);
+        }
+        let shelf = self
+            .open
+            .get_mut(&record.day)
+            .ok_or(SidecarError::Missing)?;
+        if shelf.newest.is_some_and(|newest| newest >= index) {
+            return Ok(());
+        }
+        shelf.append(&*self.disk, index, record)
+    }
+
+    /// Makes everything stored durable.
+    pub(crate) fn sync(&mut self) -> Result<(), SidecarError> {
+        for shelf in self.open.values_mut().filter(|shelf| shelf.dirty) {
+            shelf.records.file.sync_data()?;
+            // If we crash here, ciphertexts are there that no key opens; they are stored again.
+            shelf.wrapped.file.sync_data()?;
+            shelf.dirty = false;
+        }
+        Ok(())
+    }
+
+    /// Looks a record up by the hash its entry holds: reads the days, newest first.
+    pub(crate) fn find(&self, hash: &Digest) -> Result<Option<Found>, SidecarError> {
+        let mut days: Vec<Day> = self
+            .disk
+            .list(&self.dir)?
+            .iter()
+            .filter(|item| item.is_dir)
+            .filter_map(|item| item.name.parse().ok())
+            .collect();
+        days.sort_unstable();
+        for day in days.into_iter().rev() {
+            let dir = self.dir.join(day.to_string());
+            let keys = read_wrapped(&*self.disk, &dir)?;
+            let Some(key) = keys.into_iter().find(|key| key.hash == *hash) else {
+                continue;
+            };
+            let path = segment_path(&dir, key.segment);
+            let file = self.disk.open_read(&path)?;
+            let frame = read_frame(&*file, key.offset)?;
+            let ciphertext = frame
+                .and_then(|frame| ciphertext_of(&frame, key.index).ok())
+                .ok_or_else(|| damaged(&path, "a record is not where its key says"))?;
+            return Ok(Some(Found {
+                class: key.class,
+                day,
+                wrapped: key.wrapped,
+                ciphertext,
+            }));
+        }
+        Ok(None)
+    }
+}
+
+// === impl Shelf ===
+
+impl Shelf {
+    fn open(disk: &dyn Disk, dir: PathBuf) -> Result<Self, SidecarError> {
+        disk.create_dir_all(&dir)?;
+        let keys = match read_wrapped(disk, &dir) {
+            Ok(keys) => keys,
+            Err(SidecarError::Disk(error)) if error.is_missing() => Vec::new(),
+            Err(error) => return Err(error),
+        };
+        let last = keys.last();
+        let segment = last.map_or(0, |key| key.segment);
+        let mut records = Tail::open(disk, &segment_path(&dir, segment), &dir)?;
+        let mut wrapped = Tail::open(disk, &dir.join(WRAPPED), &dir)?;
+        // What lies beyond the last whole key is the remains of a crash: it is stored again.
+        wrapped.end = end_of_frames(&*wrapped.file)?;
+        records.end = match last {
+            Some(key) => match read_frame(&*records.file, key.offset)? {
+                Some(frame) => key.offset + 8 + frame.len() as u64,
+                None => return Err(damaged(&dir, "the newest record is cut short")),
+            },
+            None => 0,
+        };
+        wrapped.file.set_len(wrapped.end)?;
+        records.file.set_len(records.end)?;
+        Ok(Self {
+            segment,
+            newest: last.map(|key| key.index),
+            records,
+            wrapped,
+            dir,
+            dirty: true,
+        })
+    }
+
+    fn append(
+        &mut self,
+        disk: &dyn Disk,
+        index: u64,
+        record: &Attachment,
+    ) -> Result<(), SidecarError> {
+        if self.records.end > SEGMENT {
+            self.records.file.sync_data()?;
+            self.segment += 1;
+            self.records = Tail::open(disk, &segment_path(&self.dir, self.segment), &self.dir)?;
+            self.records.file.set_len(0)?;
+            self.records.end = 0;
+        }
+        self.dirty = true;
+        let offset = self.records.end;
+        let mut frame = Writer::with_capacity(record.ciphertext.len() + 24);
+        frame.array(2).uint(index).bytes(&record.ciphertext);
+        self.records.append(frame.as_slice())?;
+        let mut frame = Writer::with_capacity(160);
+        frame
+            .array(6)
+            .uint(index)
+            .bytes(record.hash.as_bytes())
+            .text(&record.class);
+        frame.bytes(&record.wrapped).uint(self.segment).uint(offset);
+        self.wrapped.append(frame.as_slice())?;
+        self.newest = Some(index);
+        Ok(())
+    }
+}
+
+// === impl Tail ===
+
+impl Tail {
+    fn open(disk: &dyn Disk, path: &Path, dir: &Path) -> Result<Self, DiskError> {
+        let file = match disk.open(path) {
+            Err(error) if error.is_missing() => {
+                let file = disk.create(path)?;
+                disk.sync_dir(dir)?;
+                file
+            }
+            opened => opened?,
+        };
+        Ok(Self { file, end: 0 })
+    }
+
+    fn append(&mut self, frame: &[u8]) -> Result<(), SidecarError> {
+        let len = u32::try_from(frame.len()).map_err(|_| SidecarError::Size)?;
+        let mut bytes = Vec::with_capacity(frame.len() + 8);
+        bytes.extend_from_slice(&len.to_be_bytes());
+        bytes.extend_from_slice(&crc32c::crc32c(frame).to_be_bytes());
+        bytes.extend_from_slice(frame);
+        self.file.write_at(self.end, &bytes)?;
+        self.end += bytes.len() as u64;
+        Ok(())
+    }
+}
+
+/// The keys of a day, oldest first, up to where a crash cut the file.
+fn read_wrapped(disk: &dyn Disk, dir: &Path) -> Result<Vec<WrappedKey>, SidecarError> {
+    let path = dir.join(WRAPPED);
+    let file = disk.open_read(&path)?;
+    let mut keys = Vec::new();
+    let mut offset = 0;
+    while let Some(frame) = read_frame(&*file, offset)? {
+        offset += 8 + frame.len() as u64;
+        let key = WrappedKey::decode(&frame);
+        keys.push(key.map_err(|_| damaged(&path, "a frame is not a wrapped key"))?);
+    }
+    Ok(keys)
+}
+
+fn end_of_frames(file: &dyn DiskFile) -> Result<u64, SidecarError> {
+    let mut offset = 0;
+    while let Some(frame) = read_frame(file, offset)? {
+        offset += 8 + frame.len() as u64;
+    }
+    Ok(offset)
+}
+
+/// The frame at `offset`; none at the end of the file or of what is whole.
+fn read_frame(file: &dyn DiskFile, offset: u64) -> Result<Option<Vec<u8>>, SidecarError> {
+    let mut head = [0; 8];
+    if file.read_at(offset, &mut head)? < head.len() {
+        return Ok(None);
+    }
+    let [a, b, c, d, crc @ ..] = head;
+    let len = u32::from_be_bytes([a, b, c, d]) as usize;
+    if len == 0 || len > MAX_FRAME {
+        return Ok(None);
+    }
+    let mut frame = vec![0; len];
+    let whole = file.read_at(offset + 8, &mut frame)? == len;
+    Ok((whole && crc32c::crc32c(&frame) == u32::from_be_bytes(crc)).then_some(frame))
+}
+
+impl WrappedKey {
+    fn decode(frame: &[u8]) -> Result<Self, CborError> {
+        let mut reader = Reader::new(frame);
+        if reader.array()? != 6 {
+            return Err(CborError::Unexpected);
+        }
+        let key = Self {
+            index: reader.uint()?,
+            hash: Digest::from_bytes(reader.bytes_exact()?),
+            class: reader.text()?.to_owned(),
+            wrapped: reader.bytes_exact()?,
+            segment: reader.uint()?,
+            offset: reader.uint()?,
+        };
+        reader.finish()?;
+        Ok(key)
+    }
+}
+
+fn ciphertext_of(frame: &[u8], index: u64) -> Result<Vec<u8>, CborError> {
+    let mut reader = Reader::new(frame);
+    if reader.array()? != 2 || reader.uint()? != index {
+        return Err(CborError::Unexpected);
+    }
+    let ciphertext = reader.bytes()?.to_vec();
+    reader.finish()?;
+    Ok(ciphertext)
+}
+
+fn segment_path(dir: &Path, segment: u64) -> PathBuf {
+    dir.join(format!("{segment:03}.seg"))
+}
+
+fn damaged(path: &Path, what: &'static str) -> SidecarError {
+    SidecarError::Damaged {
+        path: path.to_owned(),
+        what,
+    }
+}
+
+const WRAPPED: &str = "wrapped";

@@ -1,0 +1,4 @@
+//! What the scenario tests and the benchmarks share.
+
+pub mod bench;
+pub mod world;

@@ -1,0 +1,8 @@
+//! Scenarios: what a federation does as a whole.
+
+#![allow(
+    clippy::unwrap_used,
+    reason = "a scenario that cannot go on has failed"
+)]
+
+mod exchange;
