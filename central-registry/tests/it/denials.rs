@@ -1,0 +1,154 @@
+//! Deny early, allow late.
+
+use entente_agreement::lifecycle;
+use entente_directory::{Author, Change, MemberAct, Standing};
+use entente_follow::author::{Pen, next_act};
+
+use crate::fake::{Fake, entry};
+use crate::town::{LONG, Member, Town, admission, caught_up};
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_revocation_is_in_effect_before_its_checkpoint_and_after_a_restart_without_the_registry()
+{
+    let mut town = Town::found().await;
+    let follower = town.follow("follower").await;
+    let directory = follower.directory();
+    let (vital, pensions) = (Member::vital(), Member::pensions());
+    town.admit(&directory, &vital).await;
+    town.admit(&directory, &pensions).await;
+    let agreement = town.agree(&directory, &vital, &pensions).await;
+    let held = directory.view();
+    follower.shutdown().await;
+    town.stop().await;
+
+    let mut fake = Fake::of(&town).await;
+    town.anchor.addresses = vec![fake.endpoint.clone()];
+    let follower = town.follow("follower").await;
+    let directory = follower.directory();
+    let (_, said) = fake.next().await;
+
+    // A permissive change and a denial, and no checkpoint over either.
+    let admit = admission(&Member::new("ca-demo/transport", "licences").application());
+    let admit = town.registrar_pen(&held).sign(&admit).unwrap();
+    let mut pen = Pen::new(
+        &held.state,
+        pensions.author(),
+        &pensions.officer,
+        town.now(),
+    )
+    .unwrap();
+    let act = next_act(&held.state, agreement, Some("SAFEGUARD_BREACH".into()));
+    let revoke = pen.sign(&Change::AgreementRevoke(act)).unwrap();
+    said.entries(held.size, &[entry(&town, &admit), entry(&town, &revoke)])
+        .await;
+
+    let in_force = |view: &entente_follow::View| {
+        let record = view.state.agreement(&agreement).unwrap();
+        view.state.agreement_state(record, town.now()) == lifecycle::State::Active
+    };
+    let mut views = directory.views();
+    let denied = views.wait_for(|view| !in_force(view));
+    let denied = tokio::time::timeout(LONG, denied)
+        .await
+        .expect("the denial")
+        .unwrap()
+        .clone();
+    assert_eq!(
+        (denied.size, denied.root),
+        (held.size, held.root),
+        "nothing else is believed"
+    );
+    assert!(
+        denied
+            .state
+            .member(&"ca-demo/transport".parse().unwrap())
+            .is_none()
+    );
+    assert_eq!(directory.counts().denied_early, 1);
+    // It is written down right after it took effect.
+    let early = town.folder("follower").join("early");
+    let written = async {
+        while std::fs::metadata(&early).map_or(0, |file| file.len()) == 0 {
+            tokio::task::yield_now().await;
+        }
+    };
+    tokio::time::timeout(LONG, written)
+        .await
+        .expect("the denial on disk");
+    follower.shutdown().await;
+    drop(fake);
+
+    // A day is longer than the change itself could still be logged.
+    town.clock
+        .advance(std::time::Duration::from_secs(20 * 3600));
+    let follower = town.follow("follower").await;
+    assert!(!in_force(&follower.directory().view()));
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_denial_nobody_may_make_has_no_effect_early() {
+    let mut town = Town::found().await;
+    let follower = town.follow("follower").await;
+    let (vital, pensions) = (Member::vital(), Member::pensions());
+    town.admit(&follower.directory(), &vital).await;
+    town.admit(&follower.directory(), &pensions).await;
+    let held = follower.directory().view();
+    follower.shutdown().await;
+    town.stop().await;
+    let mut fake = Fake::of(&town).await;
+    town.anchor.addresses = vec![fake.endpoint.clone()];
+    let follower = town.follow("follower").await;
+    let directory = follower.directory();
+    let (_, said) = fake.next().await;
+
+    let suspend = |member: &Member| {
+        Change::MemberSuspend(MemberAct {
+            member: member.id.clone(),
+            reason: None,
+        })
+    };
+    // A member suspends another one; then the registrar does.
+    let mut pen = Pen::new(&held.state, vital.author(), &vital.officer, town.now()).unwrap();
+    let forbidden = pen.sign(&suspend(&pensions)).unwrap();
+    let mut pen = Pen::new(&held.state, Author::Registrar, &*town.registrar, town.now()).unwrap();
+    let allowed = pen.sign(&suspend(&vital)).unwrap();
+    said.entries(
+        held.size,
+        &[entry(&town, &forbidden), entry(&town, &allowed)],
+    )
+    .await;
+    let mut views = directory.views();
+    let denied = views.wait_for(|view| view.state.standing(&vital.id) == Some(Standing::Suspended));
+    let view = tokio::time::timeout(LONG, denied)
+        .await
+        .expect("the denial")
+        .unwrap()
+        .clone();
+    assert_eq!(view.state.standing(&pensions.id), Some(Standing::Active));
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_denial_seen_early_is_settled_by_the_ledger_and_can_be_lifted_there() {
+    let town = Town::found().await;
+    let follower = town.follow("follower").await;
+    let directory = follower.directory();
+    let vital = Member::vital();
+    town.admit(&directory, &vital).await;
+    let act = || MemberAct {
+        member: vital.id.clone(),
+        reason: None,
+    };
+    for (change, standing) in [
+        (Change::MemberSuspend(act()), Standing::Suspended),
+        (Change::MemberResume(act()), Standing::Active),
+    ] {
+        let registrar = &*town.registrar;
+        let accepted = town
+            .submit(&directory, Author::Registrar, registrar, &change, vec![])
+            .await
+            .unwrap();
+        let view = caught_up(&directory, accepted.size).await;
+        assert_eq!(view.state.standing(&vital.id), Some(standing));
+        assert_eq!(view.state.denied().count(), 0);
+    }
+}
