@@ -14,6 +14,7 @@ mod yaml;
 
 use std::sync::Arc;
 
+use entente_reason::Reason;
 use entente_signing::Digest;
 
 pub use canonical::{Canonical, CanonicalError};
@@ -48,6 +49,15 @@ pub enum AgreementError {
     /// The contents contradict themselves.
     #[error("checking an agreement's contents")]
     Rule(#[source] RuleBroken),
+}
+
+// === impl AgreementError ===
+
+impl AgreementError {
+    /// What whoever proposed it is told.
+    pub const fn reason(&self) -> Reason {
+        Reason::AgreementInvalid
+    }
 }
 
 // === impl Agreement ===

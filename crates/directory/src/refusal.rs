@@ -163,14 +163,10 @@ impl Refusal {
             Self::AgreementFaulty { .. }
             | Self::AgreementMalformed(_)
             | Self::AgreementTerms { .. } => Reason::AgreementInvalid,
-            Self::Application(ApplicationError::WeakKey) => Reason::KeyWeak,
-            Self::Application(ApplicationError::Proof) | Self::Proof | Self::Signature(_) => {
-                Reason::SignatureInvalid
-            }
-            Self::Application(_) | Self::ApplicationDiffers | Self::Limit(_) => {
-                Reason::ChangeMalformed
-            }
+            Self::Application(error) => error.reason(),
+            Self::ApplicationDiffers | Self::Limit(_) => Reason::ChangeMalformed,
             Self::AuthorNotAllowed { .. } | Self::PolicyWeaker => Reason::AuthorNotAllowed,
+            Self::Proof | Self::Signature(_) => Reason::SignatureInvalid,
             Self::BlobMismatch(_) => Reason::BlobMismatch,
             Self::BlobMissing(_) => Reason::BlobMissing,
             Self::BlobTooLarge(_) => Reason::BlobTooLarge,

@@ -1,6 +1,7 @@
 //! An application for membership: the keys an institution brings, each proven to be its own.
 
 use entente_identity::MemberId;
+use entente_reason::Reason;
 use entente_signing::cbor::{CborError, Reader, Writer};
 use entente_signing::{Digest, SignError, Signer};
 
@@ -130,6 +131,17 @@ impl Application {
 const CONTEXT: &[u8] = b"entente/application/v1\0";
 
 // === impl ApplicationError ===
+
+impl ApplicationError {
+    /// What the applicant is told.
+    pub const fn reason(&self) -> Reason {
+        match self {
+            Self::Malformed(_) => Reason::ChangeMalformed,
+            Self::Proof => Reason::SignatureInvalid,
+            Self::WeakKey => Reason::KeyWeak,
+        }
+    }
+}
 
 impl From<BodyError> for ApplicationError {
     fn from(error: BodyError) -> Self {

@@ -2,6 +2,7 @@
 
 use bytes::Bytes;
 use entente_clock::Timestamp;
+use entente_reason::Reason;
 use entente_signing::cbor::{CborError, Reader, Writer};
 use entente_signing::cose::{self, CoseError, Protected, Sign1};
 use entente_signing::{
@@ -239,6 +240,17 @@ fn decode(payload: &[u8]) -> Result<(ChangeHeader, KeyId, Change), MalformedChan
 }
 
 // === impl MalformedChange ===
+
+impl MalformedChange {
+    /// What the author is told.
+    pub const fn reason(&self) -> Reason {
+        match self {
+            Self::Cbor(_) | Self::Cose(_) | Self::UnknownKind => Reason::ChangeMalformed,
+            Self::TooLarge => Reason::ChangeTooLarge,
+            Self::WeakKey => Reason::KeyWeak,
+        }
+    }
+}
 
 impl From<CborError> for MalformedChange {
     fn from(error: CborError) -> Self {

@@ -198,8 +198,7 @@ fn a_weak_key_is_refused_as_such_before_anything_else() {
     // The point of order 1: every signature by it verifies for anybody.
     bytes[at..at + 32].fill(0);
     bytes[at] = 1;
-    assert_eq!(
-        SignedChange::parse(bytes.into()).unwrap_err(),
-        MalformedChange::WeakKey
-    );
+    let refused = SignedChange::parse(bytes.into()).unwrap_err();
+    assert_eq!(refused, MalformedChange::WeakKey);
+    assert_eq!(refused.reason(), Reason::KeyWeak);
 }

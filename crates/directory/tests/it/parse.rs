@@ -3,6 +3,7 @@
 use entente_directory::{
     Author, Change, ChangeHeader, MAX_CHANGE, MalformedChange, Policy, RegistryEntry, SignedChange,
 };
+use entente_reason::Reason;
 use entente_signing::cbor::Writer;
 use entente_signing::cose::{self, Protected};
 use entente_signing::{Algorithm, Ed25519Key, Signer};
@@ -170,11 +171,8 @@ fn refuses_another_algorithm_and_what_is_too_large() {
     let signer = Ed25519Key::from_seed(&[1; 32]).unwrap();
     let change = Change::Policy(Policy::usual());
     assert!(SignedChange::sign(&signer, &header(), &change).is_err());
-    let large = vec![0; MAX_CHANGE + 1];
-    assert_eq!(
-        SignedChange::parse(large.into()),
-        Err(MalformedChange::TooLarge)
-    );
+    let large = SignedChange::parse(vec![0; MAX_CHANGE + 1].into()).unwrap_err();
+    assert_eq!(large.reason(), Reason::ChangeTooLarge);
     let mut policy = Policy::usual();
     policy.purposes = (0..65).map(|n| format!("P{n}").parse().unwrap()).collect();
     assert!(SignedChange::sign(&key(1), &header(), &Change::Policy(policy)).is_err());
