@@ -79,14 +79,7 @@ impl Config {
 
     /// Where to listen, in the words of the network.
     pub(crate) fn endpoint(&self) -> Endpoint {
-        endpoint(&self.listen)
-    }
-}
-
-fn endpoint(listen: &ListenAddr) -> Endpoint {
-    match listen {
-        ListenAddr::Tcp(address) => (*address).into(),
-        ListenAddr::Unix(path) => Endpoint::Unix(path.clone()),
+        self.listen.clone().into()
     }
 }
 

@@ -9,7 +9,6 @@ use std::time::Duration;
 use entente_config::{ConfigError, DurationText, Endpoint, FilePath, ListenAddr, SecretFile};
 use entente_identity::{ServerId, SystemId};
 use entente_signing::Digest;
-use entente_tls::net::Endpoint as NetEndpoint;
 use serde::Deserialize;
 
 /// `security-server.yaml`.
@@ -144,22 +143,3 @@ pub const MAX_DEADLINE: Duration = Duration::from_secs(300);
 
 /// The largest message, in bytes.
 pub const MAX_MESSAGE: usize = 16 * 1024 * 1024;
-
-/// A configured address, as the network takes it.
-pub(crate) fn listened(at: &ListenAddr) -> NetEndpoint {
-    match at {
-        ListenAddr::Tcp(address) => NetEndpoint::from(*address),
-        ListenAddr::Unix(path) => NetEndpoint::Unix(path.clone()),
-    }
-}
-
-/// A configured endpoint, as the network takes it.
-pub(crate) fn dialled(at: &Endpoint) -> NetEndpoint {
-    match at {
-        Endpoint::Tcp { host, port } => NetEndpoint::Tcp {
-            host: host.clone(),
-            port: *port,
-        },
-        Endpoint::Unix(path) => NetEndpoint::Unix(path.clone()),
-    }
-}

@@ -13,7 +13,7 @@ use entente_proto::status::Told;
 use entente_reason::Reason;
 use entente_signing::KeyId;
 use entente_tls::net::Net;
-use entente_tls::{ChannelOptions, ClientTls, IdentitySlot, Pins, channel, reason_of};
+use entente_tls::{ChannelOptions, ClientTls, IdentitySlot, Pins, channel, never_sent, reason_of};
 use tonic::Request;
 use tonic::transport::Channel;
 
@@ -151,7 +151,7 @@ fn no_envelope(status: &tonic::Status) -> NoEnvelope {
     if let Some(reason) = Told::from_status(status).and_then(|told| Reason::parse(&told.reason)) {
         return NoEnvelope::Refused(reason);
     }
-    if crate::system::connect_failed(status) {
+    if never_sent(status) {
         return NoEnvelope::NotSent(reason_of(status));
     }
     NoEnvelope::Lost

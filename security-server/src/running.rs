@@ -17,7 +17,7 @@ use entente_tls::{
 use tokio::task::JoinSet;
 use tokio_util::sync::CancellationToken;
 
-use crate::config::{Caller, listened};
+use crate::config::Caller;
 use crate::door::{LocalDoor, PeerDoor, Proof};
 use crate::server::Server;
 use crate::start::StartError;
@@ -113,7 +113,7 @@ pub(crate) async fn listen(
     let mut beside = JoinSet::new();
 
     let security = ServerSecurity::Tls(ServerTls::any_key(identity.clone())?);
-    let at = listened(&server.config.peer.listen);
+    let at = Endpoint::from(server.config.peer.listen.clone());
     let (peer, arriving) = open(&server, &at, security).await?;
     let exchange = PeerExchangeServer::new(PeerDoor::new(Arc::clone(&server)))
         .max_decoding_message_size(PeerDoor::MAX_FRAME)
@@ -206,7 +206,7 @@ fn door(
             let token = LocalToken::load(token.file.as_path())?;
             let proof = Proof::Token(system, Arc::new(token));
             (
-                listened(listen),
+                listen.clone().into(),
                 proof,
                 ServerSecurity::Plain { system: None },
             )
@@ -216,7 +216,7 @@ fn door(
             let pins = Pins::new(keys.keys().copied());
             let tls = ServerTls::pinned(identity.clone(), pins)?;
             let proof = Proof::Tls(Arc::new(keys));
-            (listened(listen), proof, ServerSecurity::Tls(tls))
+            (listen.clone().into(), proof, ServerSecurity::Tls(tls))
         }
     })
 }

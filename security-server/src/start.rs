@@ -362,7 +362,7 @@ fn provider_systems(
         };
         for (mode, endpoint) in [(Mode::Live, &serves.live), (Mode::Test, &serves.test)] {
             if let Some(endpoint) = endpoint {
-                let at = ProviderSystem::at(Arc::clone(net), crate::config::dialled(endpoint));
+                let at = ProviderSystem::at(Arc::clone(net), endpoint.clone().into());
                 systems.insert((system.clone(), mode), at);
             }
         }

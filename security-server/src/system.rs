@@ -13,7 +13,7 @@ use entente_proto::raw::RawCodec;
 use entente_proto::status::Told;
 use entente_reason::Reason;
 use entente_tls::net::{Endpoint, Net};
-use entente_tls::{ChannelOptions, channel};
+use entente_tls::{ChannelOptions, channel, never_sent};
 use http::uri::PathAndQuery;
 use tonic::client::Grpc;
 use tonic::metadata::{AsciiMetadataKey, AsciiMetadataValue, MetadataMap};
@@ -139,9 +139,10 @@ fn refused(status: &Status) -> Result<Answer, NoAnswer> {
     // that the connection failed, and whether the call got there nobody knows.
     let from_transport = std::error::Error::source(status).is_some();
     if from_transport && told.is_none() {
-        return Err(match connect_failed(status) {
-            true => NoAnswer::NotAsked,
-            false => NoAnswer::MayHaveActed,
+        return Err(if never_sent(status) {
+            NoAnswer::NotAsked
+        } else {
+            NoAnswer::MayHaveActed
         });
     }
     let code = match status.code() {
@@ -155,25 +156,4 @@ fn refused(status: &Status) -> Result<Answer, NoAnswer> {
         metadata: BTreeMap::new(),
         message: Bytes::new(),
     })
-}
-
-/// Whether the chain of errors under a status says that no connection was made.
-pub(crate) fn connect_failed(status: &Status) -> bool {
-    let mut next = std::error::Error::source(status);
-    while let Some(error) = next {
-        if let Some(error) = error.downcast_ref::<tonic::transport::Error>() {
-            let text = format!("{error:?}");
-            return text.contains("ConnectError") || text.contains("Connect(");
-        }
-        if error.downcast_ref::<std::io::Error>().is_some_and(|error| {
-            matches!(
-                error.kind(),
-                std::io::ErrorKind::ConnectionRefused | std::io::ErrorKind::NotFound
-            )
-        }) {
-            return true;
-        }
-        next = error.source();
-    }
-    false
 }

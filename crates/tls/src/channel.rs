@@ -14,6 +14,11 @@ use tower::service_fn;
 use crate::config::{ClientTls, TlsError};
 use crate::net::{Endpoint, Net, Stream};
 
+/// No connection was made, so nothing was sent. In the chain of errors under a call's status.
+#[derive(Debug, thiserror::Error)]
+#[error("no connection was made")]
+struct NotConnected(#[source] io::Error);
+
 /// How a channel behaves.
 #[derive(Clone, Debug)]
 pub struct ChannelOptions {
@@ -50,11 +55,18 @@ pub fn channel(
         async move {
             let dialling = dial(&*net, &to, tls.as_ref());
             match timeout(limit, dialling).await {
-                Ok(stream) => stream.map(TokioIo::new),
-                Err(_) => Err(TlsError::Timeout.into()),
+                Ok(Ok(stream)) => Ok(TokioIo::new(stream)),
+                Ok(Err(error)) => Err(NotConnected(error)),
+                Err(_) => Err(NotConnected(TlsError::Timeout.into())),
             }
         }
     }))
+}
+
+/// Whether a call failed before there was a connection to send it on. When not, nobody can say
+/// whether the other side acted.
+pub fn never_sent(error: &(dyn Error + 'static)) -> bool {
+    chain(error).any(|error| error.is::<NotConnected>())
 }
 
 /// A server with Entente's HTTP/2 bounds. `TCP_NODELAY` is not among them: tonic ignores it for
@@ -74,22 +86,25 @@ pub fn server() -> Server {
 /// What a failed call or connection amounts to: [`Reason::PeerUntrusted`] when the other side did
 /// not prove a key we expect, else [`Reason::PeerUnreachable`].
 pub fn reason_of(error: &(dyn Error + 'static)) -> Reason {
-    let mut next = Some(error);
-    for _ in 0..MAX_SOURCES {
-        let Some(error) = next else { break };
-        if let Some(error) = error.downcast_ref::<TlsError>() {
-            return error.reason();
-        }
-        // `io::Error` reports its inner error's source as its own and hides the inner error.
-        next = match error
-            .downcast_ref::<io::Error>()
-            .and_then(io::Error::get_ref)
-        {
-            Some(inner) => Some(inner),
-            None => error.source(),
-        };
+    chain(error)
+        .find_map(|error| error.downcast_ref::<TlsError>())
+        .map_or(Reason::PeerUnreachable, TlsError::reason)
+}
+
+/// An error and what caused it, one after the other.
+fn chain<'a>(error: &'a (dyn Error + 'static)) -> impl Iterator<Item = &'a (dyn Error + 'static)> {
+    std::iter::successors(Some(error), |error| cause(*error)).take(MAX_SOURCES)
+}
+
+fn cause<'a>(error: &'a (dyn Error + 'static)) -> Option<&'a (dyn Error + 'static)> {
+    // `io::Error` reports its inner error's source as its own and hides the inner error.
+    match error
+        .downcast_ref::<io::Error>()
+        .and_then(io::Error::get_ref)
+    {
+        Some(inner) => Some(inner),
+        None => error.source(),
     }
-    Reason::PeerUnreachable
 }
 
 async fn dial(net: &dyn Net, to: &Endpoint, tls: Option<&ClientTls>) -> io::Result<Stream> {

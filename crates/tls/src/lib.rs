@@ -21,7 +21,7 @@ mod verifier;
 
 pub use channel::{
     ChannelOptions, KEEPALIVE_INTERVAL, KEEPALIVE_TIMEOUT, MAX_CONCURRENT_STREAMS, MAX_FRAME,
-    MAX_HEADER_LIST, WINDOW, channel, reason_of, server,
+    MAX_HEADER_LIST, WINDOW, channel, never_sent, reason_of, server,
 };
 pub use config::{ClientTls, ServerTls, TlsError, TlsStream};
 pub use identity::{Identity, IdentityError, IdentitySlot};

@@ -5,6 +5,7 @@ use std::net::{IpAddr, SocketAddr};
 use std::path::{Path, PathBuf};
 use std::str::FromStr;
 
+use entente_config::{self as config, ListenAddr};
 use serde::{Deserialize, Serialize};
 
 /// Where to connect or listen: `host:port`, `[v6]:port`, or `unix:/absolute/path`.
@@ -67,6 +68,24 @@ impl From<SocketAddr> for Endpoint {
         Self::Tcp {
             host: address.ip().to_string(),
             port: address.port(),
+        }
+    }
+}
+
+impl From<ListenAddr> for Endpoint {
+    fn from(address: ListenAddr) -> Self {
+        match address {
+            ListenAddr::Tcp(address) => address.into(),
+            ListenAddr::Unix(path) => Self::Unix(path),
+        }
+    }
+}
+
+impl From<config::Endpoint> for Endpoint {
+    fn from(endpoint: config::Endpoint) -> Self {
+        match endpoint {
+            config::Endpoint::Tcp { host, port } => Self::Tcp { host, port },
+            config::Endpoint::Unix(path) => Self::Unix(path),
         }
     }
 }
