@@ -5,4 +5,5 @@
     reason = "a scenario that cannot go on has failed"
 )]
 
+mod bench;
 mod exchange;
