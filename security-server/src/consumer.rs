@@ -3,21 +3,23 @@
 //! A call that this server refuses is a DENIED entry and nothing leaves. Once OUT(request) is
 //! durable, the exchange ends with an IN entry (the provider's signed answer) or with OUTCOME.
 
+mod deny;
+mod receive;
+
 use std::sync::Arc;
 use std::time::Duration;
 
 use bytes::Bytes;
-use entente_evidence::admission::{check_addressee, check_fresh};
 use entente_evidence::answer::Answer;
 use entente_evidence::commitment::Subject;
 use entente_evidence::opening::Openings;
-use entente_evidence::proof::{SignedStatement, Verified};
+use entente_evidence::proof::SignedStatement;
 use entente_evidence::receipt::Receipt;
-use entente_evidence::statement::{Actor, Body as Says, Failure, Links, MessageId, Statement};
+use entente_evidence::statement::{Actor, Body as Says, Links, MessageId, Statement};
 use entente_evidence::tag::Tag;
-use entente_identity::{MethodName, SystemId};
-use entente_ledger::entry::{Attempt, Body, Denied, DeniedCall, In, LateTags, Out, OutcomeKind};
-use entente_policy::{Permit, Which};
+use entente_identity::SystemId;
+use entente_ledger::entry::{Body, LateTags, Out, OutcomeKind};
+use entente_policy::Permit;
 use entente_proto::exchange::v1 as wire;
 use entente_reason::{At, GrpcCode, Reason};
 use entente_telemetry::Side;
@@ -35,7 +37,6 @@ use crate::provider::keep_payload;
 use crate::refusal::Refusal;
 use crate::seals::Outgoing;
 use crate::server::Server;
-use crate::session::signs_in;
 use crate::view::{Adopted, ServerView};
 
 /// What the caller gets back.
@@ -131,69 +132,6 @@ impl Server {
                 })
             }
             Err(refusal) => Err(refusal.with("transaction", transaction.to_string())),
-        }
-    }
-
-    /// Refuses a call whose metadata could not be read, with a DENIED entry.
-    pub(crate) async fn deny_unread(
-        &self,
-        caller: &SystemId,
-        method: &MethodName,
-        refusal: Refusal,
-    ) -> Refusal {
-        let attempt = Attempt {
-            system: Some(caller.to_string()),
-            method: Some(method.to_string()),
-            ..Attempt::default()
-        };
-        self.deny_attempt(caller, attempt, refusal).await
-    }
-
-    /// Refuses a local call, with a DENIED entry.
-    async fn deny_local(&self, caller: &SystemId, call: &Call, refusal: Refusal) -> Refusal {
-        let elements = call.elements.iter().flatten();
-        let attempt = Attempt {
-            system: Some(caller.to_string()),
-            to: Some(call.to.to_string()),
-            method: Some(call.method.to_string()),
-            purpose: call.purpose.as_ref().map(ToString::to_string),
-            agreement: call
-                .agreement
-                .as_ref()
-                .and_then(|named| match &named.which {
-                    Which::Hash(hash) => Some(*hash),
-                    Which::Name(_) => None,
-                }),
-            elements: elements.map(ToString::to_string).collect(),
-        };
-        self.deny_attempt(caller, attempt, refusal).await
-    }
-
-    async fn deny_attempt(&self, caller: &SystemId, attempt: Attempt, refusal: Refusal) -> Refusal {
-        let now = self.clock.now();
-        self.metrics.refusal(refusal.reason);
-        if !self
-            .noise
-            .admits_denial(caller.as_str(), refusal.reason, now)
-        {
-            return refusal;
-        }
-        let denied = Body::Denied(Denied {
-            reason: refusal.reason.code().to_owned(),
-            peer: None,
-            call: DeniedCall::Attempt(attempt),
-            sidecar: None,
-            view: self.views.current().map(|adopted| adopted.index),
-            tags: Vec::new(),
-        });
-        match self.journal.append(denied).await {
-            Ok(_) => refusal,
-            Err(reason) => {
-                // The caller learns that nothing is being logged; the count is written when the
-                // ledger is back.
-                self.noise.count(Some(caller.as_str()), reason, now);
-                reason.into()
-            }
         }
     }
 
@@ -392,92 +330,6 @@ impl Server {
             .seal
             .map(|seal| asked.outgoing.with_encapsulation(seal));
         self.peers.exchange(server, again, deadline).await
-    }
-
-    /// Step 9: everything the answer claims is checked, then IN, then it may be used. [G1 G2 G3 G5]
-    ///
-    /// The outer error means that no valid answer came; the inner one that the provider refused.
-    async fn receive_answer(
-        &self,
-        decided: &Decided<'_>,
-        server: &ServerView<'_>,
-        asked: &Asked,
-        open: wire::Open,
-    ) -> Result<Result<(Answer, Receipt), Reason>, Reason> {
-        let signed = SignedStatement::parse(open.statement.clone()).map_err(|e| e.reason())?;
-        let session = self
-            .peer_sessions
-            .accept(
-                self,
-                &decided.adopted,
-                server,
-                signed.key_id(),
-                &open.session_chain,
-            )
-            .await?;
-        let verified: Verified = signed.verify(session.key()).map_err(|e| e.reason())?;
-        let statement = verified.statement();
-        if !signs_in(&session, statement.mode) {
-            return Err(Reason::SessionInvalid);
-        }
-        statement.answers(&asked.request).map_err(|e| e.reason())?;
-        check_addressee(&verified, &self.id, |system| system == decided.caller)
-            .map_err(|e| e.reason())?;
-        check_fresh(statement, self.clock.now()).map_err(|e| e.reason())?;
-        let receipt = statement.receipt().ok_or(Reason::ReceiptMissing)?.clone();
-        if receipt.origin != statement.log {
-            return Err(Reason::ReceiptMissing);
-        }
-        self.peers.knows_session(server.id(), &self.session.load());
-        let entry = |sidecar, tags| {
-            Body::In(In {
-                statement: signed.bytes().clone(),
-                sidecar,
-                view: Some(decided.adopted.index),
-                tags,
-            })
-        };
-        if let Says::Fault { failure, .. } = &statement.body {
-            let reason = failure.reason().known().unwrap_or(Reason::InvalidAnswer);
-            self.journal
-                .append(entry(None, Vec::new()))
-                .await
-                .map_err(|_| Reason::OutcomeUnknown)?;
-            // Refused: nothing was done. Failed: as its reason says.
-            return Ok(Err(match failure {
-                Failure::Refused(_) | Failure::Failed(_) => reason,
-            }));
-        }
-        let seal = open.seal.as_ref().ok_or(Reason::SealInvalid)?;
-        let plaintext = asked.outgoing.open(&signed, seal, open.sealed)?;
-        let opened = Openings::decode(&plaintext)
-            .and_then(|openings| openings.check(&statement.commitments))
-            .map_err(|e| e.reason())?;
-        self.seals_out
-            .acknowledge(asked.request.statement(), &asked.outgoing);
-        let payload = opened.payload().map_err(|e| e.reason())?;
-        let answer = Answer::decode(payload).map_err(|e| e.reason())?;
-        // The provider filtered already; an answer that still carries more than agreed is not used.
-        if decided.plan.filter_answer(&answer.message)? != answer.message {
-            return Err(Reason::InvalidAnswer);
-        }
-        let tags = self
-            .tag_keys
-            .tags(&decided.permit, &decided.subjects, &statement.message_id)?;
-        let keep = Keep {
-            kind: 1,
-            statement: &signed,
-            openings: opened.openings(),
-            class: decided.permit.retention_class.as_str(),
-            payload: keep_payload(&decided.permit),
-        };
-        // If we crash before this is durable, the caller has nothing, and the next start notes that
-        // the request has no answer here.
-        self.journal
-            .append_with(keep, |sidecar| entry(sidecar, tags.own()))
-            .await
-            .map_err(|_| Reason::OutcomeUnknown)?;
-        Ok(Ok((answer, receipt)))
     }
 
     /// A request has no answer: the ledger is owed a note of it.

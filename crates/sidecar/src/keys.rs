@@ -70,7 +70,7 @@ impl Keks {
     }
 
     /// The key of a class and day, made and durable before it comes back the first time.
-    pub(crate) fn get_or_make(&self, period: &Period) -> Result<Kek, SidecarError> {
+    pub(crate) fn load_or_make(&self, period: &Period) -> Result<Kek, SidecarError> {
         let mut loaded = self.loaded.lock().unwrap_or_else(PoisonError::into_inner);
         if let Some(kek) = self.load(&mut loaded, period)? {
             return Ok(kek);

@@ -125,7 +125,7 @@ impl Sidecar {
         if plaintext.len() > MAX_PLAINTEXT {
             return Err(SidecarError::Size);
         }
-        let kek = self.keks.get_or_make(&period)?;
+        let kek = self.keks.load_or_make(&period)?;
         let key = RecordKey::generate()?;
         let ciphertext = key.seal(of, plaintext)?;
         let hash = Digest::of(&ciphertext);

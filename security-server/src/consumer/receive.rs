@@ -1,0 +1,108 @@
+//! Step 9: what came back is checked in full, logged, and only then used.
+
+use entente_evidence::admission::{check_addressee, check_fresh};
+use entente_evidence::answer::Answer;
+use entente_evidence::opening::Openings;
+use entente_evidence::proof::{SignedStatement, Verified};
+use entente_evidence::receipt::Receipt;
+use entente_evidence::statement::{Body as Says, Failure};
+use entente_ledger::entry::{Body, In};
+use entente_proto::exchange::v1 as wire;
+use entente_reason::Reason;
+
+use super::{Asked, Decided};
+use crate::journal::Keep;
+use crate::provider::keep_payload;
+use crate::server::Server;
+use crate::session::signs_in;
+use crate::view::ServerView;
+
+// === impl Server ===
+
+impl Server {
+    /// Step 9: everything the answer claims is checked, then IN, then it may be used. [G1 G2 G3 G5]
+    ///
+    /// The outer error means that no valid answer came; the inner one that the provider refused.
+    pub(super) async fn receive_answer(
+        &self,
+        decided: &Decided<'_>,
+        server: &ServerView<'_>,
+        asked: &Asked,
+        open: wire::Open,
+    ) -> Result<Result<(Answer, Receipt), Reason>, Reason> {
+        let signed = SignedStatement::parse(open.statement.clone()).map_err(|e| e.reason())?;
+        let session = self
+            .peer_sessions
+            .accept(
+                self,
+                &decided.adopted,
+                server,
+                signed.key_id(),
+                &open.session_chain,
+            )
+            .await?;
+        let verified: Verified = signed.verify(session.key()).map_err(|e| e.reason())?;
+        let statement = verified.statement();
+        if !signs_in(&session, statement.mode) {
+            return Err(Reason::SessionInvalid);
+        }
+        statement.answers(&asked.request).map_err(|e| e.reason())?;
+        check_addressee(&verified, &self.id, |system| system == decided.caller)
+            .map_err(|e| e.reason())?;
+        check_fresh(statement, self.clock.now()).map_err(|e| e.reason())?;
+        let receipt = statement.receipt().ok_or(Reason::ReceiptMissing)?.clone();
+        if receipt.origin != statement.log {
+            return Err(Reason::ReceiptMissing);
+        }
+        self.peers.knows_session(server.id(), &self.session.load());
+        let entry = |sidecar, tags| {
+            Body::In(In {
+                statement: signed.bytes().clone(),
+                sidecar,
+                view: Some(decided.adopted.index),
+                tags,
+            })
+        };
+        if let Says::Fault { failure, .. } = &statement.body {
+            let reason = failure.reason().known().unwrap_or(Reason::InvalidAnswer);
+            self.journal
+                .append(entry(None, Vec::new()))
+                .await
+                .map_err(|_| Reason::OutcomeUnknown)?;
+            // Refused: nothing was done. Failed: as its reason says.
+            return Ok(Err(match failure {
+                Failure::Refused(_) | Failure::Failed(_) => reason,
+            }));
+        }
+        let seal = open.seal.as_ref().ok_or(Reason::SealInvalid)?;
+        let plaintext = asked.outgoing.open(&signed, seal, open.sealed)?;
+        let opened = Openings::decode(&plaintext)
+            .and_then(|openings| openings.check(&statement.commitments))
+            .map_err(|e| e.reason())?;
+        self.seals_out
+            .acknowledge(asked.request.statement(), &asked.outgoing);
+        let payload = opened.payload().map_err(|e| e.reason())?;
+        let answer = Answer::decode(payload).map_err(|e| e.reason())?;
+        // The provider filtered already; an answer that still carries more than agreed is not used.
+        if decided.plan.filter_answer(&answer.message)? != answer.message {
+            return Err(Reason::InvalidAnswer);
+        }
+        let tags = self
+            .tag_keys
+            .tags(&decided.permit, &decided.subjects, &statement.message_id)?;
+        let keep = Keep {
+            kind: 1,
+            statement: &signed,
+            openings: opened.openings(),
+            class: decided.permit.retention_class.as_str(),
+            payload: keep_payload(&decided.permit),
+        };
+        // If we crash before this is durable, the caller has nothing, and the next start notes that
+        // the request has no answer here.
+        self.journal
+            .append_with(keep, |sidecar| entry(sidecar, tags.own()))
+            .await
+            .map_err(|_| Reason::OutcomeUnknown)?;
+        Ok(Ok((answer, receipt)))
+    }
+}

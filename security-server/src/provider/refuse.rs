@@ -1,0 +1,152 @@
+//! Saying no to a peer: unsigned and summarised before its statement verified, DENIED and a signed
+//! fault after that, an OUT entry once its request was accepted.
+
+use bytes::Bytes;
+use entente_evidence::proof::SignedStatement;
+use entente_evidence::receipt::Receipt;
+use entente_evidence::statement::{Body as Says, Failure, Statement};
+use entente_identity::ServerId;
+use entente_ledger::Appended;
+use entente_ledger::entry::{Body, Denied, DeniedCall, Out};
+use entente_proto::exchange::v1 as wire;
+use entente_reason::Reason;
+use entente_signing::Digest;
+
+use super::Unverified;
+use crate::refusal::Refusal;
+use crate::server::Server;
+use crate::view::Adopted;
+
+// === impl Server ===
+
+impl Server {
+    /// DENIED, then a fault whose receipt names that entry; the fault itself is not logged again.
+    pub(super) async fn deny(
+        &self,
+        request: &SignedStatement,
+        adopted: &Adopted,
+        reason: Reason,
+    ) -> Result<wire::Open, Refusal> {
+        let sender = &request.statement().sender_server;
+        self.metrics.refusal(reason);
+        if !self
+            .noise
+            .admits_denial(sender.as_str(), reason, self.clock.now())
+        {
+            return Err(Refusal::new(reason));
+        }
+        let denied = Body::Denied(Denied {
+            reason: reason.code().to_owned(),
+            peer: Some(sender.clone()),
+            call: DeniedCall::Statement(request.bytes().clone()),
+            sidecar: None,
+            view: Some(adopted.index),
+            tags: Vec::new(),
+        });
+        let denied = self
+            .journal
+            .append(denied)
+            .await
+            .map_err(|reason| self.refuse_unlogged(request, reason))?;
+        self.sign_fault(request, adopted, denied, Failure::Refused(reason.into()))
+            .await
+            .map_err(Refusal::new)
+    }
+
+    async fn sign_fault(
+        &self,
+        request: &SignedStatement,
+        adopted: &Adopted,
+        entry: Appended,
+        failure: Failure,
+    ) -> Result<wire::Open, Reason> {
+        let (fault, chain) = self
+            .signed_fault(request, adopted, self.journal.receipt(entry), failure)
+            .await?;
+        Ok(fault_frame(&fault, chain))
+    }
+
+    /// Signs, logs and frames a fault for a request that is in the ledger.
+    pub(crate) async fn fault(
+        &self,
+        request: &SignedStatement,
+        adopted: &Adopted,
+        receipt: Receipt,
+        failure: Failure,
+    ) -> Result<wire::Open, Reason> {
+        let (fault, chain) = self
+            .signed_fault(request, adopted, receipt, failure)
+            .await?;
+        self.journal.append(out(&fault, None, adopted)).await?;
+        Ok(fault_frame(&fault, chain))
+    }
+
+    async fn signed_fault(
+        &self,
+        request: &SignedStatement,
+        adopted: &Adopted,
+        receipt: Receipt,
+        failure: Failure,
+    ) -> Result<(SignedStatement, Vec<Bytes>), Reason> {
+        let body = Says::Fault {
+            request: request.hash(),
+            receipt,
+            failure,
+        };
+        let statement = self.answering(request, adopted, body);
+        let session = self.session.load_full();
+        let fault = self.signing.sign(&session, statement).await?;
+        Ok((fault, session.chain()))
+    }
+
+    pub(super) fn answering(
+        &self,
+        request: &SignedStatement,
+        adopted: &Adopted,
+        body: Says,
+    ) -> Statement {
+        let mut statement = Statement::answering(
+            request.statement(),
+            self.clock.now(),
+            self.journal.origin().clone(),
+            body,
+        );
+        statement.views = adopted.views();
+        statement
+    }
+
+    pub(super) fn refuse_unverified(&self, unverified: &Unverified) -> Refusal {
+        self.metrics.refusal(unverified.reason);
+        if unverified.reason != Reason::SessionUnknown {
+            let claimed = unverified.claimed.as_ref().map(ServerId::as_str);
+            self.noise
+                .count(claimed, unverified.reason, self.clock.now());
+        }
+        Refusal::new(unverified.reason)
+    }
+
+    pub(super) fn refuse_unlogged(&self, request: &SignedStatement, reason: Reason) -> Refusal {
+        self.refuse_unverified(&Unverified {
+            claimed: Some(request.statement().sender_server.clone()),
+            reason,
+        })
+    }
+}
+
+pub(super) fn out(statement: &SignedStatement, sidecar: Option<Digest>, adopted: &Adopted) -> Body {
+    Body::Out(Out {
+        statement: statement.bytes().clone(),
+        sidecar,
+        view: Some(adopted.index),
+    })
+}
+
+fn fault_frame(fault: &SignedStatement, session_chain: Vec<Bytes>) -> wire::Open {
+    wire::Open {
+        statement: fault.bytes().clone(),
+        session_chain,
+        seal: None,
+        sealed: Bytes::new(),
+        checkpoint: Bytes::new(),
+    }
+}
