@@ -66,7 +66,8 @@ impl Context {
     /// # Errors
     /// When a header that is always there is missing, when one is repeated, or is not of its form.
     pub fn from_metadata(metadata: &MetadataMap) -> Result<Self, InvalidContext> {
-        let elements = one(metadata, "entente-elements")?.ok_or(missing("entente-elements"))?;
+        let elements =
+            one(metadata, "entente-elements")?.ok_or_else(|| missing("entente-elements"))?;
         let elements = elements
             .split(',')
             .map(str::trim)
@@ -74,7 +75,7 @@ impl Context {
             .map(|element| element.parse().map_err(|_| missing("entente-elements")))
             .collect::<Result<_, _>>()?;
         let timeout = one(metadata, "grpc-timeout")?
-            .map(|text| parse_timeout(&text).ok_or(missing("grpc-timeout")))
+            .map(|text| parse_timeout(&text).ok_or_else(|| missing("grpc-timeout")))
             .transpose()?;
         Ok(Self {
             transaction: required(metadata, "entente-transaction")?,
@@ -205,7 +206,7 @@ fn required<T: FromStr>(metadata: &MetadataMap, header: &'static str) -> Result<
     one(metadata, header)?
         .filter(|text| !text.is_empty())
         .and_then(|text| text.parse().ok())
-        .ok_or(missing(header))
+        .ok_or_else(|| missing(header))
 }
 
 /// `grpc-timeout`: at most eight digits and one unit.

@@ -1,5 +1,6 @@
 //! The gRPC service that takes every method of every service and hands its bytes to the adapter.
 
+use std::collections::BTreeSet;
 use std::convert::Infallible;
 use std::pin::Pin;
 use std::sync::Arc;
@@ -8,7 +9,7 @@ use std::time::Duration;
 
 use bytes::Bytes;
 use entente_config::Secret;
-use entente_identity::MethodName;
+use entente_identity::{MethodName, ServiceName};
 use entente_proto::raw::RawCodec;
 use entente_reason::Reason;
 use subtle::ConstantTimeEq;
@@ -29,6 +30,9 @@ pub(crate) struct Dispatch<A> {
 struct Shared<A> {
     adapter: Arc<A>,
     token: Option<Secret>,
+    service: ServiceName,
+    /// The methods the adapter binds; how each stands changes, this does not.
+    bound: BTreeSet<String>,
 }
 
 /// One call of one method.
@@ -43,8 +47,20 @@ type Answering<T> = Pin<Box<dyn Future<Output = T> + Send>>;
 
 impl<A: Adapter> Dispatch<A> {
     pub(crate) fn new(adapter: Arc<A>, token: Option<Secret>) -> Self {
+        let description = adapter.describe();
+        let bound = description
+            .methods
+            .into_iter()
+            .filter(|state| state.standing != Standing::Unbound)
+            .map(|state| state.method)
+            .collect();
         Self {
-            shared: Arc::new(Shared { adapter, token }),
+            shared: Arc::new(Shared {
+                adapter,
+                token,
+                service: description.service,
+                bound,
+            }),
         }
     }
 }
@@ -156,18 +172,14 @@ impl<A: Adapter> Shared<A> {
     }
 
     fn find(&self, method: &MethodName) -> Result<(), AdapterError> {
-        let description = self.adapter.describe();
-        if method.service() != description.service {
+        if method.service() != self.service {
             return Err(AdapterError::new(Reason::UnknownService));
         }
-        let state = description
-            .methods
-            .iter()
-            .find(|state| state.method == method.method());
-        match state.map(|state| state.standing) {
-            // A source that is down may have come back: only the adapter itself can tell.
-            Some(Standing::Serving | Standing::NotServing(_)) => Ok(()),
-            Some(Standing::Unbound) | None => Err(AdapterError::new(Reason::UnknownMethod)),
+        // A method whose source is down is asked all the same: only the adapter can tell.
+        if self.bound.contains(method.method()) {
+            Ok(())
+        } else {
+            Err(AdapterError::new(Reason::UnknownMethod))
         }
     }
 }

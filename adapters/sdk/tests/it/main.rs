@@ -1,4 +1,5 @@
 //! An adapter served for real, and dialled by a fake security server.
+#![allow(clippy::unwrap_used, reason = "a test may fail where it stands")]
 
 use std::os::unix::fs::PermissionsExt;
 use std::sync::Arc;
