@@ -1,5 +1,13 @@
 //! The handle many tasks share: appends go through one writer, in groups.
 
+mod publisher;
+mod queue;
+mod shelf;
+mod signals;
+mod task;
+mod thread;
+mod writer;
+
 use std::path::PathBuf;
 use std::sync::Arc;
 use std::time::Duration;
@@ -8,13 +16,20 @@ use bytes::Bytes;
 use entente_clock::Clock;
 use entente_reason::Reason;
 use entente_signing::{Digest, Signer};
-use tokio::sync::watch;
+use tokio::sync::{mpsc, oneshot, watch};
 
 use crate::checkpoint::SignedCheckpoint;
 use crate::companion::Companion;
 use crate::disk::Disk;
-use crate::log::{LogError, Recovery};
-use crate::proof::InclusionProof;
+use crate::layout::Layout;
+use crate::log::{Log, LogError, Recovery};
+use crate::proof::{ConsistencyProof, InclusionProof};
+
+use publisher::{Command, Publisher};
+use queue::{Appends, MAX_APPENDS, Pending, Queue, Reply};
+use shelf::Shelf;
+use signals::Signals;
+use writer::Writer;
 
 /// What to append.
 #[derive(Clone, Debug)]
@@ -69,9 +84,32 @@ pub enum Runner {
     Thread,
 }
 
-/// A ledger, open for appending. Clones share it.
+/// A ledger, open for appending. Clones share it; when the last one goes without
+/// [`Ledger::shutdown`], the writer stops as if the process had died.
 #[derive(Clone, Debug)]
-pub struct Ledger {}
+pub struct Ledger {
+    inner: Arc<Inner>,
+}
+
+#[derive(Debug)]
+struct Inner {
+    origin: String,
+    recovery: Recovery,
+    queue: Arc<Queue>,
+    commands: mpsc::UnboundedSender<Command>,
+    sizes: watch::Receiver<u64>,
+    checkpoint: watch::Receiver<Option<Arc<SignedCheckpoint>>>,
+    writable: watch::Receiver<bool>,
+    shelf: Arc<Shelf>,
+    runner: Runner,
+}
+
+/// How often things are done unasked.
+#[derive(Clone, Copy, Debug)]
+struct Pace {
+    integrate: Duration,
+    checkpoint: Duration,
+}
 
 /// Why an entry was not appended. Variants are alphabetical.
 #[derive(Clone, Debug, thiserror::Error)]
@@ -98,6 +136,9 @@ pub enum LedgerError {
     /// Opening, integrating or publishing failed.
     #[error("failed to work on the ledger")]
     Log(#[from] LogError),
+    /// A thread could not be started.
+    #[error("failed to start the ledger's writer")]
+    Thread(#[from] std::io::Error),
 }
 
 /// Why an entry or a proof could not be read. Variants are alphabetical.
@@ -147,59 +188,108 @@ impl Ledger {
     /// # Errors
     /// When the folder is another format or shard's, is open elsewhere, or is damaged.
     pub async fn open(config: LedgerConfig, runner: Runner) -> Result<Self, LedgerError> {
-        let _ = (config, runner);
-        todo!()
+        let pace = Pace {
+            integrate: config.integrate_every,
+            checkpoint: config.checkpoint_every,
+        };
+        let (origin, disk) = (config.origin.clone(), Arc::clone(&config.disk));
+        let layout = Layout::new(&config.dir);
+        let log = match runner {
+            Runner::Task => Log::open(config)?,
+            Runner::Thread => blocking(move || Log::open(config)).await??,
+        };
+        let recovery = log.recovery().clone();
+        let shelf = Arc::new(Shelf::new(disk, layout, log.appender.tail()));
+        let queue = Arc::new(Queue::default());
+        let (commands, incoming) = mpsc::unbounded_channel();
+        let (signals, watched) = Signals::new(&log);
+        let writer = Writer::new(log.appender, signals.clone(), commands.downgrade());
+        let publisher = Publisher::new(log.integrator, signals);
+        match runner {
+            Runner::Task => task::start(&queue, writer, publisher, incoming, pace),
+            Runner::Thread => {
+                let commands = commands.downgrade();
+                thread::start(&queue, writer, publisher, commands, incoming, pace)?;
+            }
+        }
+        Ok(Self {
+            inner: Arc::new(Inner {
+                origin,
+                recovery,
+                queue,
+                commands,
+                sizes: watched.sizes,
+                checkpoint: watched.checkpoint,
+                writable: watched.writable,
+                shelf,
+                runner,
+            }),
+        })
     }
 
     /// What opening had to repair.
     pub fn recovery(&self) -> &Recovery {
-        todo!()
+        &self.inner.recovery
     }
 
     /// The ledger's origin.
     pub fn origin(&self) -> &str {
-        todo!()
+        &self.inner.origin
     }
 
     /// Appends one entry; answers when it is durable.
     ///
-    /// Not cancel-safe in the sense that a dropped future may leave the entry appended.
+    /// A future that is dropped before it answers leaves open whether the entry was appended.
     ///
     /// # Errors
     /// Then nothing was appended, and nothing may be sent or acted on.
     pub async fn append(&self, append: Append) -> Result<Appended, AppendError> {
-        let _ = append;
-        todo!()
+        let (reply, answer) = oneshot::channel();
+        self.submit(Pending {
+            appends: Appends::One(append),
+            reply: Reply::One(reply),
+        })?;
+        answer.await.map_err(|_| AppendError::LogUnavailable)?
     }
 
-    /// Appends entries next to each other, in one commit: all or none. At most 1,024.
+    /// Appends entries next to each other, in one commit: all or none. At most 1,024, and 32 MiB.
     ///
     /// # Errors
     /// As [`Ledger::append`].
     pub async fn append_all(&self, appends: Vec<Append>) -> Result<Vec<Appended>, AppendError> {
-        let _ = appends;
-        todo!()
+        if appends.is_empty() {
+            return Ok(Vec::new());
+        }
+        if appends.len() > MAX_APPENDS {
+            return Err(AppendError::Size);
+        }
+        let (reply, answer) = oneshot::channel();
+        self.submit(Pending {
+            appends: Appends::Many(appends),
+            reply: Reply::Many(reply),
+        })?;
+        answer.await.map_err(|_| AppendError::LogUnavailable)?
     }
 
     /// How many entries are durable.
     pub fn size(&self) -> u64 {
-        todo!()
+        self.inner.shelf.size()
     }
 
     /// Follows [`Ledger::size`].
     pub fn sizes(&self) -> watch::Receiver<u64> {
-        todo!()
+        self.inner.sizes.clone()
     }
 
     /// The newest published checkpoint.
     pub fn checkpoint(&self) -> watch::Receiver<Option<Arc<SignedCheckpoint>>> {
-        todo!()
+        self.inner.checkpoint.clone()
     }
 
     /// Whether entries can be appended. Turns false when the disk is full or failing, and true again
     /// by itself.
     pub fn writable(&self) -> watch::Receiver<bool> {
-        todo!()
+        self.inner.writable.clone()
     }
 
     /// Publishes a checkpoint over everything durable now, and answers with it.
@@ -207,7 +297,10 @@ impl Ledger {
     /// # Errors
     /// When it could not be written.
     pub async fn publish_now(&self) -> Result<Arc<SignedCheckpoint>, LedgerError> {
-        todo!()
+        let (reply, answer) = oneshot::channel();
+        let sent = self.inner.commands.send(Command::Publish(reply));
+        sent.map_err(|_| LedgerError::Closed)?;
+        Ok(answer.await.map_err(|_| LedgerError::Closed)??)
     }
 
     /// One entry.
@@ -215,8 +308,10 @@ impl Ledger {
     /// # Errors
     /// When it is not there or cannot be read.
     pub async fn read(&self, index: u64) -> Result<Bytes, ReadError> {
-        let _ = index;
-        todo!()
+        if let Some(entry) = self.inner.shelf.held(index) {
+            return Ok(entry);
+        }
+        self.on_shelf(move |shelf| shelf.entry(index)).await
     }
 
     /// Entries from `start` on, up to `limit` (at most 1,024) and about 1 MiB; fewer at the end.
@@ -224,17 +319,34 @@ impl Ledger {
     /// # Errors
     /// When they cannot be read.
     pub async fn entries(&self, start: u64, limit: usize) -> Result<Vec<Bytes>, ReadError> {
-        let _ = (start, limit);
-        todo!()
+        let limit = limit.min(MAX_APPENDS);
+        self.on_shelf(move |shelf| shelf.entries(start, limit))
+            .await
     }
 
-    /// Proves that entry `index` is in the tree of `size`, which was published.
+    /// Proves that entry `index` is in the tree of `size`, which a published checkpoint reaches.
     ///
     /// # Errors
     /// When no checkpoint reaches `size`, or `index` is not below it.
     pub async fn inclusion(&self, index: u64, size: u64) -> Result<InclusionProof, ReadError> {
-        let _ = (index, size);
-        todo!()
+        let published = self.published();
+        let proof = move |shelf: &Shelf| shelf.inclusion(index, size, published);
+        self.on_shelf(proof).await
+    }
+
+    /// Proves that the tree of `old_size` is the beginning of that of `new_size`; a published checkpoint
+    /// reaches both.
+    ///
+    /// # Errors
+    /// When no checkpoint reaches `new_size`, or `old_size` is 0 or larger than it.
+    pub async fn consistency(
+        &self,
+        old_size: u64,
+        new_size: u64,
+    ) -> Result<ConsistencyProof, ReadError> {
+        let published = self.published();
+        let proof = move |shelf: &Shelf| shelf.consistency(old_size, new_size, published);
+        self.on_shelf(proof).await
     }
 
     /// Takes no more entries; integrates, publishes and closes. Later calls answer at once.
@@ -242,8 +354,60 @@ impl Ledger {
     /// # Errors
     /// When something could not be written; the entries are in the write-ahead log all the same.
     pub async fn shutdown(&self) -> Result<(), LedgerError> {
-        todo!()
+        let (reply, answer) = oneshot::channel();
+        self.inner.queue.close(Some(reply));
+        // Answered when the writer has committed what was queued and has stopped.
+        if answer.await.is_err() {
+            return Err(LedgerError::Closed);
+        }
+        let (reply, answer) = oneshot::channel();
+        let sent = self.inner.commands.send(Command::Close(reply));
+        sent.map_err(|_| LedgerError::Closed)?;
+        Ok(answer.await.map_err(|_| LedgerError::Closed)??)
     }
+
+    fn submit(&self, pending: Pending) -> Result<(), AppendError> {
+        if !*self.inner.writable.borrow() {
+            return Err(AppendError::LogUnavailable);
+        }
+        self.inner.queue.push(pending)
+    }
+
+    fn published(&self) -> u64 {
+        let checkpoint = self.inner.checkpoint.borrow();
+        checkpoint
+            .as_ref()
+            .map_or(0, |checkpoint| checkpoint.size())
+    }
+
+    /// Reads files where that may block: on the runtime's threads for blocking, or right here.
+    async fn on_shelf<T: Send + 'static>(
+        &self,
+        read: impl FnOnce(&Shelf) -> Result<T, ReadError> + Send + 'static,
+    ) -> Result<T, ReadError> {
+        match self.inner.runner {
+            Runner::Task => read(&self.inner.shelf),
+            Runner::Thread => {
+                let shelf = Arc::clone(&self.inner.shelf);
+                let read = tokio::task::spawn_blocking(move || read(&shelf)).await;
+                read.map_err(|_| ReadError::Beyond)?
+            }
+        }
+    }
+}
+
+impl Drop for Inner {
+    fn drop(&mut self) {
+        self.queue.close(None);
+    }
+}
+
+/// Runs `work` where it may block.
+async fn blocking<T: Send + 'static>(
+    work: impl FnOnce() -> T + Send + 'static,
+) -> Result<T, LedgerError> {
+    let worked = tokio::task::spawn_blocking(work).await;
+    worked.map_err(|_| LedgerError::Closed)
 }
 
 // === impl AppendError ===

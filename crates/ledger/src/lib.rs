@@ -30,7 +30,7 @@ pub use entry::Entry;
 pub use ledger::{
     Append, AppendError, Appended, Ledger, LedgerConfig, LedgerError, ReadError, Runner,
 };
-pub use reader::Reader;
+pub use reader::{Entries, Reader};
 
 /// The longest entry, in bytes: an entry bundle counts it in 16 bits (C2SP `tlog-tiles`).
 pub const MAX_ENTRY: usize = 65_535;

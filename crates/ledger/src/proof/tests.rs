@@ -30,7 +30,9 @@ fn every_leaf_of_small_trees_is_proven_and_nothing_else() {
         let root = root_at(&tree, size);
         assert_eq!(super::root(&mut tree, size), Ok(root));
         for index in 0..size {
-            let Ok(Some(proof)) = InclusionProof::build(&mut tree, index, size);
+            let proof = InclusionProof::build(&mut tree, index, size)
+                .unwrap()
+                .unwrap();
             let leaf = tree.0[index as usize];
             assert_eq!(proof.verify(&leaf, &root), Ok(()), "{index} of {size}");
             assert!(
@@ -63,7 +65,9 @@ fn every_pair_of_small_trees_is_proven_and_no_fork() {
     let mut tree = tree(34);
     for new_size in 1..=34 {
         for old_size in 1..=new_size {
-            let Ok(Some(proof)) = ConsistencyProof::build(&mut tree, old_size, new_size);
+            let proof = ConsistencyProof::build(&mut tree, old_size, new_size)
+                .unwrap()
+                .unwrap();
             let (old, new) = (root_at(&tree, old_size), root_at(&tree, new_size));
             assert_eq!(proof.verify(&old, &new), Ok(()), "{old_size} to {new_size}");
             assert!(proof.verify(&Digest::of(b"x"), &new).is_err());

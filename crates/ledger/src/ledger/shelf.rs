@@ -1,0 +1,115 @@
+//! Reading entries and proofs of an open ledger: from memory where they are new, else from tiles.
+
+use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
+
+use bytes::Bytes;
+
+use super::ReadError;
+use crate::disk::Disk;
+use crate::layout::Layout;
+use crate::log::nodes::Tiles;
+use crate::log::tail::Tail;
+use crate::proof::{ConsistencyProof, InclusionProof};
+
+/// What can be read.
+#[derive(Debug)]
+pub(super) struct Shelf {
+    tail: Arc<Tail>,
+    /// Reads full bundles.
+    bundles: Mutex<Tiles>,
+    /// Reads the tree of the newest checkpoint.
+    nodes: Mutex<Tiles>,
+}
+
+// === impl Shelf ===
+
+impl Shelf {
+    pub(super) fn new(disk: Arc<dyn Disk>, layout: Layout, tail: Arc<Tail>) -> Self {
+        let tiles = || Mutex::new(Tiles::new(Arc::clone(&disk), layout.clone(), 0));
+        Self {
+            bundles: tiles(),
+            nodes: tiles(),
+            tail,
+        }
+    }
+
+    pub(super) fn size(&self) -> u64 {
+        self.tail.size()
+    }
+
+    /// An entry that is in memory still.
+    pub(super) fn held(&self, index: u64) -> Option<Bytes> {
+        self.tail.entry(index).map(|held| held.entry)
+    }
+
+    pub(super) fn entry(&self, index: u64) -> Result<Bytes, ReadError> {
+        let entries = self.entries(index, 1)?;
+        entries.into_iter().next().ok_or(ReadError::Beyond)
+    }
+
+    pub(super) fn entries(&self, start: u64, limit: usize) -> Result<Vec<Bytes>, ReadError> {
+        let end = self.size().min(start.saturating_add(limit as u64));
+        let mut entries = Vec::new();
+        let mut bytes = 0;
+        let mut at = start;
+        while at < end && bytes < PAGE_BYTES {
+            // Memory is looked at first: what it lets go of is in full bundles by then.
+            let held = self.tail.slice(at, end);
+            let found = if held.is_empty() {
+                let mut tiles = lock(&self.bundles);
+                tiles.grow(self.tail.start());
+                let (bundle, place) = tiles.bundle(at)?;
+                bundle[place..].to_vec()
+            } else {
+                held.into_iter().map(|held| held.entry).collect()
+            };
+            for entry in found {
+                if at == end || bytes >= PAGE_BYTES {
+                    break;
+                }
+                bytes += entry.len();
+                at += 1;
+                entries.push(entry);
+            }
+        }
+        Ok(entries)
+    }
+
+    pub(super) fn inclusion(
+        &self,
+        index: u64,
+        size: u64,
+        published: u64,
+    ) -> Result<InclusionProof, ReadError> {
+        if size > published {
+            return Err(ReadError::Beyond);
+        }
+        let mut nodes = lock(&self.nodes);
+        nodes.grow(published);
+        let proof = InclusionProof::build(&mut *nodes, index, size)?;
+        proof.ok_or(ReadError::Beyond)
+    }
+
+    pub(super) fn consistency(
+        &self,
+        old_size: u64,
+        new_size: u64,
+        published: u64,
+    ) -> Result<ConsistencyProof, ReadError> {
+        if new_size > published {
+            return Err(ReadError::Beyond);
+        }
+        let mut nodes = lock(&self.nodes);
+        nodes.grow(published);
+        let proof = ConsistencyProof::build(&mut *nodes, old_size, new_size)?;
+        proof.ok_or(ReadError::Beyond)
+    }
+}
+
+/// What is cached under these locks is whole at any time.
+fn lock(tiles: &Mutex<Tiles>) -> MutexGuard<'_, Tiles> {
+    tiles.lock().unwrap_or_else(PoisonError::into_inner)
+}
+
+/// Where a page of entries ends.
+const PAGE_BYTES: usize = 1024 * 1024;

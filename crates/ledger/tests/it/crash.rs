@@ -1,0 +1,155 @@
+//! A crash at every step, with any part of what was not synced lost.
+
+use entente_ledger::Reader;
+use entente_ledger::disk::Disk;
+use entente_ledger::log::Log;
+use entente_testkit::MemDisk;
+use entente_testkit::disk::Fault;
+use std::sync::Arc;
+
+use crate::support::{
+    DIR, FileCompanion, RecordingSigner, append, appends, check, config, entries, entry, publish,
+};
+
+/// Runs until the first failure, and answers with how many entries were acknowledged.
+///
+/// Crosses the end of a bundle, several segments, and three checkpoints.
+fn run(disk: &MemDisk, signer: &RecordingSigner, preallocate: bool, start: u64) -> u64 {
+    let mut config = config(disk, signer);
+    config.preallocate = preallocate;
+    let Ok(mut log) = Log::open(config) else {
+        return start;
+    };
+    let mut acknowledged = log.appender.size();
+    assert!(acknowledged >= start, "acknowledged entries were lost");
+    let steps: [(u64, bool); 8] = [
+        (3, false),
+        (40, true),
+        (90, false),
+        (1, true),
+        (110, false),
+        (30, false),
+        (1, true),
+        (60, false),
+    ];
+    for (count, is_published) in steps {
+        let next = acknowledged + count;
+        if log
+            .appender
+            .append_batch(&appends(acknowledged..next))
+            .is_err()
+        {
+            return acknowledged;
+        }
+        acknowledged = next;
+        let moved = if is_published {
+            publish(&mut log)
+        } else {
+            log.integrator.integrate()
+        };
+        if moved.and_then(|()| log.integrator.prepare_spare()).is_err() {
+            return acknowledged;
+        }
+    }
+    // Only tried: what was acknowledged is durable whether or not this works.
+    let _ = log.close();
+    acknowledged
+}
+
+/// Everything that must hold on a disk after a crash.
+fn recovers(image: &MemDisk, signer: &RecordingSigner, acknowledged: u64) {
+    let mut log =
+        Log::open(config(image, signer)).expect("a crash never keeps a ledger from opening");
+    let size = log.appender.size();
+    assert!(
+        size >= acknowledged,
+        "{acknowledged} acknowledged, {size} left"
+    );
+    log.appender.append_batch(&[append(size)]).unwrap();
+    publish(&mut log).unwrap();
+    let checkpoint = log.integrator.checkpoint().unwrap();
+    assert_eq!(checkpoint.size(), size + 1);
+    drop(log);
+    let entries = entries(size + 1);
+    signer.check();
+    let report = check(image, signer);
+    assert_eq!(report.findings, []);
+    assert_eq!((report.size, report.waiting), (size + 1, 0));
+    let disk: Arc<dyn Disk> = Arc::new(image.clone());
+    let mut reader = Reader::open(Arc::clone(&disk), DIR).unwrap();
+    let read: Vec<_> = reader.entries(0).map(|read| read.unwrap().1).collect();
+    assert!(read == entries, "entries differ from what was appended");
+    for index in (0..=size).step_by(5) {
+        let kept = disk.read(&FileCompanion::path(index)).unwrap();
+        assert_eq!(kept, entry(index + 1_000_000), "attachment of {index}");
+    }
+}
+
+fn crash_everywhere(preallocate: bool) {
+    let signer = RecordingSigner::new();
+    let whole = MemDisk::new();
+    run(&whole, &signer, preallocate, 0);
+    let mut images = 0;
+    for at in 0..whole.operations() {
+        let disk = MemDisk::new();
+        disk.fail_at(at, Fault::Crash);
+        let acknowledged = run(&disk, &signer, preallocate, 0);
+        for image in disk.crash_images(at) {
+            recovers(&image, &signer, acknowledged);
+            images += 1;
+        }
+    }
+    println!("{images} images");
+    assert!(images > 500, "only {images} images");
+}
+
+#[test]
+fn no_crash_loses_an_acknowledged_entry_or_forks_the_tree() {
+    crash_everywhere(false);
+}
+
+#[test]
+fn no_crash_does_so_with_segments_filled_ahead_of_use() {
+    crash_everywhere(true);
+}
+
+#[test]
+fn a_crash_while_recovering_from_a_crash_is_no_worse() {
+    let signer = RecordingSigner::new();
+    let whole = MemDisk::new();
+    run(&whole, &signer, false, 0);
+    for at in (5..whole.operations()).step_by(9) {
+        let disk = MemDisk::new();
+        disk.fail_at(at, Fault::Crash);
+        let acknowledged = run(&disk, &signer, false, 0);
+        for then in 0..12 {
+            for image in disk.crash_images(at).step_by(7) {
+                image.fail_at(then, Fault::Crash);
+                let acknowledged = run(&image, &signer, false, acknowledged);
+                for image in image.crash_images(then).step_by(5) {
+                    recovers(&image, &signer, acknowledged);
+                }
+            }
+        }
+    }
+}
+
+#[test]
+fn a_process_that_dies_alone_loses_nothing_and_what_it_left_becomes_durable() {
+    let signer = RecordingSigner::new();
+    let whole = MemDisk::new();
+    run(&whole, &signer, false, 0);
+    for at in 0..whole.operations() {
+        let disk = MemDisk::new();
+        disk.fail_at(at, Fault::Crash);
+        run(&disk, &signer, false, 0);
+        // The next process sees what was written and not synced; then the machine dies too.
+        let next = disk.restart();
+        let Ok(log) = Log::open(config(&next, &signer)) else {
+            panic!("a process's death keeps the ledger from opening");
+        };
+        let seen = log.appender.size();
+        drop(log);
+        recovers(&next.crash(), &signer, seen);
+    }
+}
