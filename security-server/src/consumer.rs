@@ -94,18 +94,15 @@ impl Server {
         self.reached(Step::Decided);
         let _in_flight = self.metrics.in_flight(Side::Consumer);
         let began = Instant::now();
-        let server = match decided.adopted.servers_for(&call.to).next() {
-            Some(server) => server,
-            None => {
-                let refusal = Refusal::new(Reason::PeerUnknown);
-                return Err(self.deny_local(&caller, &call, refusal).await);
-            }
+        let Some(server) = decided.adopted.servers_for(&call.to).next() else {
+            let refusal = Refusal::new(Reason::PeerUnknown);
+            return Err(self.deny_local(&caller, &call, refusal).await);
         };
         let asked = self.write_request(&decided, &server, body).await?;
         self.reached(Step::RequestLogged);
         let deadline = call
             .deadline
-            .unwrap_or(self.limits.deadline.get())
+            .unwrap_or_else(|| self.limits.deadline.get())
             .min(MAX_DEADLINE);
         let transaction = asked.request.statement().message_id;
         let sent = self
@@ -344,7 +341,7 @@ impl Server {
 /// Tags with random ones after them up to a multiple of 64, in no telling order.
 fn padded_to_64(tags: &[Tag]) -> Result<Vec<Tag>, Reason> {
     let mut padded = tags.to_vec();
-    while padded.len() % 64 != 0 {
+    while !padded.len().is_multiple_of(64) {
         let random = MessageId::generate().map_err(|error| error.reason())?;
         padded.push(*random.as_bytes());
     }

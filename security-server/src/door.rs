@@ -234,7 +234,7 @@ impl PeerExchange for PeerDoor {
             .metadata()
             .get("grpc-timeout")
             .and_then(|value| parse_timeout(value.to_str().ok()?))
-            .unwrap_or(self.server.limits.deadline.get())
+            .unwrap_or_else(|| self.server.limits.deadline.get())
             .min(MAX_DEADLINE);
         let mut frames = request.into_inner();
         let first = tokio::time::timeout(deadline.min(FIRST_FRAME), frames.message());

@@ -374,5 +374,5 @@ fn provider_systems(
 fn folder_of(origin: &LogOrigin) -> &Path {
     Path::new(origin.as_str())
         .file_name()
-        .map_or(Path::new("shard"), Path::new)
+        .map_or_else(|| Path::new("shard"), Path::new)
 }
