@@ -10,6 +10,7 @@ mod config;
 mod consumer;
 mod door;
 pub mod enrol;
+mod index;
 mod journal;
 mod limits;
 mod noise;

@@ -5,10 +5,12 @@ use std::net::SocketAddr;
 use std::sync::Arc;
 use std::time::Duration;
 
+use entente_evidence::statement::MessageId;
 use entente_follow::Follower;
 use entente_identity::SystemId;
 use entente_keys::LocalToken;
 use entente_proto::exchange::v1::peer_exchange_server::PeerExchangeServer;
+use entente_store::{Store, StoreError};
 use entente_telemetry::{AdminLimits, Condition, Health, serve_admin};
 use entente_tls::net::Endpoint;
 use entente_tls::{
@@ -19,6 +21,7 @@ use tokio_util::sync::CancellationToken;
 
 use crate::config::Caller;
 use crate::door::{LocalDoor, PeerDoor, Proof};
+use crate::index::Index;
 use crate::server::Server;
 use crate::start::StartError;
 
@@ -26,6 +29,7 @@ use crate::start::StartError;
 #[derive(Debug)]
 pub struct Running {
     server: Arc<Server>,
+    store: Arc<Store>,
     follower: Follower,
     health: Health,
     peer: Endpoint,
@@ -72,6 +76,14 @@ impl Running {
         self.server.journal.ledger().size()
     }
 
+    /// The entries about one exchange, as far as the index reaches; at most `limit`.
+    ///
+    /// # Errors
+    /// When the index cannot be read.
+    pub fn entries_of(&self, message: &MessageId, limit: usize) -> Result<Vec<u64>, StoreError> {
+        self.store.messages(message.as_bytes(), limit)
+    }
+
     /// Publishes a checkpoint over everything logged so far.
     ///
     /// # Errors
@@ -104,6 +116,7 @@ impl Running {
 /// Opens every door, and starts what runs beside the calls.
 pub(crate) async fn listen(
     server: Arc<Server>,
+    index: Index,
     identity: IdentitySlot,
     follower: Follower,
     health: Health,
@@ -163,6 +176,8 @@ pub(crate) async fn listen(
         AdminLimits::default(),
         stop.clone().cancelled_owned(),
     ));
+    let store = index.store();
+    beside.spawn(index.follow(server.journal.ledger().clone()));
     beside.spawn(adopt_views(Arc::clone(&server)));
     beside.spawn(Arc::clone(&server).settle());
     beside.spawn(watch_health(Arc::clone(&server), health.clone()));
@@ -171,6 +186,7 @@ pub(crate) async fn listen(
     tracing::info!(event = "server.listening", server = %server.id, peer = %peer, admin = %admin);
     Ok(Running {
         server,
+        store,
         follower,
         health,
         peer,

@@ -19,13 +19,14 @@ use entente_ledger::entry::{Body, Boot};
 use entente_ledger::{Ledger, LedgerConfig, LedgerError, Runner};
 use entente_reason::Reason;
 use entente_sidecar::{Sidecar, SidecarError};
-use entente_store::ReplayWindow;
+use entente_store::{ReplayWindow, StoreError};
 use entente_telemetry::{Build, Condition, Health, Metrics};
 use entente_tls::net::{Net, TokioNet};
 use entente_tls::{IdentitySlot, TlsError};
 
 use crate::config::Config;
 use crate::enrol::{EnrolError, ServerKeys};
+use crate::index::Index;
 use crate::journal::Journal;
 use crate::limits::InFlight;
 use crate::noise::Noise;
@@ -120,6 +121,9 @@ pub enum StartError {
         /// The system.
         system: SystemId,
     },
+    /// The index over the ledger; move its folder away to have it built anew.
+    #[error("opening the index over the ledger")]
+    Store(#[from] StoreError),
     /// TLS.
     #[error("preparing TLS")]
     Tls(#[from] TlsError),
@@ -183,12 +187,12 @@ impl SecurityServer {
         })
         .await?;
         let origin = open_shard(&config.server, &keys, &follower, &*deps.clock).await?;
-        let (server, found) = build(
+        let (server, index, found) = build(
             config, deps, metrics, store, keys, &identity, &follower, &origin,
         )
         .await?;
         let server = begin(server, found).await?;
-        listen(server, identity, follower, health).await
+        listen(server, index, identity, follower, health).await
     }
 }
 
@@ -265,7 +269,7 @@ async fn build(
     identity: &IdentitySlot,
     follower: &Follower,
     origin: &LogOrigin,
-) -> Result<(Server, Found), StartError> {
+) -> Result<(Server, Index, Found), StartError> {
     let Deps {
         clock,
         net,
@@ -288,6 +292,7 @@ async fn build(
         Arc::clone(&clock),
     );
     let ledger = Ledger::open(ledger_config, runner).await?;
+    let index = Index::open(&data.join("store"), &ledger, &metrics)?;
     let found = recover::search(&ledger, origin, clock.now()).await?;
     let journal = Journal::new(ledger, sidecar, origin.clone(), Arc::clone(&clock));
     let views = Views::new(follower.directory());
@@ -321,7 +326,7 @@ async fn build(
         net,
         config,
     };
-    Ok((server, found))
+    Ok((server, index, found))
 }
 
 /// Takes up what the ledger says: the replay window, then the ends owed, then BOOT.
