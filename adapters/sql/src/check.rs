@@ -55,6 +55,11 @@ pub async fn check(path: &Path, options: &OpenOptions) -> CheckReport {
     report
 }
 
+/// The JSON schema of an adapter file, for editors that complete and check while typing.
+pub fn schema() -> serde_json::Value {
+    crate::file::schema().to_value()
+}
+
 // === impl CheckReport ===
 
 impl CheckReport {

@@ -3,22 +3,27 @@
 //! Only the syntax is here. What the file means against a contract is [`crate::binding`]'s business.
 
 mod field;
+mod schema;
 
 use std::collections::BTreeMap;
 
 use entente_config::{ByteSize, DurationText, FilePath, Located, Rate, SecretFile};
 use entente_identity::ServiceName;
+use schemars::JsonSchema;
 use serde::Deserialize;
 use serde::de::{self, Deserializer, MapAccess, Visitor};
 
 pub(crate) use field::{Absent, BindSpec, BindType, ColumnType, FieldSpec};
+pub(crate) use schema::schema;
 
-#[derive(Debug, Deserialize)]
+#[derive(Debug, Deserialize, JsonSchema)]
 #[serde(deny_unknown_fields)]
 pub(crate) struct AdapterFile {
     #[serde(rename = "adapter")]
     _version: Version,
     pub(crate) name: Located<String>,
+    /// The full protobuf name of the service.
+    #[schemars(with = "String")]
     pub(crate) service: Located<ServiceName>,
     pub(crate) descriptors: Located<Descriptors>,
     pub(crate) sources: BTreeMap<String, Located<SourceSpec>>,
@@ -29,7 +34,7 @@ pub(crate) struct AdapterFile {
     pub(crate) examples: Vec<Located<ExampleSpec>>,
 }
 
-#[derive(Debug, Deserialize)]
+#[derive(Debug, Deserialize, JsonSchema)]
 enum Version {
     #[serde(rename = "v1")]
     V1,
@@ -42,17 +47,21 @@ pub(crate) enum Descriptors {
     Registry,
 }
 
-#[derive(Debug, Deserialize)]
+#[derive(Debug, Deserialize, JsonSchema)]
 #[serde(deny_unknown_fields)]
 pub(crate) struct SourceSpec {
     pub(crate) sql: Option<SqlSource>,
     #[serde(default, rename = "soap")]
+    #[schemars(skip)]
     _soap: NotInThisBuild,
     #[serde(default, rename = "http")]
+    #[schemars(skip)]
     _http: NotInThisBuild,
     #[serde(default, rename = "file")]
+    #[schemars(skip)]
     _file: NotInThisBuild,
     #[serde(default, rename = "ldap")]
+    #[schemars(skip)]
     _ldap: NotInThisBuild,
 }
 
@@ -60,7 +69,7 @@ pub(crate) struct SourceSpec {
 #[derive(Debug, Default)]
 struct NotInThisBuild;
 
-#[derive(Debug, Deserialize)]
+#[derive(Debug, Deserialize, JsonSchema)]
 #[serde(deny_unknown_fields)]
 pub(crate) struct SqlSource {
     pub(crate) driver: Driver,
@@ -84,13 +93,13 @@ pub(crate) enum Driver {
     Sqlite,
 }
 
-#[derive(Clone, Copy, Debug, Default, Deserialize)]
+#[derive(Clone, Copy, Debug, Default, Deserialize, JsonSchema)]
 #[serde(deny_unknown_fields)]
 pub(crate) struct PoolSpec {
     pub(crate) max: Option<u32>,
 }
 
-#[derive(Clone, Debug, Default, Deserialize)]
+#[derive(Clone, Debug, Default, Deserialize, JsonSchema)]
 #[serde(deny_unknown_fields)]
 pub(crate) struct LimitsSpec {
     pub(crate) deadline: Option<DurationText>,
@@ -106,7 +115,7 @@ pub(crate) enum ByteLimit {
     At(ByteSize),
 }
 
-#[derive(Debug, Deserialize)]
+#[derive(Debug, Deserialize, JsonSchema)]
 #[serde(deny_unknown_fields)]
 pub(crate) struct MethodSpec {
     pub(crate) source: Located<String>,
@@ -124,7 +133,7 @@ pub(crate) struct MethodSpec {
     pub(crate) fields: BTreeMap<String, Located<FieldSpec>>,
 }
 
-#[derive(Clone, Copy, Debug, PartialEq, Eq, Deserialize)]
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Deserialize, JsonSchema)]
 #[serde(rename_all = "lowercase")]
 pub(crate) enum Returns {
     List,
@@ -133,7 +142,7 @@ pub(crate) enum Returns {
 }
 
 /// What is answered when the source has no row.
-#[derive(Clone, Debug, Deserialize)]
+#[derive(Clone, Debug, Deserialize, JsonSchema)]
 #[serde(deny_unknown_fields)]
 pub(crate) struct NoneSpec {
     pub(crate) code: Code,
@@ -141,7 +150,7 @@ pub(crate) struct NoneSpec {
 }
 
 /// The gRPC codes a file may name.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, Deserialize)]
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Deserialize, JsonSchema)]
 #[serde(rename_all = "SCREAMING_SNAKE_CASE")]
 pub(crate) enum Code {
     DataLoss,
@@ -154,7 +163,7 @@ pub(crate) enum Code {
     Unavailable,
 }
 
-#[derive(Debug, Deserialize)]
+#[derive(Debug, Deserialize, JsonSchema)]
 #[serde(deny_unknown_fields)]
 pub(crate) struct PageSpec {
     #[serde(rename = "keys")]
@@ -166,7 +175,7 @@ pub(crate) struct PageSpec {
 }
 
 /// One example: a test, and the answer of test mode.
-#[derive(Debug, Deserialize)]
+#[derive(Debug, Deserialize, JsonSchema)]
 #[serde(deny_unknown_fields)]
 pub(crate) struct ExampleSpec {
     pub(crate) call: String,
@@ -176,7 +185,7 @@ pub(crate) struct ExampleSpec {
     pub(crate) error: Option<ExpectedError>,
 }
 
-#[derive(Clone, Debug, Deserialize)]
+#[derive(Clone, Debug, Deserialize, JsonSchema)]
 #[serde(deny_unknown_fields)]
 pub(crate) struct ExpectedError {
     pub(crate) code: Code,

@@ -27,6 +27,6 @@ mod statement;
 mod value;
 
 pub use adapter::{OpenError, SqlAdapter};
-pub use check::{CheckReport, check};
+pub use check::{CheckReport, check, schema};
 pub use examples::Outcome;
 pub use load::{Finding, LoadError, OpenOptions, Stage};

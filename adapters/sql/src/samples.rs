@@ -41,7 +41,7 @@ pub const DECEASED: &str = "046454286";
 pub const LIVING: &str = "046454294";
 
 /// Writes into `folder` everything the sample adapter needs, the legacy database included, and
-/// returns the path of its adapter file.
+/// returns the path of its adapter file. A database that is there already stays as it is.
 ///
 /// # Errors
 /// When a file cannot be written.
@@ -52,7 +52,10 @@ pub fn vital_events(folder: &Path) -> Result<PathBuf, SampleError> {
         &folder.join("vital-events.binpb"),
         entente_proto::VITAL_EVENTS_DESCRIPTOR_SET,
     )?;
-    legacy_vital_events(&folder.join("vital-events.db"))?;
+    let database = folder.join("vital-events.db");
+    if !database.exists() {
+        legacy_vital_events(&database)?;
+    }
     Ok(adapter)
 }
 
@@ -65,11 +68,18 @@ pub fn legacy_vital_events(path: &Path) -> Result<(), SampleError> {
         path: path.to_path_buf(),
         source,
     };
-    fs::File::create_new(path).map_err(failed)?;
-    let connection = Connection::open(path)?;
+    if path.exists() {
+        return Err(failed(io::ErrorKind::AlreadyExists.into()));
+    }
+    // If we crash here, what is left is not mistaken for the database: it has another name.
+    let mut young = path.as_os_str().to_owned();
+    young.push(".new");
+    let young = PathBuf::from(young);
+    fs::File::create(&young).map_err(failed)?;
+    let connection = Connection::open(&young)?;
     connection.execute_batch(&legacy_vital_events_sql())?;
     connection.close().map_err(|(_, error)| error)?;
-    Ok(())
+    fs::rename(&young, path).map_err(failed)
 }
 
 /// The script that makes the legacy database, as plain SQL that SQLite and PostgreSQL both read.
@@ -112,5 +122,8 @@ mod tests {
         let path = folder.path().join("vital-events.db");
         legacy_vital_events(&path).unwrap();
         assert!(legacy_vital_events(&path).is_err());
+        std::fs::write(&path, "somebody's work").unwrap();
+        vital_events(folder.path()).unwrap();
+        assert_eq!(std::fs::read(&path).unwrap(), b"somebody's work");
     }
 }

@@ -3,11 +3,12 @@
 use std::collections::BTreeMap;
 
 use entente_config::Located;
+use schemars::JsonSchema;
 use serde::Deserialize;
 use serde::de::{self, Deserializer, MapAccess, Visitor};
 
 /// A value of the request, checked before the source is touched, then bound as a parameter.
-#[derive(Debug, Deserialize)]
+#[derive(Debug, Deserialize, JsonSchema)]
 #[serde(deny_unknown_fields)]
 pub(crate) struct BindSpec {
     /// `request.` and the path of a field.
@@ -33,7 +34,7 @@ pub(crate) struct BindSpec {
     pub(crate) absent: Absent,
 }
 
-#[derive(Clone, Copy, Debug, PartialEq, Eq, Deserialize)]
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Deserialize, JsonSchema)]
 #[serde(rename_all = "lowercase")]
 pub(crate) enum BindType {
     Bool,
@@ -54,7 +55,7 @@ pub(crate) enum Absent {
 }
 
 /// Where a field's value comes from: `field: column`, or a map with more to say.
-#[derive(Debug, Default, Deserialize)]
+#[derive(Debug, Default, Deserialize, JsonSchema)]
 #[serde(deny_unknown_fields)]
 pub(crate) struct FieldMap {
     pub(crate) column: Option<String>,
@@ -87,7 +88,7 @@ pub(crate) struct FieldMap {
 #[derive(Debug)]
 pub(crate) struct FieldSpec(pub(crate) FieldMap);
 
-#[derive(Clone, Copy, Debug, PartialEq, Eq, Deserialize)]
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Deserialize, JsonSchema)]
 #[serde(rename_all = "lowercase")]
 pub(crate) enum ColumnType {
     Bool,

@@ -173,3 +173,9 @@ async fn the_check_goes_through_all_stages() {
         .unwrap();
     insta::assert_snapshot!("check", shown.replace(version, "…"));
 }
+
+#[test]
+fn the_schema_for_editors_is_as_published() {
+    let schema = serde_json::to_string_pretty(&entente_adapter_sql::schema()).unwrap();
+    insta::assert_snapshot!("schema", schema);
+}

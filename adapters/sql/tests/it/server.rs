@@ -224,14 +224,14 @@ fn keep(folder: &Path, data: &Path, keeper: u32, tools: &Path, root: bool) {
         data.display(),
         f = folder.display()
     );
-    Command::new("setsid")
-        .args(["sh", "-c", &script])
+    // In the background of a shell that ends at once: nobody is left to wait for it.
+    let left = Command::new("sh")
+        .args(["-c", "setsid sh -c \"$1\" </dev/null >/dev/null 2>&1 &"])
+        .args(["sh", &script])
         .current_dir("/")
-        .stdin(Stdio::null())
-        .stdout(Stdio::null())
-        .stderr(Stdio::null())
-        .spawn()
+        .status()
         .unwrap();
+    assert!(left.success());
 }
 
 /// The folder of initdb and pg_ctl: on the path, or where Debian keeps them.
