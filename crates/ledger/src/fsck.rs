@@ -245,6 +245,13 @@ impl Check<'_> {
                 if gap || is_short {
                     self.find(&wal, Fault::Missing);
                 }
+                // The newest may be one whose start a crash cut short; an older one was begun.
+                let newest = replayed.last_number.map(crate::wal::segment_name);
+                for path in &replayed.empty {
+                    if newest.as_ref().is_none_or(|newest| !path.ends_with(newest)) {
+                        self.find(path, Fault::Differs);
+                    }
+                }
                 (waiting, replayed.torn_bytes)
             }
             Err(error) => {

@@ -5,9 +5,7 @@ use entente_ledger::{AppendError, Ledger, Runner};
 use entente_testkit::MemDisk;
 use entente_testkit::disk::Fault;
 
-use crate::support::{
-    RecordingSigner, append, appends, check, closed_log, config, entries, publish,
-};
+use crate::support::{RecordingSigner, append, appends, check, closed_log, config, publish};
 
 #[test]
 fn a_full_disk_refuses_whole_commits_and_uses_no_index() {
