@@ -98,7 +98,10 @@ impl Server {
             let refusal = Refusal::new(Reason::PeerUnknown);
             return Err(self.deny_local(&caller, &call, refusal).await);
         };
-        let asked = self.write_request(&decided, &server, body).await?;
+        let asked = self
+            .write_request(&decided, &server, body)
+            .await
+            .map_err(|refusal| self.refuse_unlogged_call(&caller, refusal))?;
         self.reached(Step::RequestLogged);
         let deadline = call
             .deadline

@@ -4,9 +4,11 @@
 //! before they are handed over, so nothing personal is ever in a ledger file or in its log.
 
 use std::sync::Arc;
+use std::sync::atomic::{AtomicU64, Ordering};
+use std::time::Duration;
 
 use bytes::Bytes;
-use entente_clock::Clock;
+use entente_clock::{Clock, Timestamp};
 use entente_evidence::opening::{KeepPayload, Openings};
 use entente_evidence::proof::SignedStatement;
 use entente_evidence::receipt::Receipt;
@@ -25,6 +27,8 @@ pub(crate) struct Journal {
     sidecar: Sidecar,
     origin: LogOrigin,
     clock: Arc<dyn Clock>,
+    /// Time of the newest entry, in milliseconds.
+    newest: Arc<AtomicU64>,
 }
 
 /// Openings to keep beside an entry.
@@ -42,6 +46,9 @@ pub(crate) struct Keep<'a> {
     pub(crate) payload: KeepPayload,
 }
 
+/// How far the clock may be behind the newest entry (DESIGN.md §7).
+const CLOCK_BEHIND: Duration = Duration::from_secs(60);
+
 // === impl Journal ===
 
 impl Journal {
@@ -51,12 +58,14 @@ impl Journal {
         sidecar: Sidecar,
         origin: LogOrigin,
         clock: Arc<dyn Clock>,
+        newest: Option<Timestamp>,
     ) -> Self {
         Self {
             ledger,
             sidecar,
             origin,
             clock,
+            newest: Arc::new(AtomicU64::new(newest.map_or(0, Timestamp::as_millis))),
         }
     }
 
@@ -106,14 +115,18 @@ impl Journal {
     }
 
     async fn write(&self, body: Body, attachment: Option<Bytes>) -> Result<Appended, Reason> {
-        let entry = Entry {
-            at: self.clock.now(),
-            body,
-        };
+        let at = self.clock.now();
+        let entry = Entry { at, body };
         let entry = entry.encode().map_err(|error| error.reason())?;
-        self.ledger
-            .append(Append { entry, attachment })
-            .await
-            .map_err(|error| error.reason())
+        let appended = self.ledger.append(Append { entry, attachment }).await;
+        let appended = appended.map_err(|error| error.reason())?;
+        self.newest.fetch_max(at.as_millis(), Ordering::Relaxed);
+        Ok(appended)
+    }
+
+    /// Whether the clock is where entries may be written: not 60 s behind the newest (`CLOCK_OFF`).
+    pub(crate) fn clock_is_on(&self) -> bool {
+        let newest = Timestamp::from_millis(self.newest.load(Ordering::Relaxed));
+        newest.since(self.clock.now()) <= CLOCK_BEHIND
     }
 }

@@ -307,7 +307,14 @@ fn look(server: &Server, health: &Health) {
             "the registry has not been heard for too long",
         );
     }
-    health.pass(Condition::Clock);
+    if server.journal.clock_is_on() {
+        health.pass(Condition::Clock);
+    } else {
+        health.fail(
+            Condition::Clock,
+            "the clock is behind the newest entry; calls are refused",
+        );
+    }
     server.metrics.log_size(ledger.size());
     server.metrics.registry_age(server.views.directory().age());
 }

@@ -294,7 +294,13 @@ async fn build(
     let ledger = Ledger::open(ledger_config, runner).await?;
     let index = Index::open(&data.join("store"), &ledger, &metrics)?;
     let found = recover::search(&ledger, origin, clock.now()).await?;
-    let journal = Journal::new(ledger, sidecar, origin.clone(), Arc::clone(&clock));
+    let journal = Journal::new(
+        ledger,
+        sidecar,
+        origin.clone(),
+        Arc::clone(&clock),
+        found.newest,
+    );
     let views = Views::new(follower.directory());
     views.adopt(&journal).await.map_err(StartError::Log)?;
     let session = OwnSession::begin(&config.server, &*keys.server, &journal, clock.now())

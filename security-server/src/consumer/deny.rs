@@ -11,6 +11,15 @@ use crate::server::Server;
 // === impl Server ===
 
 impl Server {
+    /// Refuses a call that was permitted but could not be logged: nothing left, and the count is
+    /// written when the ledger is back.
+    pub(super) fn refuse_unlogged_call(&self, caller: &SystemId, refusal: Refusal) -> Refusal {
+        self.metrics.refusal(refusal.reason);
+        let now = self.clock.now();
+        self.noise.count(Some(caller.as_str()), refusal.reason, now);
+        refusal
+    }
+
     /// Refuses a call whose metadata could not be read, with a DENIED entry.
     pub(crate) async fn deny_unread(
         &self,
