@@ -122,8 +122,8 @@ mod tests {
         let path = folder.path().join("vital-events.db");
         legacy_vital_events(&path).unwrap();
         assert!(legacy_vital_events(&path).is_err());
-        std::fs::write(&path, "somebody's work").unwrap();
+        fs::write(&path, "somebody's work").unwrap();
         vital_events(folder.path()).unwrap();
-        assert_eq!(std::fs::read(&path).unwrap(), b"somebody's work");
+        assert_eq!(fs::read(&path).unwrap(), b"somebody's work");
     }
 }
