@@ -1,4 +1,5 @@
 //! What the scenario tests and the benchmarks share.
 
 pub mod bench;
+pub mod walk;
 pub mod world;
