@@ -1,0 +1,223 @@
+//! A followed registry, and writing to it: what every act of a member or a registrar starts with.
+
+use std::path::{Path, PathBuf};
+use std::sync::Arc;
+use std::time::Duration;
+
+use bytes::Bytes;
+use entente_directory::{Author, Change};
+use entente_follow::author::{AuthorError, Pen};
+use entente_follow::{
+    Accepted, Anchor, Behind, Directory, Follower, FollowerConfig, OpenError, RegistryClient,
+    RegistryError, View,
+};
+use entente_ledger::SignedCheckpoint;
+use entente_ledger::checkpoint::CheckpointError;
+use entente_reason::{Lang, Reason};
+use entente_signing::{P256Key, Signer, VerifyingKey};
+use entente_tls::{Identity, IdentityError};
+
+use crate::seams::Seams;
+
+/// A registry as this desk verified it, with the means to change it.
+#[derive(Debug)]
+pub struct Desk {
+    follower: Follower,
+    client: RegistryClient,
+    anchor: Anchor,
+    seams: Seams,
+}
+
+/// Why the registry could not be followed or changed. Variants are alphabetical.
+#[derive(Debug, thiserror::Error)]
+#[non_exhaustive]
+pub enum DeskError {
+    /// A change could not be signed, or was refused.
+    #[error("changing the registry")]
+    Author(#[from] AuthorError),
+    /// The registry accepted more than this desk has verified yet.
+    #[error("waiting for the registry")]
+    Behind(#[from] Behind),
+    /// The newest checkpoint is not the registry's.
+    #[error("reading the registry's newest checkpoint")]
+    Checkpoint(#[from] CheckpointError),
+    /// The identity shown in TLS could not be made.
+    #[error("preparing to ask the registry")]
+    Identity(#[from] IdentityError),
+    /// The own copy could not be opened.
+    #[error("opening the copy of the registry in {}", copy.display())]
+    Open {
+        /// Where it is.
+        copy: PathBuf,
+        /// Why.
+        #[source]
+        source: OpenError,
+    },
+    /// The random source failed.
+    #[error("preparing to ask the registry")]
+    Random,
+    /// The registry refused, or did not answer.
+    #[error("asking the registry")]
+    Registry(#[from] RegistryError),
+}
+
+// === impl Desk ===
+
+impl Desk {
+    /// Opens this desk's own copy and begins to follow. The view may be old until [`refresh`]ed.
+    ///
+    /// [`refresh`]: Self::refresh
+    ///
+    /// # Errors
+    /// When the copy cannot be used: damaged, or in use by another command.
+    pub async fn open(
+        anchor: Anchor,
+        copy: &Path,
+        seams: &Seams,
+        lang: Lang,
+    ) -> Result<Self, DeskError> {
+        // The registry admits everybody and believes signatures alone, so any key will do.
+        let key = P256Key::generate().map_err(|_| DeskError::Random)?;
+        let identity = Identity::self_signed(Arc::new(key), &[])?;
+        let config = FollowerConfig {
+            anchor: anchor.clone(),
+            dir: copy.to_owned(),
+            net: seams.net.clone(),
+            identity: identity.into(),
+            clock: seams.clock.clone(),
+            disk: seams.disk.clone(),
+        };
+        let follower = Follower::open(config)
+            .await
+            .map_err(|source| DeskError::Open {
+                copy: copy.to_owned(),
+                source,
+            })?;
+        let client = follower.client().speaking(lang);
+        Ok(Self {
+            follower,
+            client,
+            anchor,
+            seams: seams.clone(),
+        })
+    }
+
+    /// The newest verified view.
+    pub fn view(&self) -> Arc<View> {
+        self.directory().view()
+    }
+
+    /// The handle on what is followed.
+    pub fn directory(&self) -> Directory {
+        self.follower.directory()
+    }
+
+    /// The registry, to ask things of.
+    pub const fn client(&self) -> &RegistryClient {
+        &self.client
+    }
+
+    /// Which registry.
+    pub const fn anchor(&self) -> &Anchor {
+        &self.anchor
+    }
+
+    /// Clock, network and disk.
+    pub const fn seams(&self) -> &Seams {
+        &self.seams
+    }
+
+    /// The view as of now: asks the registry how far it is, and waits until this desk has verified
+    /// as much.
+    ///
+    /// # Errors
+    /// When the registry does not answer, or what it shows cannot be verified in time.
+    pub async fn refresh(&self) -> Result<Arc<View>, DeskError> {
+        let note = self.client.latest().await?;
+        let newest = SignedCheckpoint::verify(&note, &self.anchor.ledger)?;
+        self.reach(newest.size()).await
+    }
+
+    /// Waits until this desk has verified `size` changes.
+    ///
+    /// # Errors
+    /// When it has not in 10 s.
+    pub async fn reach(&self, size: u64) -> Result<Arc<View>, DeskError> {
+        let directory = self.directory();
+        let mut last = Behind { size };
+        for _ in 0..PATIENCE {
+            match directory.catch_up(size, WAIT).await {
+                Ok(view) => return Ok(view),
+                Err(behind) => last = behind,
+            }
+        }
+        Err(last.into())
+    }
+
+    /// Signs a change as `author`, after the newest state, submits it with the blobs it names, and
+    /// waits until it is verified here.
+    ///
+    /// # Errors
+    /// When it cannot be signed, or is refused.
+    pub async fn submit(
+        &self,
+        author: Author,
+        signer: &dyn Signer,
+        change: &Change,
+        blobs: Vec<Bytes>,
+    ) -> Result<Accepted, DeskError> {
+        let view = self.refresh().await?;
+        let mut pen = Pen::new(&view.state, author, signer, self.seams.clock.now())?;
+        let accepted = pen.submit(change, blobs, &self.client).await?;
+        self.reach(accepted.size).await?;
+        Ok(accepted)
+    }
+
+    /// The key of an access ledger or of the registry's own, by its origin; `None` when this view
+    /// knows no such ledger.
+    pub fn ledger_key(view: &View, anchor: &Anchor, origin: &str) -> Option<VerifyingKey> {
+        if origin == anchor.origin() {
+            return Some(anchor.ledger.key().clone());
+        }
+        let shard = view.state.shard_by_origin(origin)?;
+        Some(shard.key.clone())
+    }
+
+    /// Stops following.
+    pub async fn close(self) {
+        self.follower.shutdown().await;
+    }
+}
+
+// === impl DeskError ===
+
+impl DeskError {
+    /// What it amounts to.
+    pub fn reason(&self) -> Reason {
+        match self {
+            Self::Author(error) => error.reason(),
+            Self::Behind(error) => error.reason(),
+            Self::Checkpoint(_) => Reason::RegistrySplit,
+            Self::Identity(error) => error.reason(),
+            Self::Open { source, .. } => source.reason(),
+            Self::Random => Reason::InternalFault,
+            Self::Registry(error) => error.reason(),
+        }
+    }
+
+    /// The registry's refusal, with what it said.
+    pub fn refused(&self) -> Option<&entente_proto::status::Told> {
+        let error = match self {
+            Self::Author(AuthorError::Registry(error)) | Self::Registry(error) => error,
+            _ => return None,
+        };
+        match error {
+            RegistryError::Refused { told, .. } => Some(told),
+            _ => None,
+        }
+    }
+}
+
+/// Times [`WAIT`] is waited for a registry that is behind.
+const PATIENCE: u32 = 5;
+const WAIT: Duration = Duration::from_secs(2);

@@ -1,0 +1,545 @@
+//! Building, starting and stopping a federation.
+
+mod adapter;
+
+use std::collections::BTreeSet;
+use std::io;
+use std::path::PathBuf;
+use std::time::Duration;
+
+use bytes::Bytes;
+use entente_adapter_sdk::ServeError;
+use entente_adapter_sql::samples::SampleError;
+use entente_agreement::{Agreement, AgreementError, Document};
+use entente_central_registry as registry;
+use entente_config::ConfigError;
+use entente_directory::Policy;
+use entente_follow::Behind;
+use entente_identity::InvalidName;
+use entente_keys::{KeyStore, KeyStoreError};
+use entente_ledger::{LedgerError, Runner};
+use entente_reason::Lang;
+use entente_security_server as security;
+use entente_signing::Digest;
+use entente_tls::net::Endpoint;
+
+use crate::ask::{AskError, Door};
+use crate::files;
+use crate::layout::{AGENCIES, Agency, JURISDICTION, Layout, NotASandbox};
+use crate::member_file::MemberFile;
+use crate::office::{Office, OfficeError};
+use crate::ports;
+use crate::registrar::{Registrar, RegistrarError};
+use crate::seams::Seams;
+use crate::step::{Step, named};
+
+use adapter::AdapterTask;
+
+/// How to build.
+#[derive(Clone, Debug)]
+pub struct Options {
+    /// Clock, network and disk.
+    pub seams: Seams,
+    /// Whether to take the usual ports when they are free; otherwise any.
+    pub usual_ports: bool,
+}
+
+/// A federation that runs. Dropping it stops it in no particular order; see [`Self::shutdown`].
+#[derive(Debug)]
+pub struct Federation {
+    layout: Layout,
+    seams: Seams,
+    registry: registry::Running,
+    servers: Vec<(Agency, security::Running)>,
+    adapter: AdapterTask,
+}
+
+/// Why a federation was not built or started. Variants are alphabetical.
+#[derive(Debug, thiserror::Error)]
+#[non_exhaustive]
+pub enum BuildError {
+    /// The adapter did not start.
+    #[error("starting the adapter")]
+    Adapter(#[from] entente_adapter_sql::OpenError),
+    /// The agreement was not what was written.
+    #[error("writing the agreement")]
+    Agreement(#[from] AgreementError),
+    /// A configuration file was not read back.
+    #[error("reading a configuration file of the sandbox")]
+    Config(#[source] Box<ConfigError>),
+    /// A file could not be written.
+    #[error("writing {}", path.display())]
+    File {
+        /// The file.
+        path: PathBuf,
+        /// What the system said.
+        #[source]
+        source: io::Error,
+    },
+    /// The folder.
+    #[error(transparent)]
+    Folder(#[from] NotASandbox),
+    /// The registry could not be made.
+    #[error("making the registry")]
+    Init(#[from] registry::InitError),
+    /// A server's keys.
+    #[error("making a server's keys")]
+    Keys(#[from] KeyStoreError),
+    /// The registry's ledger could not be closed.
+    #[error("closing the registry")]
+    Ledger(#[from] LedgerError),
+    /// A name of the sandbox was not taken for one.
+    #[error("naming a part of the sandbox")]
+    Name(#[from] InvalidName),
+    /// A member's act failed.
+    #[error("acting for {agency}")]
+    Office {
+        /// Whose.
+        agency: &'static str,
+        /// What failed.
+        #[source]
+        source: OfficeError,
+    },
+    /// No port of loopback was free.
+    #[error("choosing ports on loopback")]
+    Ports(#[source] io::Error),
+    /// A registrar's act failed.
+    #[error("acting for the registrar")]
+    Registrar(#[from] RegistrarError),
+    /// The registry did not start.
+    #[error("starting the registry")]
+    Registry(#[from] registry::StartError),
+    /// The legacy database could not be made.
+    #[error("making the legacy database")]
+    Sample(#[from] SampleError),
+    /// The adapter's socket.
+    #[error("serving the adapter")]
+    Serve(#[from] ServeError),
+    /// A security server did not start.
+    #[error("starting the security server of {agency}")]
+    Server {
+        /// Whose.
+        agency: &'static str,
+        /// Why.
+        #[source]
+        source: security::StartError,
+    },
+}
+
+// === impl Options ===
+
+impl Default for Options {
+    fn default() -> Self {
+        Self {
+            seams: Seams::real(),
+            usual_ports: true,
+        }
+    }
+}
+
+// === impl Federation ===
+
+impl Federation {
+    /// Builds a federation in a folder that [`Layout::prepare`] made, and starts it: registry, three
+    /// members admitted, their servers registered, a contract published, an agreement signed by both
+    /// parties. Each step is shown when it has happened. Call it within a runtime.
+    ///
+    /// # Errors
+    /// When the folder is not a sandbox's, or a step fails.
+    pub async fn build(
+        layout: &Layout,
+        options: Options,
+        show: &mut (dyn FnMut(Step) + Send),
+    ) -> Result<Self, BuildError> {
+        let Options { seams, usual_ports } = options;
+        let began = seams.clock.now();
+        layout.require()?;
+        let ports = ports::choose(usual_ports).map_err(BuildError::Ports)?;
+        files::write(layout, &ports).map_err(|source| BuildError::File {
+            path: layout.root().to_owned(),
+            source,
+        })?;
+        let registry = make_registry(layout, &seams, show).await?;
+        let offices = admit_members(layout, &seams, show).await?;
+        register_servers(layout, &offices, &ports, show).await?;
+        entente_adapter_sql::samples::vital_events(&make_folder(layout.adapter())?)?;
+        let adapter = AdapterTask::start(layout, &seams, show).await?;
+        let contract = publish(&offices[0], show).await?;
+        sign(layout, &seams, &offices[..2], 1, &contract, None, show).await?;
+        for office in offices {
+            office.close().await;
+        }
+        let servers = start_servers(layout, &seams, show).await?;
+        write(layout.built(), "")?;
+        let federation = Self {
+            layout: layout.clone(),
+            seams,
+            registry,
+            servers,
+            adapter,
+        };
+        federation.be_ready(began, show).await;
+        Ok(federation)
+    }
+
+    /// Starts what an earlier [`Self::build`] left in the folder.
+    ///
+    /// # Errors
+    /// When there is no sandbox, or a role does not start.
+    pub async fn start(
+        layout: &Layout,
+        seams: Seams,
+        show: &mut (dyn FnMut(Step) + Send),
+    ) -> Result<Self, BuildError> {
+        let began = seams.clock.now();
+        layout.require()?;
+        let registry = start_registry(layout, &seams, show).await?;
+        let adapter = AdapterTask::start(layout, &seams, show).await?;
+        let servers = start_servers(layout, &seams, show).await?;
+        let federation = Self {
+            layout: layout.clone(),
+            seams,
+            registry,
+            servers,
+            adapter,
+        };
+        federation.be_ready(began, show).await;
+        Ok(federation)
+    }
+
+    /// Where its files are.
+    pub const fn layout(&self) -> &Layout {
+        &self.layout
+    }
+
+    /// The registry.
+    pub const fn registry(&self) -> &registry::Running {
+        &self.registry
+    }
+
+    /// An agency's security server.
+    pub fn server(&self, agency: &Agency) -> Option<&security::Running> {
+        let mut servers = self.servers.iter();
+        servers.find_map(|(of, running)| (of == agency).then_some(running))
+    }
+
+    /// The way of a consumer's system to its own server.
+    ///
+    /// # Errors
+    /// Not for a Unix socket.
+    pub fn door(&self, agency: &Agency) -> Result<Door, AskError> {
+        let socket = Endpoint::Unix(self.layout.caller_socket(agency));
+        Door::at(&self.seams, socket, None)
+    }
+
+    /// An agency's desk.
+    ///
+    /// # Errors
+    /// When its files cannot be used, or another command uses them now.
+    pub async fn office(&self, agency: &Agency) -> Result<Office, BuildError> {
+        office(&self.layout, &self.seams, agency).await
+    }
+
+    /// Writes the agreement's next version, which takes the place of `supersedes`, and has both
+    /// parties sign it.
+    ///
+    /// # Errors
+    /// When a party cannot sign.
+    pub async fn sign_next(
+        &self,
+        version: u32,
+        supersedes: &Agreement,
+        show: &mut (dyn FnMut(Step) + Send),
+    ) -> Result<Agreement, BuildError> {
+        let contract = supersedes.document().clauses.first();
+        let contract = contract.map_or_else(|| Digest::of(&[]), |clause| clause.descriptor_set);
+        let mut offices = Vec::with_capacity(2);
+        for agency in &AGENCIES[..2] {
+            offices.push(self.office(agency).await?);
+        }
+        let (layout, seams, old) = (&self.layout, &self.seams, Some(supersedes.id()));
+        let signed = sign(layout, seams, &offices, version, &contract, old, show).await;
+        for office in offices {
+            office.close().await;
+        }
+        signed
+    }
+
+    /// Writes the agreement's next version for somebody else to sign.
+    ///
+    /// # Errors
+    /// When the file cannot be written.
+    pub fn draft_next(&self, version: u32, supersedes: &Agreement) -> Result<PathBuf, BuildError> {
+        let contract = supersedes.document().clauses.first();
+        let contract = contract.map_or_else(|| Digest::of(&[]), |clause| clause.descriptor_set);
+        let old = supersedes.id();
+        draft(&self.layout, &self.seams, version, &contract, Some(&old))?;
+        Ok(self.layout.agreement(version))
+    }
+
+    /// Has one party revoke an agreement.
+    ///
+    /// # Errors
+    /// When it cannot.
+    pub async fn revoke(
+        &self,
+        agency: &Agency,
+        agreement: &Agreement,
+        reason: &str,
+        show: &mut (dyn FnMut(Step) + Send),
+    ) -> Result<(), BuildError> {
+        let office = self.office(agency).await?;
+        let revoked = office.revoke(agreement.id(), Some(reason.to_owned())).await;
+        let accepted = revoked.map_err(|source| failed(agency, source));
+        office.close().await;
+        show(Step::AgreementRevoked {
+            name: named(agreement.document()),
+            by: agency.member(),
+            index: accepted?.index,
+        });
+        Ok(())
+    }
+
+    /// Waits until every server has verified all that the registry holds now.
+    ///
+    /// # Errors
+    /// When one has not in 2 s.
+    pub async fn settle(&self) -> Result<(), Behind> {
+        let size = self.registry.size();
+        for (_, server) in &self.servers {
+            server.directory().catch_up(size, SETTLED_WITHIN).await?;
+        }
+        Ok(())
+    }
+
+    /// Stops everything: servers first, each finishing what it began, the registry last.
+    ///
+    /// # Errors
+    /// When the registry's ledger cannot be closed.
+    pub async fn shutdown(self) -> Result<(), BuildError> {
+        for (_, server) in self.servers {
+            server.shutdown().await;
+        }
+        self.adapter.stop().await;
+        Ok(self.registry.shutdown().await?)
+    }
+
+    async fn be_ready(&self, began: entente_clock::Timestamp, show: &mut (dyn FnMut(Step) + Send)) {
+        // Who is behind says so itself, call by call; the sandbox is usable all the same.
+        let _ = self.settle().await;
+        show(Step::ready(self.seams.clock.now().since(began)));
+    }
+}
+
+async fn make_registry(
+    layout: &Layout,
+    seams: &Seams,
+    show: &mut (dyn FnMut(Step) + Send),
+) -> Result<registry::Running, BuildError> {
+    let config: registry::Config = load(layout.registry_config())?;
+    let (clock, disk) = (seams.clock.clone(), seams.disk.clone());
+    registry::init(&config, Policy::usual(), clock, disk, Runner::Thread).await?;
+    start_registry(layout, seams, show).await
+}
+
+async fn start_registry(
+    layout: &Layout,
+    seams: &Seams,
+    show: &mut (dyn FnMut(Step) + Send),
+) -> Result<registry::Running, BuildError> {
+    let deps = registry::Deps {
+        clock: seams.clock.clone(),
+        net: seams.net.clone(),
+        disk: seams.disk.clone(),
+        runner: Runner::Thread,
+    };
+    let config = load(layout.registry_config())?;
+    let running = registry::CentralRegistry::start(config, deps).await?;
+    show(Step::RegistryStarted {
+        jurisdiction: JURISDICTION.to_owned(),
+        address: running.endpoint().to_string(),
+        genesis: running.anchor().genesis.to_string(),
+    });
+    Ok(running)
+}
+
+async fn admit_members(
+    layout: &Layout,
+    seams: &Seams,
+    show: &mut (dyn FnMut(Step) + Send),
+) -> Result<Vec<Office>, BuildError> {
+    let config = load(layout.registry_config())?;
+    let registrar = Registrar::open(&config, seams, Lang::En).await?;
+    let mut offices = Vec::with_capacity(AGENCIES.len());
+    for agency in &AGENCIES {
+        let office = office(layout, seams, agency).await?;
+        let applied = office.apply().await.map_err(|e| failed(agency, e))?;
+        let member = agency.member();
+        show(Step::MemberApplied {
+            member: member.clone(),
+            fingerprint: applied.fingerprint.clone(),
+        });
+        let held = registrar.application_of(&member).await?;
+        let accepted = registrar.approve(&held, &applied.fingerprint).await?;
+        show(Step::MemberAdmitted {
+            member,
+            index: accepted.index,
+        });
+        offices.push(office);
+    }
+    registrar.close().await;
+    Ok(offices)
+}
+
+async fn register_servers(
+    layout: &Layout,
+    offices: &[Office],
+    ports: &[u16],
+    show: &mut (dyn FnMut(Step) + Send),
+) -> Result<(), BuildError> {
+    let peers = ports.iter().skip(1).step_by(2);
+    for ((agency, office), port) in AGENCIES.iter().zip(offices).zip(peers) {
+        let config: security::Config = load(layout.server_config(agency))?;
+        let keys = KeyStore::open(config.keys.as_path())?;
+        let address = format!("127.0.0.1:{port}");
+        let addresses = address.parse().into_iter().collect();
+        let systems = config.systems.keys().cloned().collect();
+        let accepted = office
+            .register_server(&config.server, &keys, systems, addresses)
+            .await
+            .map_err(|e| failed(agency, e))?;
+        show(Step::ServerRegistered {
+            server: config.server,
+            address,
+            index: accepted.index,
+        });
+    }
+    Ok(())
+}
+
+async fn publish(
+    office: &Office,
+    show: &mut (dyn FnMut(Step) + Send),
+) -> Result<Digest, BuildError> {
+    let provider = &AGENCIES[0];
+    let service: entente_identity::ServiceName = VITAL_EVENTS.parse()?;
+    let set = Bytes::from_static(entente_proto::VITAL_EVENTS_DESCRIPTOR_SET);
+    let systems = BTreeSet::from([provider.system()]);
+    let published = office.publish(&service, systems, set).await;
+    let (hash, accepted) = published.map_err(|e| failed(provider, e))?;
+    show(Step::ServicePublished {
+        service,
+        member: provider.member(),
+        descriptor_set: hash.to_string(),
+        index: accepted.index,
+    });
+    Ok(hash)
+}
+
+async fn sign(
+    layout: &Layout,
+    seams: &Seams,
+    offices: &[Office],
+    version: u32,
+    contract: &Digest,
+    supersedes: Option<Digest>,
+    show: &mut (dyn FnMut(Step) + Send),
+) -> Result<Agreement, BuildError> {
+    let document = draft(layout, seams, version, contract, supersedes.as_ref())?;
+    let agreement = Agreement::of(&document)?;
+    for (agency, office) in AGENCIES.iter().zip(offices) {
+        let signed = office.sign(&document).await;
+        let signed = signed.map_err(|e| failed(agency, e))?;
+        let active = signed.missing.is_empty() && document.in_dates(seams.clock.now());
+        let member = agency.member();
+        show(Step::signed(
+            &document,
+            &agreement.id(),
+            &member,
+            signed.signatures,
+            active,
+        ));
+    }
+    Ok(agreement)
+}
+
+fn draft(
+    layout: &Layout,
+    seams: &Seams,
+    version: u32,
+    contract: &Digest,
+    supersedes: Option<&Digest>,
+) -> Result<Document, BuildError> {
+    let yaml = files::agreement_yaml(version, contract, supersedes, seams.clock.now());
+    let path = layout.agreement(version);
+    write(path.clone(), &yaml)?;
+    Document::from_yaml_named(&yaml, &path.display().to_string())
+        .map_err(|error| BuildError::Config(Box::new(error)))
+}
+
+async fn start_servers(
+    layout: &Layout,
+    seams: &Seams,
+    show: &mut (dyn FnMut(Step) + Send),
+) -> Result<Vec<(Agency, security::Running)>, BuildError> {
+    let start = async |agency: &'static Agency| {
+        let config = load(layout.server_config(agency))?;
+        let deps = security::Deps {
+            clock: seams.clock.clone(),
+            net: seams.net.clone(),
+            disk: seams.disk.clone(),
+            ..security::Deps::real()
+        };
+        let started = security::SecurityServer::start(config, deps).await;
+        started.map_err(|source| BuildError::Server {
+            agency: agency.label,
+            source,
+        })
+    };
+    let [first, second, third] = &AGENCIES;
+    let (first, second, third) = tokio::try_join!(start(first), start(second), start(third))?;
+    let servers: Vec<_> = AGENCIES.into_iter().zip([first, second, third]).collect();
+    for (agency, running) in &servers {
+        let callers = running.caller_endpoints().iter();
+        show(Step::ServerStarted {
+            server: agency.server(),
+            peer: running.peer_endpoint().to_string(),
+            admin: running.admin_addr().to_string(),
+            callers: callers.map(|(_, endpoint)| endpoint.to_string()).collect(),
+        });
+    }
+    Ok(servers)
+}
+
+async fn office(layout: &Layout, seams: &Seams, agency: &Agency) -> Result<Office, BuildError> {
+    let file: MemberFile = load(layout.member_file(agency))?;
+    let office = Office::open(file, seams, Lang::En).await;
+    office.map_err(|e| failed(agency, e))
+}
+
+fn failed(agency: &Agency, source: OfficeError) -> BuildError {
+    BuildError::Office {
+        agency: agency.label,
+        source,
+    }
+}
+
+fn load<T: serde::de::DeserializeOwned>(path: PathBuf) -> Result<T, BuildError> {
+    entente_config::load(&path).map_err(|error| BuildError::Config(Box::new(error)))
+}
+
+fn write(path: PathBuf, text: &str) -> Result<(), BuildError> {
+    let written = std::fs::write(&path, text);
+    written.map_err(|source| BuildError::File { path, source })
+}
+
+fn make_folder(path: PathBuf) -> Result<PathBuf, BuildError> {
+    match std::fs::create_dir_all(&path) {
+        Ok(()) => Ok(path),
+        Err(source) => Err(BuildError::File { path, source }),
+    }
+}
+
+const SETTLED_WITHIN: Duration = Duration::from_secs(2);
+/// The contract of the sandbox's provider.
+const VITAL_EVENTS: &str = "entente.demo.vitalevents.v1.VitalEvents";

@@ -1,0 +1,311 @@
+//! Where everything in a sandbox's folder is, and who is in it.
+
+use std::fs;
+use std::io;
+use std::path::{Path, PathBuf};
+
+use entente_identity::{MemberId, ServerId, SystemId};
+
+/// An agency of the sandbox.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Agency {
+    /// The last part of its member name, and of its folder.
+    pub label: &'static str,
+    /// The last part of its system's name.
+    pub system: &'static str,
+    /// Its name in English.
+    pub en: &'static str,
+    /// Its name in French.
+    pub fr: &'static str,
+    /// Whether its system asks others; otherwise it answers.
+    pub asks: bool,
+}
+
+/// The agencies, provider first.
+pub const AGENCIES: [Agency; 3] = [
+    Agency {
+        label: "vital-events",
+        system: "registry",
+        en: "Vital Events Agency",
+        fr: "Agence de l’état civil",
+        asks: false,
+    },
+    Agency {
+        label: "pensions",
+        system: "benefits",
+        en: "Department of Pensions",
+        fr: "Ministère des Rentes",
+        asks: true,
+    },
+    Agency {
+        label: "transport",
+        system: "licences",
+        en: "Department of Transport",
+        fr: "Ministère des Transports",
+        asks: true,
+    },
+];
+
+/// The paths of a sandbox. Nothing is touched by asking for one.
+#[derive(Clone, Debug)]
+pub struct Layout {
+    root: PathBuf,
+}
+
+/// A folder that a sandbox may not replace or use.
+#[derive(Debug, thiserror::Error)]
+#[non_exhaustive]
+pub enum NotASandbox {
+    /// It holds files, and no sandbox made them.
+    #[error("{} holds files that are not a sandbox's: nothing was touched", path.display())]
+    Foreign {
+        /// The folder.
+        path: PathBuf,
+    },
+    /// It cannot be read or changed.
+    #[error("using the folder {}", path.display())]
+    Folder {
+        /// The folder.
+        path: PathBuf,
+        /// What the system said.
+        #[source]
+        source: io::Error,
+    },
+    /// There is none.
+    #[error("there is no sandbox in {}", path.display())]
+    Missing {
+        /// The folder.
+        path: PathBuf,
+    },
+}
+
+// === impl Agency ===
+
+impl Agency {
+    /// `ca-demo/pensions`.
+    pub fn member(&self) -> MemberId {
+        name(&format!("{JURISDICTION}/{}", self.label))
+    }
+
+    /// `ca-demo/pensions/benefits`.
+    pub fn system(&self) -> SystemId {
+        name(&format!("{JURISDICTION}/{}/{}", self.label, self.system))
+    }
+
+    /// `ca-demo/pensions/@ss1`.
+    pub fn server(&self) -> ServerId {
+        name(&format!("{JURISDICTION}/{}/@ss1", self.label))
+    }
+}
+
+fn name<T: std::str::FromStr>(text: &str) -> T {
+    text.parse()
+        .unwrap_or_else(|_| unreachable!("names of the sandbox are names: {text}"))
+}
+
+// === impl Layout ===
+
+impl Layout {
+    /// The layout of a sandbox in `root`.
+    pub fn of(root: impl Into<PathBuf>) -> Self {
+        Self { root: root.into() }
+    }
+
+    /// The folder itself.
+    pub fn root(&self) -> &Path {
+        &self.root
+    }
+
+    /// Says that a sandbox made this folder, and so may replace it.
+    pub fn marker(&self) -> PathBuf {
+        self.root.join(".entente-sandbox")
+    }
+
+    /// Held by the process that runs the sandbox.
+    pub fn lock(&self) -> PathBuf {
+        self.root.join("sandbox.lock")
+    }
+
+    /// Where that process listens, for `sandbox status`.
+    pub fn status(&self) -> PathBuf {
+        self.root.join("status.json")
+    }
+
+    /// What that process logs.
+    pub fn log(&self) -> PathBuf {
+        self.root.join("sandbox.log")
+    }
+
+    /// The registry's folder.
+    pub fn registry(&self) -> PathBuf {
+        self.root.join("registry")
+    }
+
+    /// `registry.yaml`.
+    pub fn registry_config(&self) -> PathBuf {
+        self.registry().join("registry.yaml")
+    }
+
+    /// The anchor that the registry writes.
+    pub fn anchor(&self) -> PathBuf {
+        self.registry().join("anchor.yaml")
+    }
+
+    /// An agency's folder.
+    pub fn agency(&self, agency: &Agency) -> PathBuf {
+        self.root.join(agency.label)
+    }
+
+    /// An agency's `member.yaml`.
+    pub fn member_file(&self, agency: &Agency) -> PathBuf {
+        self.agency(agency).join("member.yaml")
+    }
+
+    /// An agency's `security-server.yaml`.
+    pub fn server_config(&self, agency: &Agency) -> PathBuf {
+        self.agency(agency).join("security-server.yaml")
+    }
+
+    /// An agency's data folder.
+    pub fn data(&self, agency: &Agency) -> PathBuf {
+        self.agency(agency).join("data")
+    }
+
+    /// An agency's ledgers, one folder a shard.
+    pub fn ledgers(&self, agency: &Agency) -> PathBuf {
+        self.data(agency).join("ledger")
+    }
+
+    /// The socket through which a consumer's system calls its server.
+    pub fn caller_socket(&self, agency: &Agency) -> PathBuf {
+        self.agency(agency).join(format!("{}.sock", agency.system))
+    }
+
+    /// The provider's adapter, with its legacy database.
+    pub fn adapter(&self) -> PathBuf {
+        self.agency(&AGENCIES[0]).join("adapter")
+    }
+
+    /// The provider's adapter file.
+    pub fn adapter_config(&self) -> PathBuf {
+        self.adapter().join("vital-events.adapter.yaml")
+    }
+
+    /// The socket on which the adapter answers its server.
+    pub fn adapter_socket(&self) -> PathBuf {
+        self.adapter().join("adapter.sock")
+    }
+
+    /// The agreement's file; one for each version, from 1.
+    pub fn agreement(&self, version: u32) -> PathBuf {
+        self.root.join(format!("agreement-v{version}.yaml"))
+    }
+
+    /// Says that everything was built, and may be started.
+    pub(crate) fn built(&self) -> PathBuf {
+        self.root.join(".built")
+    }
+
+    /// Whether a federation was built here to the end.
+    pub fn is_built(&self) -> bool {
+        self.built().is_file()
+    }
+
+    /// Whether a sandbox made this folder.
+    pub fn exists(&self) -> bool {
+        self.marker().is_file()
+    }
+
+    /// Makes an empty folder for a new sandbox, in the place of an older one of its own.
+    ///
+    /// # Errors
+    /// When there is a folder of somebody else's, or it cannot be made.
+    pub fn prepare(&self) -> Result<(), NotASandbox> {
+        let failed = |source| NotASandbox::Folder {
+            path: self.root.clone(),
+            source,
+        };
+        if self.exists() {
+            // The marker goes last: whatever remains of a removal cut short is still ours.
+            for item in fs::read_dir(&self.root).map_err(failed)? {
+                let item = item.map_err(failed)?;
+                if item.path() == self.marker() {
+                    continue;
+                }
+                let is_dir = item.file_type().map_err(failed)?.is_dir();
+                let removed = if is_dir {
+                    fs::remove_dir_all(item.path())
+                } else {
+                    fs::remove_file(item.path())
+                };
+                removed.map_err(failed)?;
+            }
+            return Ok(());
+        }
+        match fs::read_dir(&self.root) {
+            Ok(mut items) => {
+                if items.next().is_some() {
+                    return Err(NotASandbox::Foreign {
+                        path: self.root.clone(),
+                    });
+                }
+            }
+            Err(error) if error.kind() == io::ErrorKind::NotFound => {
+                fs::create_dir_all(&self.root).map_err(failed)?;
+            }
+            Err(error) => return Err(failed(error)),
+        }
+        fs::write(self.marker(), MARKER).map_err(failed)
+    }
+
+    /// Refuses a folder that is not a sandbox's.
+    ///
+    /// # Errors
+    /// When it is not.
+    pub fn require(&self) -> Result<(), NotASandbox> {
+        if self.exists() {
+            Ok(())
+        } else {
+            Err(NotASandbox::Missing {
+                path: self.root.clone(),
+            })
+        }
+    }
+}
+
+/// The sandbox's jurisdiction.
+pub(crate) const JURISDICTION: &str = "ca-demo";
+const MARKER: &str = "entente-sandbox 1\nThis folder was made by `entente demo` or `entente sandbox`, and they replace it.\n";
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn names_of_the_sandbox_are_names() {
+        for agency in AGENCIES {
+            assert_eq!(agency.system().member(), agency.member());
+            assert_eq!(agency.server().member(), agency.member());
+        }
+    }
+
+    #[test]
+    fn replaces_its_own_folder_and_no_other() {
+        let dir = tempfile::tempdir().unwrap();
+        let layout = Layout::of(dir.path().join("sandbox"));
+        assert!(layout.require().is_err());
+        layout.prepare().unwrap();
+        fs::create_dir_all(layout.data(&AGENCIES[1])).unwrap();
+        layout.prepare().unwrap();
+        assert!(layout.exists() && !layout.data(&AGENCIES[1]).exists());
+
+        let foreign = Layout::of(dir.path().join("foreign"));
+        fs::create_dir(foreign.root()).unwrap();
+        fs::write(foreign.root().join("thesis.txt"), "mine").unwrap();
+        assert!(matches!(
+            foreign.prepare(),
+            Err(NotASandbox::Foreign { .. })
+        ));
+        assert!(foreign.root().join("thesis.txt").exists());
+    }
+}

@@ -1,0 +1,315 @@
+//! The acts of a member: applying, registering servers, publishing, signing and ending agreements.
+
+use std::collections::BTreeSet;
+use std::sync::Arc;
+
+use bytes::Bytes;
+use entente_agreement::{Agreement, AgreementError, AgreementId, Document};
+use entente_config::ConfigError;
+use entente_contract::{Contract, ContractError};
+use entente_directory::{
+    Address, AgreementRecord, Application, Author, Change, KeyRole, Name, NewKey, ServicePublish,
+};
+use entente_follow::author::next_act;
+use entente_follow::{Accepted, Anchor, Applied, View};
+use entente_identity::{MemberId, ServerId, ServiceName, SystemId};
+use entente_keys::{KeyStore, KeyStoreError, KeyUse};
+use entente_reason::{Lang, Reason};
+use entente_security_server::enrol::{EnrolError, ServerKeys};
+use entente_signing::{Digest, SignError, Signer};
+
+use crate::desk::{Desk, DeskError};
+use crate::member_file::MemberFile;
+use crate::seams::Seams;
+
+/// A member's desk: its keys, and the registry it writes to.
+#[derive(Debug)]
+pub struct Office {
+    file: MemberFile,
+    keys: KeyStore,
+    desk: Desk,
+}
+
+/// What came of a signature.
+#[derive(Clone, Debug)]
+pub struct Signed {
+    /// The agreement.
+    pub agreement: Agreement,
+    /// Where the change was logged.
+    pub accepted: Accepted,
+    /// Whether this party proposed it; otherwise it accepted what another had proposed.
+    pub proposed: bool,
+    /// How many parties have signed now.
+    pub signatures: usize,
+    /// The parties who have yet to sign.
+    pub missing: Vec<MemberId>,
+}
+
+/// Why an act did not happen. Variants are alphabetical.
+#[derive(Debug, thiserror::Error)]
+#[non_exhaustive]
+pub enum OfficeError {
+    /// The anchor file.
+    #[error("reading the registry's anchor")]
+    Anchor(#[source] Box<ConfigError>),
+    /// The agreement is not one.
+    #[error("reading the agreement")]
+    Agreement(#[from] AgreementError),
+    /// The contract is not fit to be published.
+    #[error("reading the contract")]
+    Contract(#[from] ContractError),
+    /// The registry could not be followed or changed.
+    #[error("working with the registry")]
+    Desk(#[from] DeskError),
+    /// The server's keys.
+    #[error("preparing the server's keys")]
+    Enrol(#[from] EnrolError),
+    /// The member's keys.
+    #[error("using the member's keys")]
+    Keys(#[from] KeyStoreError),
+    /// This member has signed it already.
+    #[error("{member} has signed it already")]
+    SignedAlready {
+        /// Who.
+        member: MemberId,
+    },
+    /// A key could not sign.
+    #[error("signing")]
+    Sign(#[from] SignError),
+    /// No agreement of this hash or name.
+    #[error("the registry holds no such agreement")]
+    UnknownAgreement,
+}
+
+// === impl Office ===
+
+impl Office {
+    /// Opens the member's keys, making what is missing of them, and follows the registry.
+    ///
+    /// # Errors
+    /// When the anchor, the keys or the copy of the registry cannot be used.
+    pub async fn open(file: MemberFile, seams: &Seams, lang: Lang) -> Result<Self, OfficeError> {
+        let anchor = Anchor::load(file.anchor.as_path())
+            .map_err(|error| OfficeError::Anchor(Box::new(error)))?;
+        let keys = KeyStore::open(file.keys.as_path())?;
+        let desk = Desk::open(anchor, file.copy.as_path(), seams, lang).await?;
+        Ok(Self { file, keys, desk })
+    }
+
+    /// Who this is.
+    pub const fn member(&self) -> &MemberId {
+        &self.file.member
+    }
+
+    /// The registry.
+    pub const fn desk(&self) -> &Desk {
+        &self.desk
+    }
+
+    /// Applies for membership with the keys of this office, which are made when missing. Applying
+    /// again with the same keys makes another application: signatures differ.
+    ///
+    /// # Errors
+    /// When a key cannot be used, or the registry refuses.
+    pub async fn apply(&self) -> Result<Applied, OfficeError> {
+        let roles = [
+            (KeyRole::Recovery, KeyUse::Recovery),
+            (KeyRole::Officer, KeyUse::Officer),
+            (KeyRole::Member, KeyUse::Member),
+        ];
+        let mut keys = Vec::new();
+        let mut signers = Vec::new();
+        for (role, key_use) in roles {
+            let signer = self.keys.load_or_generate(key_use, LABEL)?;
+            let key = signer.verifying_key().clone();
+            keys.push(NewKey { role, key });
+            signers.push(signer);
+        }
+        let application = Application {
+            registry: self.desk.anchor().origin().to_owned(),
+            member: self.member().clone(),
+            class: self.file.class.0.clone(),
+            name: Name {
+                en: self.file.name.en.clone(),
+                fr: self.file.name.fr.clone(),
+            },
+            keys,
+        };
+        let signers: Vec<&dyn Signer> = signers.iter().map(|signer| &**signer).collect();
+        let bytes = application.sign(&signers)?;
+        Ok(self
+            .desk
+            .client()
+            .apply(bytes.into())
+            .await
+            .map_err(DeskError::from)?)
+    }
+
+    /// Registers a security server of this member, whose keys are made when missing.
+    ///
+    /// # Errors
+    /// When its keys cannot be used, or the registry refuses.
+    pub async fn register_server(
+        &self,
+        server: &ServerId,
+        server_keys: &KeyStore,
+        systems: BTreeSet<SystemId>,
+        addresses: Vec<Address>,
+    ) -> Result<Accepted, OfficeError> {
+        let keys = ServerKeys::load_or_create(server_keys)?;
+        let registration = keys.registration(server, systems, addresses)?;
+        self.as_member(&Change::ServerRegister(registration), Vec::new())
+            .await
+    }
+
+    /// Publishes a contract of this member's systems, as the next version of its service.
+    ///
+    /// # Errors
+    /// When the contract is not fit, or the registry refuses.
+    pub async fn publish(
+        &self,
+        service: &ServiceName,
+        systems: BTreeSet<SystemId>,
+        descriptor_set: Bytes,
+    ) -> Result<(Digest, Accepted), OfficeError> {
+        Contract::parse(&descriptor_set, service)?;
+        let view = self.desk.refresh().await?;
+        let newest = view
+            .state
+            .service(service, self.member())
+            .and_then(|record| record.newest().map(|version| version.version));
+        let hash = Digest::of(&descriptor_set);
+        let change = Change::ServicePublish(ServicePublish {
+            service: service.clone(),
+            systems,
+            descriptor_set: hash,
+            version: newest.map_or(1, |version| version.saturating_add(1)),
+        });
+        let accepted = self.as_member(&change, vec![descriptor_set]).await?;
+        Ok((hash, accepted))
+    }
+
+    /// Signs an agreement: proposes it, or accepts it when another party proposed it.
+    ///
+    /// # Errors
+    /// When it was signed by this member already, or the registry refuses.
+    pub async fn sign(&self, document: &Document) -> Result<Signed, OfficeError> {
+        let agreement = Agreement::of(document)?;
+        let view = self.desk.refresh().await?;
+        let act = next_act(&view.state, agreement.id(), None);
+        let (change, blobs, proposed) = match view.state.agreement(&agreement.id()) {
+            None => {
+                let blob = Bytes::copy_from_slice(agreement.canonical());
+                (Change::AgreementPropose(act), vec![blob], true)
+            }
+            Some(record) if record.accepted.contains_key(self.member()) => {
+                let member = self.member().clone();
+                return Err(OfficeError::SignedAlready { member });
+            }
+            Some(_) => (Change::AgreementAccept(act), Vec::new(), false),
+        };
+        let accepted = self.as_officer(&change, blobs).await?;
+        let view = self.desk.view();
+        let record = view
+            .state
+            .agreement(&agreement.id())
+            .ok_or(OfficeError::UnknownAgreement)?;
+        let parties = &record.agreement.document().parties;
+        let missing = parties
+            .iter()
+            .filter(|party| !record.accepted.contains_key(&party.member))
+            .map(|party| party.member.clone());
+        Ok(Signed {
+            accepted,
+            proposed,
+            signatures: record.accepted.len(),
+            missing: missing.collect(),
+            agreement,
+        })
+    }
+
+    /// Revokes an agreement. The next call under it is refused on every connected server within 5 s.
+    ///
+    /// # Errors
+    /// When there is none such, or the registry refuses.
+    pub async fn revoke(
+        &self,
+        agreement: AgreementId,
+        reason: Option<String>,
+    ) -> Result<Accepted, OfficeError> {
+        let view = self.desk.refresh().await?;
+        let known = view.state.agreement(&agreement);
+        known.ok_or(OfficeError::UnknownAgreement)?;
+        let act = next_act(&view.state, agreement, reason);
+        self.as_officer(&Change::AgreementRevoke(act), Vec::new())
+            .await
+    }
+
+    /// The agreement with this hash or name; of several versions the newest.
+    pub fn find<'a>(view: &'a View, named: &str) -> Option<&'a AgreementRecord> {
+        if let Ok(hash) = named.parse::<Digest>() {
+            return view.state.agreement(&hash);
+        }
+        let of_name = view
+            .state
+            .agreements()
+            .filter(|record| record.agreement.document().id.as_str() == named);
+        of_name.max_by_key(|record| record.agreement.document().version)
+    }
+
+    /// Stops following.
+    pub async fn close(self) {
+        self.desk.close().await;
+    }
+
+    async fn as_member(&self, change: &Change, blobs: Vec<Bytes>) -> Result<Accepted, OfficeError> {
+        self.submit(KeyUse::Member, change, blobs).await
+    }
+
+    async fn as_officer(
+        &self,
+        change: &Change,
+        blobs: Vec<Bytes>,
+    ) -> Result<Accepted, OfficeError> {
+        self.submit(KeyUse::Officer, change, blobs).await
+    }
+
+    async fn submit(
+        &self,
+        key_use: KeyUse,
+        change: &Change,
+        blobs: Vec<Bytes>,
+    ) -> Result<Accepted, OfficeError> {
+        let signer: Arc<dyn Signer> = self.keys.load(key_use, LABEL)?;
+        let author = Author::Member(self.member().clone());
+        Ok(self.desk.submit(author, &*signer, change, blobs).await?)
+    }
+}
+
+// === impl OfficeError ===
+
+impl OfficeError {
+    /// What it amounts to.
+    pub fn reason(&self) -> Reason {
+        match self {
+            Self::Anchor(_) | Self::Sign(_) | Self::Enrol(_) => Reason::InternalFault,
+            Self::Agreement(_) => Reason::AgreementInvalid,
+            Self::Contract(error) => error.reason(),
+            Self::Desk(error) => error.reason(),
+            Self::Keys(error) => error.reason(),
+            Self::SignedAlready { .. } => Reason::AgreementActRefused,
+            Self::UnknownAgreement => Reason::NoAgreement,
+        }
+    }
+
+    /// The registry's refusal, with what it said.
+    pub fn refused(&self) -> Option<&entente_proto::status::Told> {
+        match self {
+            Self::Desk(error) => error.refused(),
+            _ => None,
+        }
+    }
+}
+
+/// The label of a member's first keys.
+const LABEL: &str = "1";

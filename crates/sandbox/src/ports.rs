@@ -1,0 +1,44 @@
+//! Loopback ports for a new sandbox: the usual ones when they are free, else any.
+
+use std::net::{Ipv4Addr, SocketAddr, TcpListener};
+
+/// The registry, then each agency's peer and admin ports.
+pub(crate) const USUAL: [u16; 7] = [7100, 7110, 7111, 7120, 7121, 7130, 7131];
+
+/// As many free ports as [`USUAL`]: the usual ones, or when `usual` is false or one of them is
+/// taken, any. They are free when this returns; the role that takes one says so if it no longer is.
+///
+/// # Errors
+/// When the system gives none.
+pub(crate) fn choose(usual: bool) -> std::io::Result<[u16; USUAL.len()]> {
+    let listen = |port| TcpListener::bind(SocketAddr::from((Ipv4Addr::LOCALHOST, port)));
+    let taken = |ports: [u16; USUAL.len()]| ports.map(listen);
+    if usual && taken(USUAL).iter().all(Result::is_ok) {
+        return Ok(USUAL);
+    }
+    // All are held open until all are known, so that none is given twice.
+    let mut held = Vec::with_capacity(USUAL.len());
+    let mut ports = [0; USUAL.len()];
+    for port in &mut ports {
+        let listener = listen(0)?;
+        *port = listener.local_addr()?.port();
+        held.push(listener);
+    }
+    Ok(ports)
+}
+
+#[cfg(test)]
+mod tests {
+    use std::collections::BTreeSet;
+
+    use super::*;
+
+    #[test]
+    fn chooses_ports_that_are_free_and_differ() {
+        let ports = choose(false).unwrap();
+        assert_eq!(ports.iter().collect::<BTreeSet<_>>().len(), ports.len());
+        for port in ports {
+            TcpListener::bind((Ipv4Addr::LOCALHOST, port)).unwrap();
+        }
+    }
+}

@@ -1,0 +1,178 @@
+//! The acts of a registrar: reading applications, and admitting members.
+
+use std::sync::Arc;
+
+use entente_central_registry::{Config, OPERATOR};
+use entente_config::ConfigError;
+use entente_directory::{Application, ApplicationError, Author, Change, MemberAdmit};
+use entente_follow::author::{AuthorError, Pen};
+use entente_follow::{Accepted, Anchor, HeldApplication};
+use entente_identity::MemberId;
+use entente_keys::{KeyStore, KeyStoreError, KeyUse};
+use entente_reason::{Lang, Reason};
+use entente_signing::Signer;
+
+use crate::desk::{Desk, DeskError};
+use crate::seams::Seams;
+
+/// A registrar's desk.
+#[derive(Debug)]
+pub struct Registrar {
+    key: Arc<dyn Signer>,
+    desk: Desk,
+}
+
+/// Why an act did not happen. Variants are alphabetical.
+#[derive(Debug, thiserror::Error)]
+#[non_exhaustive]
+pub enum RegistrarError {
+    /// The anchor file.
+    #[error("reading the registry's anchor")]
+    Anchor(#[source] Box<ConfigError>),
+    /// The application is not one, whatever the registry says of it.
+    #[error("reading the application")]
+    Application(#[from] ApplicationError),
+    /// The registry could not be followed or changed.
+    #[error("working with the registry")]
+    Desk(#[from] DeskError),
+    /// What was read by telephone is not this application's fingerprint.
+    #[error("the fingerprint is not this application's: nothing was approved")]
+    FingerprintDiffers,
+    /// The registrar's key.
+    #[error("using the registrar's key")]
+    Keys(#[from] KeyStoreError),
+    /// Nobody of that name applies.
+    #[error("no application of {member} is pending")]
+    NoApplication {
+        /// Who.
+        member: MemberId,
+    },
+    /// The change could not be signed.
+    #[error("signing the admission")]
+    Sign(#[from] AuthorError),
+}
+
+// === impl Registrar ===
+
+impl Registrar {
+    /// Takes up the operator's key from the registry's key folder, and follows the registry.
+    ///
+    /// # Errors
+    /// When anchor, key or copy cannot be used.
+    pub async fn open(config: &Config, seams: &Seams, lang: Lang) -> Result<Self, RegistrarError> {
+        let anchor = Anchor::load(config.anchor.as_path())
+            .map_err(|error| RegistrarError::Anchor(Box::new(error)))?;
+        let key = KeyStore::open(config.keys.as_path())?.load(KeyUse::Registrar, OPERATOR)?;
+        let copy = config.keys.as_path().join("registrar-copy");
+        let desk = Desk::open(anchor, &copy, seams, lang).await?;
+        Ok(Self { key, desk })
+    }
+
+    /// The registry.
+    pub const fn desk(&self) -> &Desk {
+        &self.desk
+    }
+
+    /// Every application held, with its own bytes.
+    ///
+    /// # Errors
+    /// When the registry does not answer.
+    pub async fn applications(&self) -> Result<Vec<HeldApplication>, RegistrarError> {
+        let mut all = Vec::new();
+        loop {
+            let after = all.last().map(|held: &HeldApplication| held.id);
+            let page = self.desk.client().applications(after.as_ref()).await;
+            let page = page.map_err(DeskError::from)?;
+            if page.is_empty() || all.len() >= MOST {
+                return Ok(all);
+            }
+            all.extend(page);
+        }
+    }
+
+    /// The newest application of a member.
+    ///
+    /// # Errors
+    /// When there is none, or the registry does not answer.
+    pub async fn application_of(
+        &self,
+        member: &MemberId,
+    ) -> Result<HeldApplication, RegistrarError> {
+        let held = self.applications().await?;
+        let theirs = held.into_iter().filter(|held| {
+            Application::parse(&held.bytes).is_ok_and(|application| application.member == *member)
+        });
+        theirs
+            .max_by_key(|held| held.received_at)
+            .ok_or_else(|| RegistrarError::NoApplication {
+                member: member.clone(),
+            })
+    }
+
+    /// Admits an applicant whose fingerprint was compared out of band.
+    ///
+    /// # Errors
+    /// When the fingerprint is another's, or the registry refuses.
+    pub async fn approve(
+        &self,
+        held: &HeldApplication,
+        fingerprint: &str,
+    ) -> Result<Accepted, RegistrarError> {
+        let digits = |text: &str| -> String {
+            let digits = text.chars().filter(|c| !c.is_whitespace());
+            digits.collect::<String>().to_ascii_lowercase()
+        };
+        if digits(&Application::fingerprint(&held.bytes)) != digits(fingerprint) {
+            return Err(RegistrarError::FingerprintDiffers);
+        }
+        let application = Application::parse(&held.bytes)?;
+        let admit = Change::MemberAdmit(MemberAdmit {
+            member: application.member,
+            class: application.class,
+            name: application.name,
+            keys: application.keys,
+            application: held.bytes.to_vec(),
+        });
+        let view = self.desk.refresh().await?;
+        let now = self.desk.seams().clock.now();
+        let mut pen = Pen::new(&view.state, Author::Registrar, &*self.key, now)?;
+        let change = pen.sign(&admit)?.bytes().clone();
+        let approved = self.desk.client().approve(&held.id, vec![change]).await;
+        let accepted = approved.map_err(DeskError::from)?;
+        self.desk.reach(accepted.size).await?;
+        Ok(accepted)
+    }
+
+    /// Stops following.
+    pub async fn close(self) {
+        self.desk.close().await;
+    }
+}
+
+// === impl RegistrarError ===
+
+impl RegistrarError {
+    /// What it amounts to.
+    pub fn reason(&self) -> Reason {
+        match self {
+            Self::Anchor(_) => Reason::InternalFault,
+            Self::Application(_) => Reason::ApplicationUnknown,
+            Self::Desk(error) => error.reason(),
+            Self::FingerprintDiffers => Reason::ApplicationUnknown,
+            Self::Keys(error) => error.reason(),
+            Self::NoApplication { .. } => Reason::UnknownMember,
+            Self::Sign(error) => error.reason(),
+        }
+    }
+
+    /// The registry's refusal, with what it said.
+    pub fn refused(&self) -> Option<&entente_proto::status::Told> {
+        match self {
+            Self::Desk(error) => error.refused(),
+            _ => None,
+        }
+    }
+}
+
+/// The most applications listed.
+const MOST: usize = 10_000;

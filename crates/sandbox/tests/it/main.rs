@@ -1,0 +1,131 @@
+//! A whole federation over real files and sockets: what it is built of, what it answers, and what
+//! it refuses.
+
+use std::time::Duration;
+
+use bytes::Bytes;
+use entente_adapter_sql::samples::{DECEASED, LIVING};
+use entente_contract::{Contract, Direction};
+use entente_identity::MethodName;
+use entente_reason::Reason;
+use entente_sandbox::{
+    AGENCIES, AskError, Door, Federation, Layout, Office, Options, Question, Refused, Seams, Step,
+};
+use serde_json::{Value, json};
+
+const SERVICE: &str = "entente.demo.vitalevents.v1.VitalEvents";
+
+fn lookup_death() -> MethodName {
+    format!("{SERVICE}/LookupDeath").parse().unwrap()
+}
+
+fn contract() -> Contract {
+    let set = entente_proto::VITAL_EVENTS_DESCRIPTOR_SET;
+    Contract::parse(set, &SERVICE.parse().unwrap()).unwrap()
+}
+
+fn question(person: &str) -> Question {
+    let json = json!({ "person_number": person }).to_string();
+    let body = contract().decode_json(&lookup_death(), Direction::Request, &json);
+    Question {
+        purpose: Some("PROGRAM_ADMINISTRATION".parse().unwrap()),
+        user: Some("u-7f3a".to_owned()),
+        case: Some("GIS-2026-5521".to_owned()),
+        ..Question::new(AGENCIES[0].system(), lookup_death(), body.unwrap())
+    }
+}
+
+fn read(body: &Bytes) -> Value {
+    let json = contract().encode_json(&lookup_death(), Direction::Response, body);
+    json.unwrap()
+}
+
+async fn refused(door: &Door, question: &Question) -> Refused {
+    match door.ask(question).await {
+        Err(AskError::Refused(refused)) => *refused,
+        other => panic!("not refused: {other:?}"),
+    }
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn answers_what_was_agreed_and_refuses_the_rest() {
+    let dir = tempfile::tempdir().unwrap();
+    let layout = Layout::of(dir.path().join("sandbox"));
+    layout.prepare().unwrap();
+    let options = Options {
+        usual_ports: false,
+        ..Options::default()
+    };
+    let mut steps = Vec::new();
+    let federation = Federation::build(&layout, options, &mut |step| steps.push(step))
+        .await
+        .unwrap();
+    let count = |wanted: fn(&Step) -> bool| steps.iter().filter(|step| wanted(step)).count();
+    assert_eq!(count(|step| matches!(step, Step::MemberAdmitted { .. })), 3);
+    assert_eq!(count(|step| matches!(step, Step::ServerStarted { .. })), 3);
+    assert_eq!(
+        count(|step| matches!(step, Step::AgreementSigned { active: true, .. })),
+        1
+    );
+
+    let pensions = federation.door(&AGENCIES[1]).unwrap();
+    let answer = pensions.ask(&question(DECEASED)).await.unwrap();
+    assert_eq!(
+        read(&answer.body),
+        json!({ "registered": true, "dateOfDeath": "2026-03-14" }),
+        "only the released elements"
+    );
+    assert!(answer.transaction.is_some() && answer.receipt.is_some());
+    let living = pensions.ask(&question(LIVING)).await.unwrap();
+    assert_eq!(read(&living.body), json!({}));
+
+    let mut research = question(DECEASED);
+    research.purpose = Some("RESEARCH".parse().unwrap());
+    let told = refused(&pensions, &research).await;
+    assert_eq!(told.reason, Some(Reason::PurposeNotAgreed));
+    let mut cause = question(DECEASED);
+    cause.elements = ["death.cause".parse().unwrap()].into();
+    let told = refused(&pensions, &cause).await;
+    assert_eq!(told.reason, Some(Reason::ElementNotAgreed));
+    let transport = federation.door(&AGENCIES[2]).unwrap();
+    let told = refused(&transport, &question(DECEASED)).await;
+    assert_eq!(told.reason, Some(Reason::NoAgreement));
+
+    let office = federation.office(&AGENCIES[0]).await.unwrap();
+    let view = office.desk().refresh().await.unwrap();
+    let agreement = Office::find(&view, "DEMO-001")
+        .unwrap()
+        .agreement
+        .as_ref()
+        .clone();
+    office.close().await;
+    let vital_events = &AGENCIES[0];
+    federation
+        .revoke(vital_events, &agreement, "SAFEGUARD_BREACH", &mut |_| {})
+        .await
+        .unwrap();
+    let told = tokio::time::timeout(Duration::from_secs(5), async {
+        loop {
+            // In flight while the revocation travels, a call may still be answered.
+            if let Err(AskError::Refused(told)) = pensions.ask(&question(DECEASED)).await {
+                break *told;
+            }
+        }
+    })
+    .await
+    .unwrap();
+    assert_eq!(told.reason, Some(Reason::AgreementRevoked));
+
+    federation.shutdown().await.unwrap();
+    let again = Federation::start(&layout, Seams::real(), &mut |_| {})
+        .await
+        .unwrap();
+    let pensions = again.door(&AGENCIES[1]).unwrap();
+    let told = refused(&pensions, &question(DECEASED)).await;
+    assert_eq!(
+        told.reason,
+        Some(Reason::AgreementRevoked),
+        "also after a restart"
+    );
+    again.shutdown().await.unwrap();
+}
