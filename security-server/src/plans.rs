@@ -31,10 +31,11 @@ pub(crate) struct Plan {
 
 #[derive(Clone, Debug, PartialEq, Eq, Hash)]
 struct Key {
-    descriptor_set: Digest,
+    agreement: Digest,
+    clause: u32,
     method: MethodName,
-    request: BTreeSet<ElementName>,
-    released: BTreeSet<ElementName>,
+    /// What the answer may hold, when the caller asked for less than the clause releases.
+    narrowed_to: Option<BTreeSet<ElementName>>,
 }
 
 /// Plans kept; beyond that all are compiled again.
@@ -51,10 +52,10 @@ impl Plans {
         permit: &Permit,
     ) -> Result<Arc<Plan>, Reason> {
         let key = Key {
-            descriptor_set: permit.descriptor_set,
+            agreement: permit.agreement,
+            clause: permit.clause,
             method: method.clone(),
-            request: permit.request.clone(),
-            released: permit.released.clone(),
+            narrowed_to: permit.narrowed.then(|| permit.released.clone()),
         };
         if let Some(plan) = self.lock().get(&key) {
             return Ok(Arc::clone(plan));
