@@ -8,6 +8,5 @@ mod fixture;
 mod plan;
 mod property;
 mod rules;
-mod schema;
 mod subject;
 mod vital_events;

@@ -7,13 +7,13 @@ use bytes::Bytes;
 use entente_contract::{CheckError, Contract, Direction, ReleasePlan};
 use entente_identity::MethodName;
 use entente_proto::VITAL_EVENTS_DESCRIPTOR_SET;
-use proptest::prelude::*;
-use prost_reflect::{
-    DynamicMessage, FieldDescriptor, MessageDescriptor, ReflectMessage as _, Value,
+use entente_testkit::contracts::{
+    ELEMENTS, Entropy, Secrets, clear, noisy_encode, random_message, random_source,
 };
+use proptest::prelude::*;
+use prost_reflect::{DynamicMessage, MessageDescriptor, ReflectMessage as _};
 
 use crate::fixture::{elements, parse};
-use crate::schema::{ELEMENTS, Entropy, Secrets, noisy_encode, random_message, random_source};
 use crate::vital_events;
 
 /// One random case: a contract, what is permitted, a message and how it was written.
@@ -153,111 +153,4 @@ proptest! {
 
 fn method() -> MethodName {
     "test.v1.S/M".parse().unwrap()
-}
-
-/// Clears what may not cross, as the crate's documentation says it; texts cleared become secrets.
-fn clear(
-    message: &mut DynamicMessage,
-    within: bool,
-    permitted: &BTreeSet<String>,
-    secrets: &mut Secrets,
-) {
-    for field in message
-        .descriptor()
-        .fields()
-        .filter(|field| message.has_field(field))
-        .collect::<Vec<_>>()
-    {
-        let own = element(&field);
-        let allowed = own
-            .as_ref()
-            .map_or(within, |element| permitted.contains(element));
-        let kind = field.kind();
-        let below = kind.as_message();
-        let container = own.is_none() && below.is_some() && !field.is_map();
-        let crosses = allowed
-            || container
-                && below.is_some_and(|below| {
-                    leads_to_permitted(below, permitted, &mut BTreeSet::new())
-                });
-        if crosses {
-            for_each_message(message.get_field_mut(&field), &mut |inner| {
-                clear(inner, allowed, permitted, secrets);
-            });
-        } else {
-            collect_texts(&message.get_field(&field), secrets);
-            message.clear_field(&field);
-        }
-    }
-}
-
-/// Whether a container of this type can hold anything that is permitted.
-fn leads_to_permitted(
-    message: &MessageDescriptor,
-    permitted: &BTreeSet<String>,
-    seen: &mut BTreeSet<String>,
-) -> bool {
-    seen.insert(message.full_name().to_owned())
-        && message
-            .fields()
-            .any(|field| match (element(&field), field.kind().as_message()) {
-                (Some(element), _) => permitted.contains(&element),
-                (None, Some(below)) => {
-                    !field.is_map() && leads_to_permitted(below, permitted, seen)
-                }
-                (None, None) => false,
-            })
-}
-
-fn element(field: &FieldDescriptor) -> Option<String> {
-    let privacy = field
-        .parent_message()
-        .parent_pool()
-        .get_extension_by_name("entente.v1.privacy");
-    let options = field.options();
-    let privacy = options.get_extension(&privacy.unwrap());
-    let element = privacy
-        .as_message()
-        .unwrap()
-        .get_field_by_name("element")
-        .unwrap();
-    element
-        .as_str()
-        .filter(|element| !element.is_empty())
-        .map(str::to_owned)
-}
-
-fn for_each_message(value: &mut Value, visit: &mut dyn FnMut(&mut DynamicMessage)) {
-    match value {
-        Value::Message(message) => visit(message),
-        Value::List(values) => values
-            .iter_mut()
-            .for_each(|value| for_each_message(value, visit)),
-        Value::Map(pairs) => pairs
-            .values_mut()
-            .for_each(|value| for_each_message(value, visit)),
-        _ => {}
-    }
-}
-
-fn collect_texts(value: &Value, secrets: &mut Secrets) {
-    match value {
-        Value::String(text) => drop(secrets.insert(text.clone())),
-        Value::Bytes(bytes) => {
-            secrets.insert(String::from_utf8_lossy(bytes).into_owned());
-        }
-        Value::Message(message) => {
-            message
-                .fields()
-                .for_each(|(_, value)| collect_texts(value, secrets));
-        }
-        Value::List(values) => values
-            .iter()
-            .for_each(|value| collect_texts(value, secrets)),
-        Value::Map(pairs) => pairs.iter().for_each(|(key, value)| {
-            collect_texts(&Value::from(key.clone()), secrets);
-            collect_texts(value, secrets);
-        }),
-        _ => {}
-    }
 }

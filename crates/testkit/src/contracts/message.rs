@@ -1,7 +1,4 @@
-//! Random contracts, random messages of them, and random ways to write a message on the wire.
-
-use std::collections::BTreeSet;
-use std::fmt::Write as _;
+//! Messages of any contract, and the ways a careless or hostile system writes them.
 
 use prost::Message as _;
 use prost::bytes::Bytes;
@@ -9,118 +6,11 @@ use prost_reflect::{
     DynamicMessage, FieldDescriptor, Kind, MapKey, MessageDescriptor, ReflectMessage as _, Value,
 };
 
-/// Choices drawn from bytes; zero once they are used up, so that fewer bytes mean a simpler case.
-pub(crate) struct Entropy<'a> {
-    bytes: std::slice::Iter<'a, u8>,
-    /// Makes every text unique.
-    count: usize,
-}
-
-// === impl Entropy ===
-
-impl<'a> Entropy<'a> {
-    pub(crate) fn new(bytes: &'a [u8]) -> Self {
-        Self {
-            bytes: bytes.iter(),
-            count: 0,
-        }
-    }
-
-    /// A number below `bound`.
-    pub(crate) fn below(&mut self, bound: usize) -> usize {
-        usize::from(self.bytes.next().copied().unwrap_or_default()) % bound
-    }
-
-    /// A text that occurs nowhere else, not even within another.
-    fn text(&mut self) -> String {
-        self.count += 1;
-        format!("<canary {}>", self.count)
-    }
-}
-
-/// The texts that must be gone after filtering.
-pub(crate) type Secrets = BTreeSet<String>;
-
-pub(crate) const ELEMENTS: [&str; 5] = ["e.a", "e.b", "e.c", "e.d", "e.e"];
-
-/// A file defining `test.v1.S/M` over messages `M0`, `M1`, …, each able to reach the others.
-pub(crate) fn random_source(entropy: &mut Entropy<'_>) -> String {
-    let messages = 1 + entropy.below(4);
-    let mut source = String::from(
-        "import \"google/protobuf/any.proto\";
-        service S { rpc M(M0) returns (M0); }
-        enum E { E_NONE = 0; E_ONE = 1; }\n",
-    );
-    for message in 0..messages {
-        let mut numbers = BTreeSet::new();
-        let mut oneof = String::new();
-        let mut body = String::new();
-        for _ in 0..1 + entropy.below(6) {
-            let number = [1, 16, 120, 5_000][entropy.below(4)] + entropy.below(16);
-            if numbers.insert(number) {
-                random_field(entropy, messages, number, &mut body, &mut oneof);
-            }
-        }
-        if !oneof.is_empty() {
-            write!(body, "oneof choice {{\n{oneof}}}\n").unwrap();
-        }
-        writeln!(source, "message M{message} {{\n{body}}}").unwrap();
-    }
-    source
-}
-
-fn random_field(
-    entropy: &mut Entropy<'_>,
-    messages: usize,
-    number: usize,
-    body: &mut String,
-    oneof: &mut String,
-) {
-    const SCALARS: [&str; 8] = [
-        "string", "int32", "sint64", "fixed32", "double", "bool", "E", "bytes",
-    ];
-    let below = format!("M{}", entropy.below(messages));
-    let (kind, map) = match entropy.below(6) {
-        0..=2 => (SCALARS[entropy.below(8)].to_owned(), false),
-        3 => (below, false),
-        4 => ("google.protobuf.Any".to_owned(), false),
-        _ => {
-            let key = ["string", "sint32"][entropy.below(2)];
-            let value = [below.as_str(), "string", "bytes", "int32"][entropy.below(4)];
-            (format!("map<{key}, {value}>"), true)
-        }
-    };
-    // What can hold anything must be an element; anything else may be.
-    let must = kind.contains("bytes") || kind.contains("Any");
-    let element = ELEMENTS.get(entropy.below(if must { 5 } else { 8 }));
-    let mut options = Vec::new();
-    if let Some(element) = element {
-        options.push(format!("(entente.v1.privacy) = {{element: \"{element}\"}}"));
-    }
-    let label = if map { 0 } else { entropy.below(4) };
-    let packable =
-        !["string", "bytes", "google.protobuf.Any"].contains(&&*kind) && !kind.starts_with('M');
-    if label == 2 && packable && entropy.below(2) == 1 {
-        options.push("packed = false".to_owned());
-    }
-    let options = if options.is_empty() {
-        String::new()
-    } else {
-        format!(" [{}]", options.join(", "))
-    };
-    let field = format!("{kind} f{number} = {number}{options};");
-    match label {
-        1 => writeln!(body, "optional {field}"),
-        2 => writeln!(body, "repeated {field}"),
-        3 => writeln!(oneof, "{field}"),
-        _ => writeln!(body, "{field}"),
-    }
-    .unwrap();
-}
+use super::{Entropy, Secrets};
 
 /// A message with most fields set, none to a default that the wire would not show.
-pub(crate) fn random_message(
-    entropy: &mut Entropy<'_>,
+pub fn random_message(
+    entropy: &mut Entropy,
     descriptor: &MessageDescriptor,
     depth: usize,
 ) -> DynamicMessage {
@@ -131,7 +21,7 @@ pub(crate) fn random_message(
         }
         let value = if field.is_map() {
             let kind = field.kind();
-            let entry = kind.as_message().unwrap();
+            let entry = kind.as_message().expect("a map has entries");
             let (key, value) = (entry.map_entry_key_field(), entry.map_entry_value_field());
             let pairs = (0..1 + entropy.below(3)).map(|i| {
                 let key = match key.kind() {
@@ -156,7 +46,7 @@ pub(crate) fn random_message(
     message
 }
 
-fn random_value(entropy: &mut Entropy<'_>, kind: &Kind, depth: usize) -> Value {
+fn random_value(entropy: &mut Entropy, kind: &Kind, depth: usize) -> Value {
     let number = 1 + entropy.below(250) as i64 * 0x0101_0101;
     match kind {
         Kind::Message(below) => Value::Message(random_message(entropy, below, depth + 1)),
@@ -175,8 +65,8 @@ fn random_value(entropy: &mut Entropy<'_>, kind: &Kind, depth: usize) -> Value {
 
 /// Encodes a message as a careless or hostile system might: unknown fields and fields in the wrong form in
 /// every message, messages and lists in parts, lengths longer than they need be.
-pub(crate) fn noisy_encode(
-    entropy: &mut Entropy<'_>,
+pub fn noisy_encode(
+    entropy: &mut Entropy,
     message: &DynamicMessage,
     secrets: &mut Secrets,
 ) -> Vec<u8> {
@@ -198,7 +88,7 @@ pub(crate) fn noisy_encode(
             }
             Value::Map(pairs) => {
                 let kind = field.kind();
-                let entry = kind.as_message().unwrap();
+                let entry = kind.as_message().expect("a map has entries");
                 for (key, value) in pairs {
                     let mut pair = Vec::new();
                     let key = Value::from(key.clone());
@@ -231,7 +121,7 @@ pub(crate) fn noisy_encode(
 }
 
 fn encode_one(
-    entropy: &mut Entropy<'_>,
+    entropy: &mut Entropy,
     parent: &MessageDescriptor,
     field: &FieldDescriptor,
     value: &Value,
@@ -257,7 +147,7 @@ fn encode_one(
 }
 
 fn add_noise(
-    entropy: &mut Entropy<'_>,
+    entropy: &mut Entropy,
     descriptor: &MessageDescriptor,
     secrets: &mut Secrets,
     out: &mut Vec<u8>,
@@ -290,7 +180,7 @@ fn add_noise(
     }
 }
 
-fn write_len(entropy: &mut Entropy<'_>, number: u32, body: &[u8], out: &mut Vec<u8>) {
+fn write_len(entropy: &mut Entropy, number: u32, body: &[u8], out: &mut Vec<u8>) {
     write_varint(u64::from(number) << 3 | 2, out);
     if entropy.below(5) == 1 && body.len() < 128 {
         // Three bytes where one would do.
