@@ -300,6 +300,11 @@ impl Server {
         };
         match self.receive_answer(decided, server, asked, open).await {
             Ok(outcome) => outcome.map_err(|reason| Refusal::new(reason).at(At::ProviderServer)),
+            // Our own ledger did not take the answer, good as it may be: the failure is here.
+            Err(Reason::OutcomeUnknown) => {
+                self.conclude(asked, OutcomeKind::Crashed);
+                Err(Refusal::new(Reason::OutcomeUnknown).at(At::CallerServer))
+            }
             Err(reason) => {
                 self.conclude(asked, OutcomeKind::InvalidAnswer);
                 Err(Refusal::new(reason).at(At::ProviderServer))

@@ -38,6 +38,10 @@ pub struct Running {
     stop: CancellationToken,
     doors: JoinSet<()>,
     beside: JoinSet<()>,
+    /// Pays what the ledger is owed. It is asked to end, never cut off: a debt cut off while it is
+    /// being written could be written twice.
+    settling: JoinSet<()>,
+    settled: CancellationToken,
 }
 
 /// How often health and gauges are looked at.
@@ -104,6 +108,8 @@ impl Running {
         .await;
         self.doors.shutdown().await;
         self.beside.shutdown().await;
+        self.settled.cancel();
+        while self.settling.join_next().await.is_some() {}
         self.server.pay().await;
         self.server.write_summaries(true).await;
         if let Err(error) = self.server.journal.ledger().shutdown().await {
@@ -124,6 +130,8 @@ pub(crate) async fn listen(
     let stop = CancellationToken::new();
     let mut doors = JoinSet::new();
     let mut beside = JoinSet::new();
+    let mut settling = JoinSet::new();
+    let settled = CancellationToken::new();
 
     let security = ServerSecurity::Tls(ServerTls::any_key(identity.clone())?);
     let at = Endpoint::from(server.config.peer.listen.clone());
@@ -179,7 +187,7 @@ pub(crate) async fn listen(
     let store = index.store();
     beside.spawn(index.follow(server.journal.ledger().clone()));
     beside.spawn(adopt_views(Arc::clone(&server)));
-    beside.spawn(Arc::clone(&server).settle());
+    settling.spawn(Arc::clone(&server).settle(settled.clone()));
     beside.spawn(watch_health(Arc::clone(&server), health.clone()));
     look(&server, &health);
     health.started();
@@ -195,6 +203,8 @@ pub(crate) async fn listen(
         stop,
         doors,
         beside,
+        settling,
+        settled,
     })
 }
 

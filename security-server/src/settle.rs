@@ -6,6 +6,7 @@ use std::time::Duration;
 use entente_evidence::statement::Failure;
 use entente_ledger::entry::{Body, Outcome};
 use entente_reason::Reason;
+use tokio_util::sync::CancellationToken;
 
 use crate::owed::Debt;
 use crate::server::Server;
@@ -50,14 +51,15 @@ impl Server {
     }
 
     /// Writes summaries as they fall due, debts as they can be paid, and renews the session key.
-    /// Runs until it is dropped.
-    pub(crate) async fn settle(self: Arc<Self>) {
+    /// Runs until `settled`, and ends between two debts.
+    pub(crate) async fn settle(self: Arc<Self>, settled: CancellationToken) {
         let mut tick = tokio::time::interval(TICK);
         tick.set_missed_tick_behavior(tokio::time::MissedTickBehavior::Delay);
         loop {
             tokio::select! {
                 _ = tick.tick() => {}
                 () = self.owed.arrival() => {}
+                () = settled.cancelled() => return,
             }
             self.pay().await;
             self.write_summaries(false).await;

@@ -22,7 +22,8 @@ use crate::view::ServerView;
 impl Server {
     /// Step 9: everything the answer claims is checked, then IN, then it may be used. [G1 G2 G3 G5]
     ///
-    /// The outer error means that no valid answer came; the inner one that the provider refused.
+    /// The outer error means that no valid answer came, or (`OUTCOME_UNKNOWN`) that our ledger did not
+    /// take it; the inner one that the provider refused.
     pub(super) async fn receive_answer(
         &self,
         decided: &Decided<'_>,
@@ -40,7 +41,12 @@ impl Server {
                 signed.key_id(),
                 &open.session_chain,
             )
-            .await?;
+            .await
+            .map_err(|reason| match reason {
+                // The request was sent: that our ledger fails now does not undo it.
+                Reason::ClockOff | Reason::LogUnavailable => Reason::OutcomeUnknown,
+                reason => reason,
+            })?;
         let verified: Verified = signed.verify(session.key()).map_err(|e| e.reason())?;
         let statement = verified.statement();
         if !signs_in(&session, statement.mode) {
