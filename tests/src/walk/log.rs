@@ -57,8 +57,8 @@ impl Log {
         Ok(Self { entries })
     }
 
-    /// Checks every byte of a ledger that is not being written to, and that what was signed before
-    /// is still part of it.
+    /// Checks every byte of a ledger that is not being written to, and that its server never
+    /// panicked.
     ///
     /// # Errors
     /// What is wrong.
@@ -74,6 +74,9 @@ impl Log {
             &mut |_, _| {},
         )?;
         ensure!(report.is_sound(), "fsck finds {:?}", report.findings);
+        // What a server that is a process of its own said, if this one is.
+        let said = std::fs::read_to_string(site.dir.join("server.log")).unwrap_or_default();
+        ensure!(!said.contains("panic"), "it panicked: {said}");
         Ok(report)
     }
 

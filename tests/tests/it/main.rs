@@ -7,4 +7,5 @@
 
 mod bench;
 mod exchange;
+mod full_disk;
 mod walk;
