@@ -241,7 +241,7 @@ impl Check<'_> {
             Ok(replayed) => {
                 let is_short = replayed
                     .next_index
-                    .map_or(size > 0 || claims.signed.is_some(), |next| next < size);
+                    .map_or_else(|| size > 0 || claims.signed.is_some(), |next| next < size);
                 if gap || is_short {
                     self.find(&wal, Fault::Missing);
                 }
@@ -315,7 +315,7 @@ impl Claims {
     fn origin(&self) -> Option<&str> {
         let state = self.tree.as_ref().or(self.signed.as_ref());
         let checkpoint = self.checkpoint.as_ref().map(|c| c.origin.as_str());
-        checkpoint.or(state.map(|state| state.origin.as_str()))
+        checkpoint.or_else(|| state.map(|state| state.origin.as_str()))
     }
 
     /// Sizes a root is claimed for.
@@ -333,7 +333,7 @@ impl Claims {
         let checkpoint = self.checkpoint.as_ref().map(|c| (c.size, c.root));
         let found = claimed.find(|(at, _)| *at == size);
         found
-            .or(checkpoint.filter(|(at, _)| *at == size))
+            .or_else(|| checkpoint.filter(|(at, _)| *at == size))
             .map(|(_, root)| root)
     }
 

@@ -9,6 +9,7 @@ use crate::SidecarError;
 /// Makes sure that a folder is of this format: writes `FORMAT` into a new one, refuses another.
 pub(crate) fn claim(disk: &dyn Disk, dir: &Path, format: &str) -> Result<(), SidecarError> {
     disk.create_dir_all(dir)?;
+    settle(disk, dir)?;
     for item in disk.list(dir)? {
         if item.name.ends_with(TEMPORARY) {
             disk.remove(&dir.join(item.name))?;
@@ -23,6 +24,16 @@ pub(crate) fn claim(disk: &dyn Disk, dir: &Path, format: &str) -> Result<(), Sid
         Err(error) if error.is_missing() => Ok(put(disk, dir, "FORMAT", format.as_bytes())?),
         Err(error) => Err(error.into()),
     }
+}
+
+/// Makes durable what is visible in a folder, and the folder's own name: whoever wrote them may have died
+/// before the sync.
+pub(crate) fn settle(disk: &dyn Disk, dir: &Path) -> Result<(), DiskError> {
+    let parent = dir.parent().filter(|parent| !parent.as_os_str().is_empty());
+    if let Some(parent) = parent {
+        disk.sync_dir(parent)?;
+    }
+    disk.sync_dir(dir)
 }
 
 /// Writes `dir/name`, replacing it; durable when it returns.

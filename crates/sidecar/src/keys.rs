@@ -82,7 +82,13 @@ impl Keks {
             .wrap(&*kek, &mut wrapped)
             .map_err(|_| SidecarError::Seal)?;
         // If we crash here, the key sealed nothing yet and the next record makes another.
-        durable::put(&*self.disk, &self.dir, &file_name(period), &wrapped)?;
+        let name = file_name(period);
+        if let Err(error) = durable::put(&*self.disk, &self.dir, &name, &wrapped) {
+            // It may be there and yet not durable, which nobody could tell later. Nothing is sealed under
+            // it, so it goes, and the next record makes another.
+            let _ = self.disk.remove(&self.dir.join(name));
+            return Err(error.into());
+        }
         let kek = Arc::new(kek);
         loaded.insert(period.clone(), Arc::clone(&kek));
         Ok(kek)

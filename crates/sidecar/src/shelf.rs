@@ -2,7 +2,8 @@
 //!
 //! Both are append-only files of frames `u32be len ‖ u32be crc32c ‖ frame`. A frame of a segment is
 //! CBOR `[index, ciphertext]`, one of `wrapped` is `[index, hash, class, wrapped key, segment, offset]`. A
-//! record counts once its wrapped key is there, so that is written last.
+//! record counts once its wrapped key is there, so that is written when the ciphertext is durable, never
+//! before.
 
 use std::collections::BTreeMap;
 use std::path::{Path, PathBuf};
@@ -14,6 +15,7 @@ use entente_signing::Digest;
 use entente_signing::cbor::{CborError, Reader, Writer};
 
 use crate::SidecarError;
+use crate::durable::settle;
 use crate::record::Attachment;
 
 /// Every day's shelf.
@@ -31,9 +33,14 @@ struct Shelf {
     segment: u64,
     records: Tail,
     wrapped: Tail,
-    /// The newest index whose wrapped key is here.
+    /// Frames for `wrapped`, of records that are not durable yet.
+    keys: Vec<u8>,
+    /// The newest index whose record was written.
     newest: Option<u64>,
-    dirty: bool,
+    /// The newest index whose record and key are durable.
+    durable: Option<u64>,
+    /// Whether something waits for a sync: also what an earlier process wrote and perhaps did not sync.
+    is_dirty: bool,
 }
 
 /// A file and where its next frame goes.
@@ -41,6 +48,8 @@ struct Shelf {
 struct Tail {
     file: Box<dyn DiskFile>,
     end: u64,
+    /// How much of it is durable.
+    durable: u64,
 }
 
 /// A record that was found.
@@ -84,6 +93,19 @@ impl Shelves {
 
     /// Stores a record. Again is harmless: what is there already stays as it is.
     pub(crate) fn store(&mut self, index: u64, record: &Attachment) -> Result<(), SidecarError> {
+        let stored = self.store_on_shelf(index, record);
+        self.roll_back_unless(stored.is_ok());
+        stored
+    }
+
+    /// Makes everything stored durable.
+    pub(crate) fn sync(&mut self) -> Result<(), SidecarError> {
+        let synced = self.open.values_mut().try_for_each(Shelf::sync);
+        self.roll_back_unless(synced.is_ok());
+        synced
+    }
+
+    fn store_on_shelf(&mut self, index: u64, record: &Attachment) -> Result<(), SidecarError> {
         if !self.open.contains_key(&record.day) {
             if self.open.len() >= OPEN_DAYS {
                 self.sync()?;
@@ -92,25 +114,22 @@ impl Shelves {
             let shelf = Shelf::open(&*self.disk, self.dir.join(record.day.to_string()))?;
             self.open.insert(record.day, shelf);
         }
-        let shelf = self
-            .open
-            .get_mut(&record.day)
-            .ok_or(SidecarError::Missing)?;
+        let shelf = self.open.get_mut(&record.day);
+        let shelf = shelf.ok_or(SidecarError::Missing)?;
         if shelf.newest.is_some_and(|newest| newest >= index) {
             return Ok(());
         }
         shelf.append(&*self.disk, index, record)
     }
 
-    /// Makes everything stored durable.
-    pub(crate) fn sync(&mut self) -> Result<(), SidecarError> {
-        for shelf in self.open.values_mut().filter(|shelf| shelf.dirty) {
-            shelf.records.file.sync_data()?;
-            // If we crash here, ciphertexts are there that no key opens; they are stored again.
-            shelf.wrapped.file.sync_data()?;
-            shelf.dirty = false;
+    /// After a failure, forgets what is not durable: it is stored again, and so written again. A sync that
+    /// failed may have dropped pages, and asking for it again would not tell.
+    fn roll_back_unless(&mut self, is_ok: bool) {
+        if !is_ok {
+            for shelf in self.open.values_mut() {
+                shelf.roll_back();
+            }
         }
-        Ok(())
     }
 
     /// Looks a record up by the hash its entry holds: reads the days, newest first.
@@ -151,6 +170,7 @@ impl Shelves {
 impl Shelf {
     fn open(disk: &dyn Disk, dir: PathBuf) -> Result<Self, SidecarError> {
         disk.create_dir_all(&dir)?;
+        settle(disk, &dir)?;
         let keys = match read_wrapped(disk, &dir) {
             Ok(keys) => keys,
             Err(SidecarError::Disk(error)) if error.is_missing() => Vec::new(),
@@ -161,23 +181,26 @@ impl Shelf {
         let mut records = Tail::open(disk, &segment_path(&dir, segment), &dir)?;
         let mut wrapped = Tail::open(disk, &dir.join(WRAPPED), &dir)?;
         // What lies beyond the last whole key is the remains of a crash: it is stored again.
-        wrapped.end = end_of_frames(&*wrapped.file)?;
-        records.end = match last {
+        let end = end_of_frames(&*wrapped.file)?;
+        wrapped.cut(end)?;
+        let end = match last {
             Some(key) => match read_frame(&*records.file, key.offset)? {
                 Some(frame) => key.offset + 8 + frame.len() as u64,
                 None => return Err(damaged(&dir, "the newest record is cut short")),
             },
             None => 0,
         };
-        wrapped.file.set_len(wrapped.end)?;
-        records.file.set_len(records.end)?;
+        records.cut(end)?;
+        let newest = last.map(|key| key.index);
         Ok(Self {
             segment,
-            newest: last.map(|key| key.index),
+            newest,
+            durable: newest,
             records,
             wrapped,
+            keys: Vec::new(),
             dir,
-            dirty: true,
+            is_dirty: true,
         })
     }
 
@@ -188,17 +211,20 @@ impl Shelf {
         record: &Attachment,
     ) -> Result<(), SidecarError> {
         if self.records.end > SEGMENT {
-            self.records.file.sync_data()?;
+            self.sync()?;
+            let next = segment_path(&self.dir, self.segment + 1);
+            let mut records = Tail::open(disk, &next, &self.dir)?;
+            records.cut(0)?;
+            self.records = records;
             self.segment += 1;
-            self.records = Tail::open(disk, &segment_path(&self.dir, self.segment), &self.dir)?;
-            self.records.file.set_len(0)?;
-            self.records.end = 0;
         }
-        self.dirty = true;
+        self.is_dirty = true;
         let offset = self.records.end;
         let mut frame = Writer::with_capacity(record.ciphertext.len() + 24);
         frame.array(2).uint(index).bytes(&record.ciphertext);
-        self.records.append(frame.as_slice())?;
+        let mut bytes = Vec::with_capacity(record.ciphertext.len() + 32);
+        put_frame(&mut bytes, frame.as_slice())?;
+        self.records.append(&bytes)?;
         let mut frame = Writer::with_capacity(160);
         frame
             .array(6)
@@ -206,9 +232,31 @@ impl Shelf {
             .bytes(record.hash.as_bytes())
             .text(&record.class);
         frame.bytes(&record.wrapped).uint(self.segment).uint(offset);
-        self.wrapped.append(frame.as_slice())?;
+        put_frame(&mut self.keys, frame.as_slice())?;
         self.newest = Some(index);
         Ok(())
+    }
+
+    fn sync(&mut self) -> Result<(), SidecarError> {
+        if !self.is_dirty {
+            return Ok(());
+        }
+        self.records.sync()?;
+        // If we crash here, ciphertexts are there that no key opens; they are stored again.
+        let keys = std::mem::take(&mut self.keys);
+        self.wrapped.append(&keys)?;
+        self.wrapped.sync()?;
+        // If we crash here, the records are here and in the write-ahead log, and are not stored twice.
+        self.durable = self.newest;
+        self.is_dirty = false;
+        Ok(())
+    }
+
+    fn roll_back(&mut self) {
+        self.records.end = self.records.durable;
+        self.wrapped.end = self.wrapped.durable;
+        self.keys.clear();
+        self.newest = self.durable;
     }
 }
 
@@ -224,19 +272,39 @@ impl Tail {
             }
             opened => opened?,
         };
-        Ok(Self { file, end: 0 })
+        Ok(Self {
+            file,
+            end: 0,
+            durable: 0,
+        })
     }
 
-    fn append(&mut self, frame: &[u8]) -> Result<(), SidecarError> {
-        let len = u32::try_from(frame.len()).map_err(|_| SidecarError::Size)?;
-        let mut bytes = Vec::with_capacity(frame.len() + 8);
-        bytes.extend_from_slice(&len.to_be_bytes());
-        bytes.extend_from_slice(&crc32c::crc32c(frame).to_be_bytes());
-        bytes.extend_from_slice(frame);
-        self.file.write_at(self.end, &bytes)?;
+    /// Ends the file at `end`.
+    fn cut(&mut self, end: u64) -> Result<(), DiskError> {
+        self.file.set_len(end)?;
+        (self.end, self.durable) = (end, end);
+        Ok(())
+    }
+
+    fn append(&mut self, bytes: &[u8]) -> Result<(), DiskError> {
+        self.file.write_at(self.end, bytes)?;
         self.end += bytes.len() as u64;
         Ok(())
     }
+
+    fn sync(&mut self) -> Result<(), DiskError> {
+        self.file.sync_data()?;
+        self.durable = self.end;
+        Ok(())
+    }
+}
+
+fn put_frame(out: &mut Vec<u8>, frame: &[u8]) -> Result<(), SidecarError> {
+    let len = u32::try_from(frame.len()).map_err(|_| SidecarError::Size)?;
+    out.extend_from_slice(&len.to_be_bytes());
+    out.extend_from_slice(&crc32c::crc32c(frame).to_be_bytes());
+    out.extend_from_slice(frame);
+    Ok(())
 }
 
 /// The keys of a day, oldest first, up to where a crash cut the file.

@@ -140,7 +140,7 @@ impl Check<'_> {
             let Some(bytes) = self.read(&path) else {
                 continue;
             };
-            let given = entries.get(..width).map(|entries| encode_bundle(entries));
+            let given = entries.get(..width).map(encode_bundle);
             let is_same = matches!(given, Some(Ok(given)) if given == bytes);
             let is_right = known.get(..width) == leaves.get(..width);
             if !is_same || !is_right {
@@ -153,7 +153,7 @@ impl Check<'_> {
     /// Where a bundle and the tile above it disagree, the one that leads to the known hash above is
     /// believed, so that the other one is blamed.
     fn believed(
-        &mut self,
+        &self,
         state: &State<'_>,
         bundle: u64,
         leaves: &[Digest],

@@ -87,7 +87,7 @@ impl Writer {
     }
 
     /// Ends the write-ahead log for good.
-    pub(super) fn close(mut self) {
+    pub(super) fn close(self) {
         self.appender.close();
     }
 

@@ -250,7 +250,7 @@ impl Appender {
     }
 
     /// Ends the segment when the log is closed.
-    pub(crate) fn close(&mut self) {
+    pub(crate) fn close(&self) {
         if let Some(segment) = &self.segment {
             let _ = segment.seal();
         }

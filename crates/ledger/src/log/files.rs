@@ -66,7 +66,7 @@ impl Files {
 
     /// Writes a file, replacing the one that is there. It is durable after [`Files::sync`].
     pub(crate) fn write(&mut self, path: &Path, bytes: &[u8]) -> Result<(), DiskError> {
-        let dir = path.parent().unwrap_or(Path::new("."));
+        let dir = path.parent().unwrap_or_else(|| Path::new("."));
         if !self.known.contains(dir) {
             self.disk.create_dir_all(dir)?;
             // One that is there may not be durable: whoever made it may have died, or failed, before it

@@ -85,12 +85,13 @@ fn recovers(image: &MemDisk, signer: &RecordingSigner, acknowledged: u64) {
     }
 }
 
-fn crash_everywhere(preallocate: bool) {
+/// Crashes at every `stride`-th operation.
+fn crash_everywhere(preallocate: bool, stride: usize) {
     let signer = RecordingSigner::new();
     let whole = MemDisk::new();
     run(&whole, &signer, preallocate, 0);
     let mut images = 0;
-    for at in 0..whole.operations() {
+    for at in (0..whole.operations()).step_by(stride) {
         let disk = MemDisk::new();
         disk.fail_at(at, Fault::Crash);
         let acknowledged = run(&disk, &signer, preallocate, 0);
@@ -104,12 +105,12 @@ fn crash_everywhere(preallocate: bool) {
 
 #[test]
 fn no_crash_loses_an_acknowledged_entry_or_forks_the_tree() {
-    crash_everywhere(false);
+    crash_everywhere(false, 1);
 }
 
 #[test]
 fn no_crash_does_so_with_segments_filled_ahead_of_use() {
-    crash_everywhere(true);
+    crash_everywhere(true, 4);
 }
 
 #[test]
@@ -117,7 +118,7 @@ fn a_crash_while_recovering_from_a_crash_is_no_worse() {
     let signer = RecordingSigner::new();
     let whole = MemDisk::new();
     run(&whole, &signer, false, 0);
-    for at in (5..whole.operations()).step_by(9) {
+    for at in (5..whole.operations()).step_by(13) {
         let disk = MemDisk::new();
         disk.fail_at(at, Fault::Crash);
         let acknowledged = run(&disk, &signer, false, 0);

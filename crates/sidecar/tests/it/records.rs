@@ -1,0 +1,206 @@
+//! Sealing, opening, and what is refused.
+
+use std::path::Path;
+use std::sync::Arc;
+
+use entente_ledger::Companion;
+use entente_ledger::disk::Disk;
+use entente_sidecar::{RecordOf, Sidecar, SidecarError};
+use entente_signing::Digest;
+use entente_testkit::MemDisk;
+
+use crate::support::{CANARY, day, holds_no_canary, message_id, of, plaintext, sidecar};
+
+#[test]
+fn a_record_opens_for_what_it_was_sealed_for_and_nothing_else() {
+    let disk = MemDisk::new();
+    let mut sidecar = sidecar(&disk);
+    let id = message_id(1);
+    let sealed = sidecar
+        .seal("standard", day("2026-11-22"), &of(&id), &plaintext(1))
+        .unwrap();
+    assert!(matches!(
+        sidecar.open_record(&sealed.hash, &of(&id)),
+        Err(SidecarError::Missing)
+    ));
+    sidecar.store(0, &sealed.attachment).unwrap();
+    sidecar.sync().unwrap();
+    assert_eq!(
+        *sidecar.open_record(&sealed.hash, &of(&id)).unwrap(),
+        plaintext(1)
+    );
+
+    let other = message_id(2);
+    for wrong in [
+        RecordOf {
+            message_id: &other,
+            ..of(&id)
+        },
+        RecordOf { kind: 2, ..of(&id) },
+        RecordOf {
+            origin: "ss2.service-ontario.ca-on/access/2026h2.1",
+            ..of(&id)
+        },
+    ] {
+        assert!(sidecar.open_record(&sealed.hash, &wrong).is_err());
+    }
+    assert!(matches!(
+        sidecar.open_record(&Digest::of(b"other"), &of(&id)),
+        Err(SidecarError::Missing)
+    ));
+}
+
+#[test]
+fn records_of_many_days_and_classes_open_after_a_restart() {
+    let disk = MemDisk::new();
+    let mut first = sidecar(&disk);
+    let days = [
+        "2026-11-20",
+        "2026-11-21",
+        "2026-11-22",
+        "2026-11-23",
+        "2026-11-24",
+        "2026-11-20",
+    ];
+    let mut sealed = Vec::new();
+    for (index, (date, class)) in
+        (0..).zip(days.iter().flat_map(|d| [(d, "standard"), (d, "long-7y")]))
+    {
+        let id = message_id(index);
+        let record = first
+            .seal(class, day(date), &of(&id), &plaintext(index))
+            .unwrap();
+        first.store(index, &record.attachment).unwrap();
+        sealed.push(record.hash);
+    }
+    first.sync().unwrap();
+    drop(first);
+    let disk = disk.crash();
+    let again = sidecar(&disk);
+    for (index, hash) in (0..).zip(&sealed) {
+        let id = message_id(index);
+        assert_eq!(
+            *again.open_record(hash, &of(&id)).unwrap(),
+            plaintext(index)
+        );
+    }
+    holds_no_canary(&disk);
+    assert_eq!(sealed.len(), 12);
+}
+
+#[test]
+fn the_canary_test_finds_one_that_was_planted() {
+    let disk = MemDisk::new();
+    disk.overwrite("/planted", CANARY.as_bytes());
+    let caught = std::panic::catch_unwind(|| holds_no_canary(&disk));
+    assert!(caught.is_err());
+}
+
+#[test]
+fn storing_again_changes_nothing() {
+    let disk = MemDisk::new();
+    let mut sidecar = sidecar(&disk);
+    let mut attachments = Vec::new();
+    for index in 0..5 {
+        let id = message_id(index);
+        let sealed = sidecar.seal("standard", day("2026-11-22"), &of(&id), &plaintext(index));
+        attachments.push(sealed.unwrap().attachment);
+    }
+    for (index, attachment) in (0..).zip(&attachments) {
+        sidecar.store(index, attachment).unwrap();
+    }
+    sidecar.sync().unwrap();
+    let before = disk.files();
+    for mut sidecar in [sidecar, super::support::sidecar(&disk)] {
+        for (index, attachment) in (0..).zip(&attachments) {
+            sidecar.store(index, attachment).unwrap();
+        }
+        sidecar.sync().unwrap();
+        assert_eq!(disk.files(), before);
+    }
+}
+
+#[test]
+fn without_its_key_a_record_is_shredded_not_damaged() {
+    let disk = MemDisk::new();
+    let mut sidecar = sidecar(&disk);
+    let id = message_id(1);
+    let sealed = sidecar
+        .seal("standard", day("2026-11-22"), &of(&id), &plaintext(1))
+        .unwrap();
+    sidecar.store(0, &sealed.attachment).unwrap();
+    sidecar.sync().unwrap();
+    let kept = disk.restart();
+    let key = Path::new("/keys/kek/standard.2026-11-22.kek");
+    kept.remove(key).unwrap();
+    let again = super::support::sidecar(&kept);
+    assert!(matches!(
+        again.open_record(&sealed.hash, &of(&id)),
+        Err(SidecarError::Shredded)
+    ));
+
+    let changed = disk.restart();
+    let mut wrapped = changed.read(key).unwrap();
+    wrapped[0] ^= 1;
+    changed.overwrite(key, &wrapped);
+    let again = super::support::sidecar(&changed);
+    assert!(matches!(
+        again.open_record(&sealed.hash, &of(&id)),
+        Err(SidecarError::Damaged { .. })
+    ));
+}
+
+#[test]
+fn a_changed_byte_of_a_stored_record_never_opens() {
+    let disk = MemDisk::new();
+    let mut sidecar = sidecar(&disk);
+    let id = message_id(1);
+    let sealed = sidecar
+        .seal("standard", day("2026-11-22"), &of(&id), &plaintext(1))
+        .unwrap();
+    sidecar.store(0, &sealed.attachment).unwrap();
+    sidecar.sync().unwrap();
+    for name in ["000.seg", "wrapped"] {
+        let path = Path::new("/data/sidecar/2026-11-22").join(name);
+        let content = disk.read(&path).unwrap();
+        for at in 0..content.len() {
+            let image = disk.restart();
+            let mut changed = content.clone();
+            changed[at] ^= 4;
+            image.overwrite(&path, &changed);
+            let again = super::support::sidecar(&image);
+            assert!(
+                again.open_record(&sealed.hash, &of(&id)).is_err(),
+                "{name} at {at}"
+            );
+        }
+    }
+}
+
+#[test]
+fn classes_and_lengths_are_bounded_and_other_formats_refused() {
+    let disk = MemDisk::new();
+    let sidecar = sidecar(&disk);
+    let id = message_id(1);
+    for class in ["", "Standard", "a/b", "..", &"a".repeat(64)] {
+        let refused = sidecar.seal(class, day("2026-11-22"), &of(&id), b"x");
+        assert!(matches!(refused, Err(SidecarError::Size)), "{class}");
+    }
+    let long = vec![0; 17 * 1024 * 1024 + 1];
+    assert!(
+        sidecar
+            .seal("standard", day("2026-11-22"), &of(&id), &long)
+            .is_err()
+    );
+    assert!(sidecar.clone().store(0, &b"no record"[..].into()).is_err());
+    for folder in ["/data/sidecar", "/keys/kek"] {
+        let image = disk.restart();
+        image.overwrite(Path::new(folder).join("FORMAT"), b"entente-sidecar 2\n");
+        let image: Arc<dyn Disk> = Arc::new(image);
+        let refused = Sidecar::open(image, "/data/sidecar", "/keys/kek");
+        assert!(
+            matches!(refused, Err(SidecarError::Format { .. })),
+            "{folder}"
+        );
+    }
+}
