@@ -1,6 +1,7 @@
 //! Making a registry: keys, the first change, the anchor.
 
 use std::sync::Arc;
+use std::time::Duration;
 
 use entente_clock::{Clock, Timestamp};
 use entente_directory::{
@@ -164,6 +165,8 @@ pub(crate) async fn open_ledger(
     // Changes are few and small.
     ledger.segment_bytes = 1 << 20;
     ledger.preallocate = false;
+    // Every change is followed by a checkpoint at once; this is for when that one failed.
+    ledger.checkpoint_every = CHECKPOINT_RETRY;
     Ledger::open(ledger, runner).await
 }
 
@@ -196,6 +199,9 @@ impl InitError {
         }
     }
 }
+
+/// After a checkpoint could not be published.
+const CHECKPOINT_RETRY: Duration = Duration::from_secs(1);
 
 /// The label of the operator's registrar key in the key folder.
 pub const OPERATOR: &str = "operator";

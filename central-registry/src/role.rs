@@ -189,9 +189,11 @@ impl CentralRegistry {
             grown: grown.clone(),
             record,
         });
-        tasks.spawn(async {
-            // A panic in it was logged; the desk refuses from then on.
-            let _ = clerk.await;
+        let watched = health.clone();
+        tasks.spawn(async move {
+            if clerk.await.is_err() {
+                watched.died("the task that accepts changes ended");
+            }
         });
         tasks.spawn(publish(ledger.clone(), grown, stopped.clone()));
         tasks.spawn(watch_ledger(
@@ -228,6 +230,9 @@ impl CentralRegistry {
         let (reporter, health_service) = tonic_health::server::health_reporter();
         tasks.spawn(report_health(reporter, health.clone(), stopped.clone()));
         let serving = entente_tls::server()
+            // A caller that never finishes its message must not keep its place. Streams count until
+            // they begin.
+            .timeout(LONGEST_CALL)
             .layer(Limit::new(config.limits.calls))
             .add_service(health_service)
             .add_service(
@@ -393,5 +398,7 @@ const MAX_MESSAGE: usize = 2 * entente_directory::MAX_BLOB + (64 << 10);
 const REPLAYED_AT_ONCE: usize = 1024;
 /// Connections beside those of followers.
 const SPARE_CONNECTIONS: usize = 256;
+/// The longest a call may take, its message included; callers give a blob as long.
+const LONGEST_CALL: Duration = Duration::from_secs(60);
 /// How long calls may go on once the registry is told to stop.
 const DRAIN: Duration = Duration::from_secs(10);

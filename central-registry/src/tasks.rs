@@ -12,6 +12,8 @@ use crate::service::Service;
 /// Publishes a checkpoint whenever the ledger grew, at once: followers wait for it.
 pub(crate) async fn publish(ledger: Ledger, grown: Arc<Notify>, stopped: watch::Receiver<bool>) {
     let mut stopped = std::pin::pin!(until(stopped));
+    // What was appended just before a crash has no checkpoint yet, and nothing may follow for long.
+    grown.notify_one();
     loop {
         tokio::select! {
             () = grown.notified() => {}

@@ -1,6 +1,10 @@
 //! The registry and its followers, over real connections on loopback.
 
+// What clippy.toml allows in tests, also in what they share.
+#![allow(clippy::expect_used, clippy::unwrap_used)]
+
 mod bounds;
+mod crash;
 mod denials;
 mod fake;
 mod faults;

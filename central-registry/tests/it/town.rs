@@ -53,6 +53,10 @@ impl Town {
     }
 
     pub(crate) async fn found_with(change: impl FnOnce(&mut Config)) -> Self {
+        Self::found_on(Arc::new(RealDisk), change).await
+    }
+
+    pub(crate) async fn found_on(disk: Arc<dyn Disk>, change: impl FnOnce(&mut Config)) -> Self {
         let dir = tempfile::tempdir().unwrap();
         let text = "
 jurisdiction: ca-demo
@@ -65,7 +69,6 @@ anchor: ./anchor.yaml
             entente_config::parse_in(text, "registry.yaml", dir.path()).unwrap();
         change(&mut config);
         let clock = ManualClock::at("2026-11-22T12:00:00Z".parse().unwrap());
-        let disk: Arc<dyn Disk> = Arc::new(RealDisk);
         let made = init(
             &config,
             Policy::usual(),

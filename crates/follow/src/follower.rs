@@ -39,6 +39,9 @@ pub struct FollowerConfig {
 }
 
 /// Follows one registry until it is dropped.
+///
+/// Its task writes to disk where it runs: a few syncs for each checkpoint, which are rare. Opening and
+/// catching up verify one signature an entry.
 #[derive(Debug)]
 pub struct Follower {
     directory: Directory,

@@ -162,8 +162,8 @@ impl Session {
         let Ok(state) = view.state.deny(change, entry.at) else {
             return Ok(());
         };
-        self.shared.publish(view.with_state(state));
         self.shared.count_denied();
+        self.shared.publish(view.with_state(state));
         self.early.push(entry);
         // In effect before it is durable: if we crash here, the stream brings it again, and until
         // then the registry has not been heard by this process either.
@@ -208,8 +208,8 @@ impl Session {
         // Durable first: a view that was used must never be forgotten.
         self.replica.append(&entries, &note)?;
         let size = advanced.size;
-        self.shared.publish(advanced);
         self.shared.count_advanced();
+        self.shared.publish(advanced);
         self.advanced = true;
         tracing::debug!(event = "registry.advanced", size);
         self.pending.drain(..count);
