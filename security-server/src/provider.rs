@@ -140,7 +140,7 @@ impl Server {
                 self,
                 &adopted,
                 &server,
-                request.key_id(),
+                &request,
                 &open.session_chain,
             )
             .await

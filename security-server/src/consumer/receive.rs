@@ -38,7 +38,7 @@ impl Server {
                 self,
                 &decided.adopted,
                 server,
-                signed.key_id(),
+                &signed,
                 &open.session_chain,
             )
             .await
