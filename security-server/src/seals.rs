@@ -18,8 +18,13 @@ use entente_signing::Digest;
 #[derive(Debug)]
 pub(crate) struct SealsIn {
     pairs: Vec<SealKeyPair>,
-    known: Mutex<HashMap<(SealParties, SessionId), ReceiveSession>>,
+    known: Mutex<Known>,
 }
+
+/// Sessions by who set them up, oldest first; bounded for each, so that nobody can make us forget
+/// another's.
+#[derive(Debug, Default)]
+struct Known(HashMap<SealParties, Vec<ReceiveSession>>);
 
 /// Sessions we set up with peers.
 #[derive(Debug, Default)]
@@ -42,8 +47,12 @@ pub(crate) struct ReceivedUnder {
     hpke_key_id: Bytes,
 }
 
-/// Sessions remembered in each direction; beyond that all are forgotten, and set up again.
+/// Servers and modes we send to; beyond that all are forgotten, and set up again.
 const MOST: usize = 8_192;
+
+/// Sessions remembered of one server in one mode; beyond that its oldest is forgotten. One is usual,
+/// and a few when its first calls came at once.
+const MOST_OF_ONE: usize = 16;
 
 // === impl SealsIn ===
 
@@ -71,7 +80,7 @@ impl SealsIn {
         let random = SealRandom::from_slice(&seal.r).ok_or(Reason::SealInvalid)?;
         let known = {
             let known = self.known.lock().unwrap_or_else(PoisonError::into_inner);
-            known.get(&key).cloned()
+            known.find(&key)
         };
         let known = known.filter(|session| session.admit(now).is_ok());
         let is_new = known.is_none();
@@ -85,10 +94,7 @@ impl SealsIn {
             .map_err(|error| error.reason())?;
         if is_new {
             let mut known = self.known.lock().unwrap_or_else(PoisonError::into_inner);
-            if known.len() >= MOST {
-                known.clear();
-            }
-            known.insert(key, session.clone());
+            known.keep(key.0, session.clone());
         }
         let under = ReceivedUnder {
             session,
@@ -116,6 +122,24 @@ impl SealsIn {
             })
             .ok_or(Reason::PeerVersion)?;
         ReceiveSession::accept(parties, pair, &seal.enc, now).map_err(|error| error.reason())
+    }
+}
+
+// === impl Known ===
+
+impl Known {
+    fn find(&self, (parties, id): &(SealParties, SessionId)) -> Option<ReceiveSession> {
+        let sessions = self.0.get(parties)?;
+        sessions.iter().find(|session| session.id() == *id).cloned()
+    }
+
+    fn keep(&mut self, parties: SealParties, session: ReceiveSession) {
+        let sessions = self.0.entry(parties).or_default();
+        sessions.retain(|known| known.id() != session.id());
+        if sessions.len() >= MOST_OF_ONE {
+            sessions.remove(0);
+        }
+        sessions.push(session);
     }
 }
 
@@ -254,5 +278,42 @@ fn parties(request: &Statement) -> SealParties {
         sender: request.sender_server.clone(),
         receiver: request.receiver_server.clone(),
         mode: request.mode,
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use entente_evidence::seal::Suite;
+    use entente_evidence::statement::Mode;
+
+    use super::*;
+
+    #[test]
+    fn a_server_with_ever_new_seal_sessions_makes_us_forget_only_its_own() {
+        let now = Timestamp::from_millis(1_000_000);
+        let pair = SealKeyPair::generate(Suite::XWing).unwrap();
+        let parties = |sender: &str| SealParties {
+            sender: sender.parse().unwrap(),
+            receiver: "ca/p/@ss1".parse().unwrap(),
+            mode: Mode::Live,
+        };
+        let mut known = Known::default();
+        let mut set_up = |sender: &str| {
+            let parties = parties(sender);
+            let sent = SendSession::establish(&parties, pair.public(), now).unwrap();
+            let received = ReceiveSession::accept(&parties, &pair, sent.enc(), now).unwrap();
+            known.keep(parties.clone(), received);
+            (parties, sent.id())
+        };
+        let quiet = set_up("ca/a/@ss1");
+        let first = set_up("ca/b/@ss1");
+        for _ in 0..MOST_OF_ONE {
+            set_up("ca/b/@ss1");
+        }
+        assert!(known.find(&quiet).is_some());
+        assert!(known.find(&first).is_none());
+        assert_eq!(known.0[&first.0].len(), MOST_OF_ONE);
+        // And a session is found by its own parties alone.
+        assert!(known.find(&(first.0, quiet.1)).is_none());
     }
 }
