@@ -13,7 +13,8 @@ use entente_reason::Reason;
 pub type MessageId = [u8; 16];
 
 /// Remembers (sending server, message id) for [`ReplayWindow::SPAN`]. In memory, bounded, sharded;
-/// never forgets early: when full, it refuses.
+/// never forgets early: when full, it refuses. No server may hold more than half of it, so that one
+/// that sends without pause fills no other's place.
 #[derive(Debug)]
 pub struct ReplayWindow {
     shards: Box<[Mutex<Shard>]>,
@@ -38,7 +39,7 @@ pub struct SeenMessage {
 #[derive(Clone, Copy, Debug, PartialEq, Eq, thiserror::Error)]
 #[non_exhaustive]
 pub enum ReplayError {
-    /// More messages in ten minutes than the window holds.
+    /// More messages in ten minutes than the window holds, or than one server may have in it.
     #[error("replay window is full")]
     Full,
     /// It was seen before.
@@ -52,6 +53,8 @@ struct Shard {
     /// Oldest first, as far as the clock only moves forward; an entry out of order is merely
     /// forgotten later than it might be.
     expiring: VecDeque<(Timestamp, Key)>,
+    /// How many there are of each server.
+    of: HashMap<u32, usize>,
 }
 
 type Key = (u32, MessageId);
@@ -94,7 +97,8 @@ impl ReplayWindow {
         if shard.seen.contains(&key) {
             return Err(ReplayError::Replayed);
         }
-        if shard.seen.len() >= self.shard_capacity {
+        let share = (self.shard_capacity / 2).max(1);
+        if shard.seen.len() >= self.shard_capacity || shard.count(key.0) >= share {
             return Err(ReplayError::Full);
         }
         let expires = now.saturating_add(Self::SPAN);
@@ -176,7 +180,12 @@ impl Default for ReplayWindow {
 impl Shard {
     fn remember(&mut self, expires: Timestamp, key: Key) {
         self.seen.insert(key);
+        *self.of.entry(key.0).or_insert(0) += 1;
         self.expiring.push_back((expires, key));
+    }
+
+    fn count(&self, server: u32) -> usize {
+        self.of.get(&server).copied().unwrap_or(0)
     }
 
     fn expire(&mut self, now: Timestamp) {
@@ -185,6 +194,12 @@ impl Shard {
                 break;
             }
             self.seen.remove(key);
+            if let Some(count) = self.of.get_mut(&key.0) {
+                *count -= 1;
+                if *count == 0 {
+                    self.of.remove(&key.0);
+                }
+            }
             self.expiring.pop_front();
         }
     }

@@ -81,6 +81,25 @@ fn refuses_rather_than_forget_when_full() {
 }
 
 #[test]
+fn a_server_that_sends_without_pause_leaves_room_for_the_others() {
+    let window = ReplayWindow::new(64 * 64);
+    let message = |number: u32| {
+        let mut id = [0; 16];
+        id[..4].copy_from_slice(&number.to_be_bytes());
+        id
+    };
+    for number in 0..20_000 {
+        let _ = window.insert(&server(1), &message(number), at(0));
+    }
+    assert!(window.len() <= 64 * 64 / 2);
+    for number in 0..500 {
+        window.insert(&server(2), &message(number), at(1)).unwrap();
+    }
+    // Its own room comes back with time, like everybody's.
+    window.insert(&server(1), &message(0), at(600)).unwrap();
+}
+
+#[test]
 fn is_filled_again_from_what_the_store_remembers() {
     let folder = tempfile::tempdir().unwrap();
     let store = open(folder.path(), 0).store;
