@@ -61,7 +61,8 @@ pub(crate) struct PeerDoor {
 #[derive(Clone, Debug)]
 struct LocalCall {
     door: LocalDoor,
-    method: MethodName,
+    /// None when the path is no method's.
+    method: Option<MethodName>,
 }
 
 type Answering<T> = Pin<Box<dyn Future<Output = T> + Send>>;
@@ -92,7 +93,7 @@ impl LocalDoor {
 
     async fn answer(
         self,
-        method: MethodName,
+        method: Option<MethodName>,
         request: Request<Bytes>,
     ) -> Result<Response<Bytes>, Status> {
         let given = Given::from_metadata(request.metadata());
@@ -103,10 +104,15 @@ impl LocalDoor {
             server.noise.count(None, reason, server.clock.now());
             return Err(Refusal::new(reason).into_status(given.lang));
         };
-        let call = match Call::parse(method.clone(), request.metadata()) {
+        let call = match &method {
+            Some(method) => Call::parse(method.clone(), request.metadata()),
+            None => Err(Reason::UnknownMethod.into()),
+        };
+        let call = match call {
             Ok(call) => call,
             Err(refusal) => {
-                let refusal = self.server.deny_unread(&caller, &method, refusal).await;
+                let refused = self.server.deny_unread(&caller, method.as_ref(), refusal);
+                let refusal = refused.await;
                 return Err(refusal.into_status(given.lang));
             }
         };
@@ -136,10 +142,7 @@ impl Service<http::Request<Body>> for LocalDoor {
     fn call(&mut self, request: http::Request<Body>) -> Self::Future {
         let door = self.clone();
         Box::pin(async move {
-            let Ok(method) = MethodName::from_path(request.uri().path()) else {
-                let status = Refusal::new(Reason::UnknownMethod).into_status(Lang::En);
-                return Ok(status.into_http());
-            };
+            let method = MethodName::from_path(request.uri().path()).ok();
             let mut grpc = Grpc::new(RawCodec)
                 .max_decoding_message_size(MAX_MESSAGE + SLACK)
                 .max_encoding_message_size(MAX_MESSAGE + SLACK);
@@ -237,13 +240,12 @@ impl PeerExchange for PeerDoor {
             .unwrap_or_else(|| self.server.limits.deadline.get())
             .min(MAX_DEADLINE);
         let mut frames = request.into_inner();
+        let refuse = |reason| self.server.refuse_frame(spki, reason).into_status(Lang::En);
         let first = tokio::time::timeout(deadline.min(FIRST_FRAME), frames.message());
-        let frame = first
-            .await
-            .map_err(|_| Refusal::new(Reason::DeadlinePassed).into_status(Lang::En))??;
+        let frame = first.await.map_err(|_| refuse(Reason::DeadlinePassed))??;
         let Some(wire::exchange_request::Frame::Open(open)) = frame.and_then(|frame| frame.frame)
         else {
-            return Err(Refusal::new(Reason::StatementMalformed).into_status(Lang::En));
+            return Err(refuse(Reason::StatementMalformed));
         };
         let cancelled = CancellationToken::new();
         let _guard = cancelled.clone().drop_guard();

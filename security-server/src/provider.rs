@@ -43,8 +43,9 @@ use refuse::out;
 /// A refusal before the statement verified: told unsigned, summarised.
 #[derive(Debug)]
 pub(crate) struct Unverified {
-    /// The server the message claims to come from, if it says so readably.
-    claimed: Option<ServerId>,
+    /// The server the connection is with, when the directory has its TLS key. Never whom the
+    /// message names: anybody may write any name.
+    peer: Option<ServerId>,
     reason: Reason,
 }
 
@@ -89,12 +90,12 @@ impl Server {
     ) -> Result<wire::Open, Refusal> {
         let received = match self.receive(spki, &open).await {
             Ok(received) => received,
-            Err(unverified) => return Err(self.refuse_unverified(&unverified)),
+            Err(reason) => return Err(self.refuse_frame(spki, reason)),
         };
         let sender = received.request.statement().sender_server.clone();
         let Some(_place) = self.askers.enter(&sender) else {
             return Err(self.refuse_unverified(&Unverified {
-                claimed: Some(sender),
+                peer: Some(sender),
                 reason: Reason::Overloaded,
             }));
         };
@@ -106,7 +107,7 @@ impl Server {
                 self.serve(admitted, deadline, cancelled).await
             }
             Err(Stopped::Unsigned(reason)) => Err(self.refuse_unverified(&Unverified {
-                claimed: Some(sender),
+                peer: Some(sender),
                 reason,
             })),
             Err(Stopped::Denied(reason)) => self.deny(&request, &adopted, reason).await,
@@ -114,25 +115,18 @@ impl Server {
     }
 
     /// Step 5, first half: TLS key, session and statement belong to one registered server. [G2]
-    async fn receive(
-        &self,
-        spki: Option<Digest>,
-        open: &wire::Open,
-    ) -> Result<Received, Unverified> {
-        let mut claimed = None;
-        let failed = |claimed: Option<ServerId>, reason| Unverified { claimed, reason };
-        let request = SignedStatement::parse(open.statement.clone())
-            .map_err(|error| failed(None, error.reason()))?;
+    async fn receive(&self, spki: Option<Digest>, open: &wire::Open) -> Result<Received, Reason> {
+        let request =
+            SignedStatement::parse(open.statement.clone()).map_err(|error| error.reason())?;
         let statement = request.statement();
-        claimed.replace(statement.sender_server.clone());
-        let failed = |reason| failed(claimed.clone(), reason);
-        let adopted = self.adopted().map_err(failed)?;
+        let adopted = self.adopted()?;
+        // Of a suspended member too: the decision refuses it, with an entry and a signed fault.
         let server = adopted
-            .server(&statement.sender_server)
-            .ok_or_else(|| failed(Reason::PeerUnknown))?;
+            .registered(&statement.sender_server)
+            .ok_or(Reason::PeerUnknown)?;
         // The connection must be the sender's own: a captured envelope is useless to anyone else.
         if !spki.is_some_and(|spki| server.speaks_tls_with(&spki)) {
-            return Err(failed(Reason::PeerUntrusted));
+            return Err(Reason::PeerUntrusted);
         }
         let session = self
             .peer_sessions
@@ -143,17 +137,16 @@ impl Server {
                 &request,
                 &open.session_chain,
             )
-            .await
-            .map_err(failed)?;
+            .await?;
         if !signs_in(&session, statement.mode) {
-            return Err(failed(Reason::SessionInvalid));
+            return Err(Reason::SessionInvalid);
         }
         let verified = request
             .verify(session.key())
-            .map_err(|error| failed(error.reason()))?;
+            .map_err(|error| error.reason())?;
         check_addressee(&verified, &self.id, |system| self.serves(system))
-            .map_err(|error| failed(error.reason()))?;
-        check_fresh(statement, self.clock.now()).map_err(|error| failed(error.reason()))?;
+            .map_err(|error| error.reason())?;
+        check_fresh(statement, self.clock.now()).map_err(|error| error.reason())?;
         Ok(Received {
             request: verified,
             adopted,
@@ -174,8 +167,10 @@ impl Server {
             .await
             .map_err(Stopped::Denied)?;
         let may_speak = adopted
-            .server(&statement.sender_server)
-            .is_some_and(|server| server.signs_for(&statement.sender));
+            .registered(&statement.sender_server)
+            .is_some_and(|server| {
+                server.signs_for(&statement.sender) && server.logs_in(&statement.log)
+            });
         if !may_speak {
             return Err(Stopped::Denied(Reason::SenderNotAllowed));
         }
@@ -201,7 +196,7 @@ impl Server {
                 statement.message_id.as_bytes(),
                 self.clock.now(),
             )
-            .map_err(|_| Stopped::Unsigned(Reason::Replayed))?;
+            .map_err(|error| Stopped::Unsigned(error.reason()))?;
         self.reached(Step::Opened);
 
         let permit = adopted
@@ -248,7 +243,7 @@ impl Server {
                 admitted.opened.subjects(),
                 &request.statement().message_id,
             )
-            .map_err(Refusal::new)?;
+            .map_err(|reason| self.refuse_unlogged(request, reason))?;
         let keep = Keep {
             kind: 1,
             statement: request,

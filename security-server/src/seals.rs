@@ -110,8 +110,12 @@ impl SealsIn {
         seal: &Seal,
         now: Timestamp,
     ) -> Result<ReceiveSession, Reason> {
-        if seal.enc.is_empty() || SessionId::of(&seal.enc) != *id {
+        if seal.enc.is_empty() {
             return Err(Reason::SessionUnknown);
+        }
+        // No hint to set a session up again: the sender did, and named it wrongly.
+        if SessionId::of(&seal.enc) != *id {
+            return Err(Reason::SealInvalid);
         }
         let pair = self
             .pairs

@@ -8,7 +8,7 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use entente_clock::Timestamp;
-use entente_directory::{ServerRecord, State};
+use entente_directory::{ServerRecord, ShardOpen, State};
 use entente_evidence::opening::Opened;
 use entente_evidence::seal::{SealPublicKey, Suite};
 use entente_evidence::statement::{Actor, LogOrigin, Mode, Statement, View as Seen};
@@ -137,6 +137,28 @@ impl Views {
         }
     }
 
+    /// Compares the views an answer was given under with ours, as far as ours reach. Nothing is
+    /// decided under them here, so a newer one is not waited for.
+    ///
+    /// # Errors
+    /// `REGISTRY_SPLIT` when a root differs at the same size.
+    pub(crate) fn compare(
+        &self,
+        adopted: &Adopted,
+        views: &BTreeMap<LogOrigin, Seen>,
+    ) -> Result<(), Reason> {
+        let Some(seen) = views.get(&adopted.origin) else {
+            return Ok(());
+        };
+        if seen.size == adopted.view.size && seen.root == adopted.view.root {
+            return Ok(());
+        }
+        match self.directory.root_at(seen.size) {
+            Some(root) if root != seen.root => Err(Reason::RegistrySplit),
+            _ => Ok(()),
+        }
+    }
+
     async fn wait_for(&self, size: u64) -> Result<(), Reason> {
         let mut current = self.current.subscribe();
         let caught_up = current.wait_for(|adopted| {
@@ -166,6 +188,18 @@ impl Adopted {
             root: self.view.root,
         };
         BTreeMap::from([(self.origin.clone(), seen)])
+    }
+
+    /// A registered server, whatever its member's standing.
+    pub(crate) fn registered(&self, server: &ServerId) -> Option<ServerView<'_>> {
+        let record = self.state().server(server)?;
+        Some(ServerView { record })
+    }
+
+    /// The registered server that may show this key in TLS.
+    pub(crate) fn server_with_tls_key(&self, spki: &Digest) -> Option<ServerId> {
+        let record = self.state().server_by_tls_spki(spki)?;
+        Some(record.id.clone())
     }
 
     /// A registered server of a member in good standing.
@@ -289,6 +323,17 @@ impl<'a> ServerView<'a> {
     /// Whether it may sign for a system.
     pub(crate) fn signs_for(&self, system: &SystemId) -> bool {
         self.record.systems.contains(system)
+    }
+
+    /// Whether a ledger is one of its own. The origin says so itself: which shards are open is
+    /// not asked, since a peer may have opened one we have not heard of.
+    pub(crate) fn logs_in(&self, log: &LogOrigin) -> bool {
+        let shard = log.as_str().rsplit_once('/');
+        let shard = shard.and_then(|(_, shard)| shard.split_once('.'));
+        shard.is_some_and(|(half_year, n)| {
+            let n = n.parse().ok();
+            n.is_some_and(|n| ShardOpen::origin_of(self.id(), half_year, n) == log.as_str())
+        })
     }
 
     /// Where it is reached.

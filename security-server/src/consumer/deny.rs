@@ -20,16 +20,16 @@ impl Server {
         refusal
     }
 
-    /// Refuses a call whose metadata could not be read, with a DENIED entry.
+    /// Refuses a call whose path or metadata could not be read, with a DENIED entry.
     pub(crate) async fn deny_unread(
         &self,
         caller: &SystemId,
-        method: &MethodName,
+        method: Option<&MethodName>,
         refusal: Refusal,
     ) -> Refusal {
         let attempt = Attempt {
             system: Some(caller.to_string()),
-            method: Some(method.to_string()),
+            method: method.map(ToString::to_string),
             ..Attempt::default()
         };
         self.deny_attempt(caller, attempt, refusal).await

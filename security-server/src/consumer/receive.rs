@@ -6,7 +6,7 @@ use entente_evidence::opening::Openings;
 use entente_evidence::proof::{SignedStatement, Verified};
 use entente_evidence::receipt::Receipt;
 use entente_evidence::statement::{Body as Says, Failure};
-use entente_ledger::entry::{Body, In};
+use entente_ledger::entry::{Body, Denied, DeniedCall, In};
 use entente_proto::exchange::v1 as wire;
 use entente_reason::Reason;
 
@@ -15,6 +15,7 @@ use crate::journal::Keep;
 use crate::provider::keep_payload;
 use crate::server::Server;
 use crate::session::signs_in;
+use crate::system::metadata_may_pass;
 use crate::view::ServerView;
 
 // === impl Server ===
@@ -57,8 +58,13 @@ impl Server {
             .map_err(|e| e.reason())?;
         check_fresh(statement, self.clock.now()).map_err(|e| e.reason())?;
         let receipt = statement.receipt().ok_or(Reason::ReceiptMissing)?.clone();
-        if receipt.origin != statement.log {
+        // A promise about another ledger than the provider's own is no promise.
+        if receipt.origin != statement.log || !server.logs_in(&receipt.origin) {
             return Err(Reason::ReceiptMissing);
+        }
+        if let Err(split) = self.views.compare(&decided.adopted, &statement.views) {
+            self.keep_split(&signed, decided).await;
+            return Err(split);
         }
         self.peers.knows_session(server.id(), &self.session.load());
         let entry = |sidecar, tags| {
@@ -90,7 +96,9 @@ impl Server {
         let payload = opened.payload().map_err(|e| e.reason())?;
         let answer = Answer::decode(payload).map_err(|e| e.reason())?;
         // The provider filtered already; an answer that still carries more than agreed is not used.
-        if decided.plan.filter_answer(&answer.message)? != answer.message {
+        if decided.plan.filter_answer(&answer.message)? != answer.message
+            || !metadata_may_pass(&answer.metadata)
+        {
             return Err(Reason::InvalidAnswer);
         }
         let tags = self
@@ -110,5 +118,23 @@ impl Server {
             .await
             .map_err(|_| Reason::OutcomeUnknown)?;
         Ok(Ok((answer, receipt)))
+    }
+
+    /// An answer given under another registry than ours is not used, and not forgotten either.
+    async fn keep_split(&self, answer: &SignedStatement, decided: &Decided<'_>) {
+        let peer = &answer.statement().sender_server;
+        tracing::error!(event = "registry.split", peer = %peer);
+        let denied = Body::Denied(Denied {
+            reason: Reason::RegistrySplit.code().to_owned(),
+            peer: Some(peer.clone()),
+            call: DeniedCall::Statement(answer.bytes().clone()),
+            sidecar: None,
+            view: Some(decided.adopted.index),
+            tags: Vec::new(),
+        });
+        if let Err(reason) = self.journal.append(denied).await {
+            self.noise
+                .count(Some(peer.as_str()), reason, self.clock.now());
+        }
     }
 }

@@ -29,6 +29,10 @@ impl Server {
     ) -> Result<wire::Open, Refusal> {
         let sender = &request.statement().sender_server;
         self.metrics.refusal(reason);
+        if reason == Reason::RegistrySplit {
+            // The statement is the evidence: in it, its sender signed the view it was shown.
+            tracing::error!(event = "registry.split", peer = %sender);
+        }
         if !self
             .noise
             .admits_denial(sender.as_str(), reason, self.clock.now())
@@ -115,19 +119,25 @@ impl Server {
         statement
     }
 
+    /// Refuses what came over a connection before any statement in it verified.
+    pub(crate) fn refuse_frame(&self, spki: Option<Digest>, reason: Reason) -> Refusal {
+        let adopted = self.views.current();
+        let peer = adopted.and_then(|adopted| adopted.server_with_tls_key(&spki?));
+        self.refuse_unverified(&Unverified { peer, reason })
+    }
+
     pub(super) fn refuse_unverified(&self, unverified: &Unverified) -> Refusal {
         self.metrics.refusal(unverified.reason);
         if unverified.reason != Reason::SessionUnknown {
-            let claimed = unverified.claimed.as_ref().map(ServerId::as_str);
-            self.noise
-                .count(claimed, unverified.reason, self.clock.now());
+            let peer = unverified.peer.as_ref().map(ServerId::as_str);
+            self.noise.count(peer, unverified.reason, self.clock.now());
         }
         Refusal::new(unverified.reason)
     }
 
     pub(super) fn refuse_unlogged(&self, request: &SignedStatement, reason: Reason) -> Refusal {
         self.refuse_unverified(&Unverified {
-            claimed: Some(request.statement().sender_server.clone()),
+            peer: Some(request.statement().sender_server.clone()),
             reason,
         })
     }
