@@ -1,5 +1,6 @@
 //! What the scenario tests and the benchmarks share.
 
 pub mod bench;
+pub mod hostile;
 pub mod walk;
 pub mod world;

@@ -35,6 +35,8 @@ use tonic::client::Grpc;
 use tonic::metadata::{AsciiMetadataKey, MetadataMap};
 use tonic::{Request, Response, Status};
 
+mod acts;
+
 /// A registry, two members with a server each, and an agreement in force.
 #[derive(Debug)]
 pub struct World {
@@ -48,8 +50,10 @@ pub struct World {
     pub agreement: Digest,
     /// The registry; taken to stop it.
     pub registry: Option<registry::Running>,
+    anchor: Anchor,
     clock: Arc<dyn Clock>,
     desk: Follower,
+    registrar: Arc<dyn Signer>,
 }
 
 /// One member with one server.
@@ -139,11 +143,13 @@ impl World {
             provider,
             agreement: Digest::of(b""),
             registry: Some(registry),
+            anchor: made.anchor,
             clock,
             desk,
+            registrar: made.registrar,
         };
-        world.admit(&*made.registrar).await?;
         for site in [&world.consumer, &world.provider] {
+            world.admit(site).await?;
             world.register(site).await?;
         }
         world.publish().await?;
@@ -222,38 +228,35 @@ impl World {
             .await
     }
 
-    async fn admit(&self, registrar: &dyn Signer) -> anyhow::Result<()> {
-        for site in [&self.consumer, &self.provider] {
-            let keys = vec![
-                NewKey {
-                    role: KeyRole::Officer,
-                    key: site.officer.verifying_key().clone(),
-                },
-                NewKey {
-                    role: KeyRole::Member,
-                    key: site.key.verifying_key().clone(),
-                },
-            ];
-            let application = Application {
-                registry: self.view().origin.clone(),
-                member: site.member.clone(),
-                class: "gov".parse::<MemberClass>()?,
-                name: name(site.member.label()),
-                keys: keys.clone(),
-            };
-            let signed = application.sign(&[&*site.officer, &*site.key])?;
-            let admit = MemberAdmit {
-                member: site.member.clone(),
-                class: application.class,
-                name: application.name,
-                keys,
-                application: signed,
-            };
-            let change = Change::MemberAdmit(admit);
-            self.submit(Author::Registrar, registrar, &change, Vec::new())
-                .await?;
-        }
-        Ok(())
+    async fn admit(&self, site: &Site) -> anyhow::Result<()> {
+        let keys = vec![
+            NewKey {
+                role: KeyRole::Officer,
+                key: site.officer.verifying_key().clone(),
+            },
+            NewKey {
+                role: KeyRole::Member,
+                key: site.key.verifying_key().clone(),
+            },
+        ];
+        let application = Application {
+            registry: self.view().origin.clone(),
+            member: site.member.clone(),
+            class: "gov".parse::<MemberClass>()?,
+            name: name(site.member.label()),
+            keys: keys.clone(),
+        };
+        let signed = application.sign(&[&*site.officer, &*site.key])?;
+        let admit = MemberAdmit {
+            member: site.member.clone(),
+            class: application.class,
+            name: application.name,
+            keys,
+            application: signed,
+        };
+        let change = Change::MemberAdmit(admit);
+        self.submit(Author::Registrar, &*self.registrar, &change, Vec::new())
+            .await
     }
 
     async fn register(&self, site: &Site) -> anyhow::Result<()> {
@@ -414,8 +417,12 @@ impl tonic::server::UnaryService<Bytes> for Asked {
 impl Consumer {
     /// A system that calls through this socket.
     pub fn at(socket: &Path) -> Self {
+        Self::at_endpoint(Endpoint::Unix(socket.to_owned()))
+    }
+
+    /// A system that calls at any local address.
+    pub fn at_endpoint(endpoint: Endpoint) -> Self {
         let net: Arc<dyn Net> = Arc::new(TokioNet);
-        let endpoint = Endpoint::Unix(socket.to_owned());
         let channel = channel(net, endpoint, None, &ChannelOptions::default());
         Self {
             grpc: Grpc::new(channel),
@@ -427,6 +434,19 @@ impl Consumer {
     /// # Errors
     /// What the server answers.
     pub async fn ask(&self, body: Bytes, more: &[(&str, &str)]) -> Result<Response<Bytes>, Status> {
+        self.call(&format!("/{METHOD}"), body, more).await
+    }
+
+    /// As [`Consumer::ask`], at any path.
+    ///
+    /// # Errors
+    /// What the server answers.
+    pub async fn call(
+        &self,
+        path: &str,
+        body: Bytes,
+        more: &[(&str, &str)],
+    ) -> Result<Response<Bytes>, Status> {
         let usual = [
             ("entente-to", "ca-demo/vital-events/registry"),
             ("entente-purpose", PURPOSE),
@@ -445,7 +465,7 @@ impl Consumer {
         grpc.ready()
             .await
             .map_err(|error| Status::unavailable(error.to_string()))?;
-        let path = format!("/{METHOD}").parse().expect("a path");
+        let path = path.parse().expect("a path");
         grpc.unary(request, path, RawCodec).await
     }
 }

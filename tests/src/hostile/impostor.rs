@@ -1,0 +1,268 @@
+//! A provider's server that answers what a test makes up.
+
+use std::sync::{Arc, Mutex};
+
+use anyhow::Context as _;
+use bytes::Bytes;
+use entente_clock::Timestamp;
+use entente_evidence::answer::Answer;
+use entente_evidence::opening::Openings;
+use entente_evidence::proof::{SignedStatement, sign_direct};
+use entente_evidence::receipt::Receipt;
+use entente_evidence::seal::{ReceiveSession, SealParties, SealRandom};
+use entente_evidence::statement::{Body, Failure, Statement};
+use entente_proto::exchange::v1 as wire;
+use entente_proto::exchange::v1::peer_exchange_server::{PeerExchange, PeerExchangeServer};
+use entente_signing::Digest;
+use entente_tls::net::{Net as _, TokioNet};
+use entente_tls::{AcceptLimits, ServerSecurity, ServerTls, incoming};
+use tonic::{Request, Response, Status, Streaming};
+
+use super::{Forger, Session};
+use crate::world::Site;
+
+/// Listens in a provider's place, with its keys.
+#[derive(Clone, Debug)]
+pub struct Impostor {
+    heard: Arc<Mutex<Vec<wire::Open>>>,
+}
+
+/// What it answers.
+#[derive(Debug)]
+pub enum Says {
+    /// An envelope.
+    Open(Box<wire::Open>),
+    /// A status.
+    Status(Status),
+    /// Nothing, ever.
+    Nothing,
+}
+
+/// A request it was sent.
+#[derive(Clone, Debug)]
+pub struct Heard {
+    /// The request.
+    pub request: SignedStatement,
+    /// The frame it came in.
+    pub open: wire::Open,
+    /// How many came before it.
+    pub before: usize,
+    /// None when the request names a session that an earlier one set up.
+    under: Option<ReceiveSession>,
+}
+
+/// An answer that is not signed yet. Every part may be changed apart from the others.
+#[derive(Clone, Debug)]
+pub struct Reply {
+    /// What will be signed.
+    pub statement: Statement,
+    /// What will be sealed.
+    pub openings: Openings,
+    /// Who signs.
+    pub session: Session,
+}
+
+struct Stage<F> {
+    forger: Forger,
+    says: F,
+    heard: Arc<Mutex<Vec<wire::Open>>>,
+}
+
+// === impl Impostor ===
+
+impl Impostor {
+    /// Listens at the address of `site` and answers what `says` returns, until the runtime ends.
+    ///
+    /// # Errors
+    /// When it cannot listen.
+    pub async fn serve<F>(site: &Site, forger: Forger, says: F) -> anyhow::Result<Self>
+    where
+        F: Fn(&Forger, &Heard) -> anyhow::Result<Says> + Send + Sync + 'static,
+    {
+        let listener = TokioNet.listen(&site.address.parse()?).await?;
+        let tls = ServerTls::any_key(forger.keys.identity()?)?;
+        let arriving = incoming(listener, ServerSecurity::Tls(tls), AcceptLimits::default());
+        let impostor = Self {
+            heard: Arc::default(),
+        };
+        let stage = Stage {
+            forger,
+            says,
+            heard: Arc::clone(&impostor.heard),
+        };
+        let routes = PeerExchangeServer::new(stage).max_decoding_message_size(32 * 1024 * 1024);
+        let served = entente_tls::server()
+            .add_service(routes)
+            .serve_with_incoming(arriving);
+        tokio::spawn(async move { served.await.expect("the impostor's address is served") });
+        Ok(impostor)
+    }
+
+    /// The frames it was sent.
+    pub fn heard(&self) -> Vec<wire::Open> {
+        self.heard.lock().expect("no holder panics").clone()
+    }
+}
+
+#[tonic::async_trait]
+impl<F> PeerExchange for Stage<F>
+where
+    F: Fn(&Forger, &Heard) -> anyhow::Result<Says> + Send + Sync + 'static,
+{
+    type ExchangeStream = tokio_stream::Once<Result<wire::ExchangeResponse, Status>>;
+
+    async fn exchange(
+        &self,
+        request: Request<Streaming<wire::ExchangeRequest>>,
+    ) -> Result<Response<Self::ExchangeStream>, Status> {
+        let frame = request.into_inner().message().await?;
+        let Some(wire::exchange_request::Frame::Open(open)) = frame.and_then(|frame| frame.frame)
+        else {
+            return Err(Status::internal("not an Open"));
+        };
+        let before = {
+            let mut heard = self.heard.lock().expect("no holder panics");
+            heard.push(open.clone());
+            heard.len() - 1
+        };
+        let heard = Heard::of(&self.forger, open, before);
+        let says = heard.and_then(|heard| (self.says)(&self.forger, &heard));
+        match says.map_err(|error| Status::internal(format!("{error:#}")))? {
+            Says::Open(open) => {
+                let frame = wire::ExchangeResponse {
+                    frame: Some(wire::exchange_response::Frame::Open(*open)),
+                };
+                Ok(Response::new(tokio_stream::once(Ok(frame))))
+            }
+            Says::Status(status) => Err(status),
+            Says::Nothing => std::future::pending().await,
+        }
+    }
+}
+
+// === impl Heard ===
+
+impl Heard {
+    fn of(forger: &Forger, open: wire::Open, before: usize) -> anyhow::Result<Self> {
+        let request = SignedStatement::parse(open.statement.clone())?;
+        let statement = request.statement();
+        let parties = SealParties {
+            sender: statement.sender_server.clone(),
+            receiver: statement.receiver_server.clone(),
+            mode: statement.mode,
+        };
+        let enc = &open.seal.as_ref().context("the request is not sealed")?.enc;
+        let now = statement.issued_at;
+        let accepted = ReceiveSession::accept(&parties, &forger.keys.hpke, enc, now);
+        Ok(Self {
+            under: accepted.ok(),
+            request,
+            open,
+            before,
+        })
+    }
+
+    /// An honest answer: this message, and a receipt in the forger's own ledger.
+    ///
+    /// # Errors
+    /// When the randomness fails.
+    pub fn response(&self, forger: &Forger, message: Bytes) -> anyhow::Result<Reply> {
+        let request = self.request.statement();
+        let Body::Request { asked, .. } = &request.body else {
+            anyhow::bail!("not a request");
+        };
+        let body = Body::Response {
+            request: self.request.hash(),
+            receipt: self.receipt(forger)?,
+            permitted: asked.clone(),
+        };
+        let openings = Openings::builder().payload(Answer::ok(message).to_value()?);
+        self.reply(forger, body, openings.build()?)
+    }
+
+    /// An honest fault.
+    ///
+    /// # Errors
+    /// When its ledger cannot be named.
+    pub fn fault(&self, forger: &Forger, failure: Failure) -> anyhow::Result<Reply> {
+        let body = Body::Fault {
+            request: self.request.hash(),
+            receipt: self.receipt(forger)?,
+            failure,
+        };
+        self.reply(forger, body, Openings::default())
+    }
+
+    /// When it was issued: near enough to now for every honest answer.
+    pub fn at(&self) -> Timestamp {
+        self.request.statement().issued_at
+    }
+
+    fn receipt(&self, forger: &Forger) -> anyhow::Result<Receipt> {
+        Ok(Receipt {
+            origin: forger.log(self.at())?,
+            index: 7,
+            leaf_hash: Digest::of(b"an entry nobody has"),
+        })
+    }
+
+    fn reply(&self, forger: &Forger, body: Body, openings: Openings) -> anyhow::Result<Reply> {
+        let request = self.request.statement();
+        let log = forger.log(self.at())?;
+        let mut statement = Statement::answering(request, self.at(), log, body);
+        statement.views = request.views.clone();
+        statement.commitments = openings.commitments();
+        Ok(Reply {
+            statement,
+            openings,
+            session: forger.session.clone(),
+        })
+    }
+}
+
+// === impl Reply ===
+
+impl Reply {
+    /// Signs and seals it as it stands, under the session of `heard`.
+    ///
+    /// # Errors
+    /// When a key cannot be used.
+    pub fn seal(self, heard: &Heard) -> anyhow::Result<wire::Open> {
+        let answer = sign_direct(&*self.session.key, self.statement)?;
+        let session_chain = self.session.chain;
+        let mut open = wire::Open {
+            statement: answer.bytes().clone(),
+            session_chain,
+            ..wire::Open::default()
+        };
+        if self.openings.as_slice().is_empty() {
+            return Ok(open);
+        }
+        let asked = heard.open.seal.clone().unwrap_or_default();
+        let message_id = &answer.statement().message_id;
+        let random = SealRandom::generate()?;
+        let under = heard.under.as_ref().context("a session set up before")?;
+        let mut sealer = under.seal_response(message_id, random, answer.hash());
+        open.seal = Some(wire::Seal {
+            enc: Bytes::new(),
+            r: Bytes::copy_from_slice(sealer.random()),
+            ..asked
+        });
+        open.sealed = sealer.seal(self.openings.seal_plaintext(), true)?;
+        Ok(open)
+    }
+}
+
+// === impl Says ===
+
+impl From<wire::Open> for Says {
+    fn from(open: wire::Open) -> Self {
+        Self::Open(Box::new(open))
+    }
+}
+
+impl<F> std::fmt::Debug for Stage<F> {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        f.debug_struct("Stage").finish_non_exhaustive()
+    }
+}
