@@ -207,9 +207,8 @@ impl DeskError {
 
     /// The registry's refusal, with what it said.
     pub fn refused(&self) -> Option<&entente_proto::status::Told> {
-        let error = match self {
-            Self::Author(AuthorError::Registry(error)) | Self::Registry(error) => error,
-            _ => return None,
+        let (Self::Author(AuthorError::Registry(error)) | Self::Registry(error)) = self else {
+            return None;
         };
         match error {
             RegistryError::Refused { told, .. } => Some(told),

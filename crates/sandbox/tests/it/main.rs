@@ -1,5 +1,9 @@
 //! A whole federation over real files and sockets: what it is built of, what it answers, and what
 //! it refuses.
+#![allow(
+    clippy::unwrap_used,
+    reason = "a test's own errors; clippy does not see it in functions beside the tests"
+)]
 
 use std::time::Duration;
 

@@ -1,0 +1,84 @@
+//! `entente log`: reading and proving ledgers. Neither needs a running server; both only read.
+
+mod keys;
+mod line;
+mod show;
+pub(crate) mod verify;
+
+use std::path::{Path, PathBuf};
+use std::sync::Arc;
+
+use clap::Subcommand;
+use entente_ledger::Reader;
+use entente_ledger::disk::RealDisk;
+use entente_ledger::log::LogError;
+
+use crate::exit::{Exit, Failure};
+use crate::output::Screen;
+use crate::texts::Text;
+
+pub(crate) use keys::{copy, known_key};
+pub(crate) use line::Line;
+
+/// Read and prove access ledgers
+///
+/// Ledgers are folders. A folder that holds several (a server's `data/ledger`, or a whole member's
+/// folder) stands for all of them.
+#[derive(Debug, Subcommand)]
+pub(crate) enum LogCommand {
+    Show(show::ShowArgs),
+    Verify(verify::VerifyArgs),
+}
+
+pub(crate) async fn run(command: LogCommand, screen: &Screen) -> Result<(), Failure> {
+    match command {
+        LogCommand::Show(args) => show::run(&args, screen),
+        LogCommand::Verify(args) => verify::run(&args, screen).await,
+    }
+}
+
+/// The ledgers in a folder: itself, or those at most [`DEPTH`] below it, by name.
+pub(crate) fn ledgers_in(dir: &Path, screen: &Screen) -> Result<Vec<PathBuf>, Failure> {
+    let mut found = Vec::new();
+    search(dir, DEPTH, &mut found);
+    found.sort();
+    if found.is_empty() {
+        let what = screen.text(Text::NoLedger, &[("dir", &dir.display())]);
+        return Err(Failure::new(Exit::NotFound, what));
+    }
+    Ok(found)
+}
+
+fn search(dir: &Path, depth: u32, found: &mut Vec<PathBuf>) {
+    let format = std::fs::read_to_string(dir.join("FORMAT"));
+    if format.is_ok_and(|format| format.starts_with("entente-ledger ")) {
+        found.push(dir.to_owned());
+        return;
+    }
+    let Ok(items) = std::fs::read_dir(dir) else {
+        return;
+    };
+    for item in items.flatten() {
+        if depth > 0 && item.file_type().is_ok_and(|kind| kind.is_dir()) {
+            search(&item.path(), depth - 1, found);
+        }
+    }
+}
+
+/// Opens a ledger for reading.
+pub(crate) fn open(dir: &Path, screen: &Screen) -> Result<Reader, Failure> {
+    Reader::open(Arc::new(RealDisk), dir).map_err(|error| damaged(dir, &error, screen))
+}
+
+/// A ledger that cannot be read: damage, unless the system itself refused.
+pub(crate) fn damaged(dir: &Path, error: &LogError, screen: &Screen) -> Failure {
+    let what = screen.text(Text::LedgerUnreadable, &[("dir", &dir.display())]);
+    let exit = match error {
+        LogError::Damaged { .. } => Exit::Integrity,
+        _ => Exit::Failed,
+    };
+    Failure::new(exit, what).because(error)
+}
+
+/// A member's folder holds `data/ledger/<shard>`.
+const DEPTH: u32 = 3;

@@ -1,0 +1,155 @@
+//! Which key a ledger must be signed with. The folder itself is never asked: whoever altered it
+//! could have put another key there.
+
+use std::path::{Path, PathBuf};
+
+use entente_clock::{Clock as _, SystemClock};
+use entente_follow::Anchor;
+use entente_ledger::note::NoteKey;
+use entente_sandbox::{Desk, Seams};
+use entente_signing::VerifyingKey;
+
+use super::super::desk::DeskFile;
+use crate::exit::{Exit, Failure};
+use crate::output::Screen;
+use crate::texts::Text;
+
+/// A key, and on whose word.
+#[derive(Clone, Debug)]
+pub(crate) struct Known {
+    pub(crate) key: VerifyingKey,
+    pub(crate) from: String,
+}
+
+/// The key of the ledger `origin`: the one given, or the one that the registry's own copy names,
+/// which is verified from its anchor. `config` says which registry; without it, the nearest
+/// configuration above the folder is asked, and said so.
+pub(crate) async fn known_key(
+    dir: &Path,
+    origin: Option<&str>,
+    given: &[NoteKey],
+    config: Option<&Path>,
+    screen: &Screen,
+) -> Result<Known, Failure> {
+    let fits = |key: &&NoteKey| origin.is_none_or(|origin| key.name() == origin);
+    if let Some(key) = given.iter().find(fits) {
+        return Ok(Known {
+            key: key.key().clone(),
+            from: screen.text(Text::KeyGiven, &[]),
+        });
+    }
+    let unknown = || {
+        let what = screen.text(Text::KeyUnknown, &[("ledger", &origin.unwrap_or("?"))]);
+        Failure::new(Exit::Usage, what)
+            .note(Text::LabelDo, "--key ORIGIN+HASH+KEY")
+            .note(Text::LabelDo, "--config member.yaml")
+    };
+    let origin = origin.ok_or_else(unknown)?;
+    let file = match config {
+        Some(file) => file.to_owned(),
+        None => nearest_config(dir).ok_or_else(unknown)?,
+    };
+    let (anchor, copy) = read_config(&file)?;
+    if origin == anchor.origin() {
+        return Ok(Known {
+            key: anchor.ledger.key().clone(),
+            from: screen.text(Text::KeyOfAnchor, &[("file", &file.display())]),
+        });
+    }
+    let facts: [crate::texts::Fact<'_>; 2] = [
+        ("file", &file.display()),
+        ("registry", &anchor.origin().to_owned()),
+    ];
+    let from = screen.text(Text::KeyOfRegistry, &facts);
+    // The copy is opened as a copy of itself: its owner may be using it.
+    let scratch = Scratch::copy_of(&copy).map_err(|error| Failure::of(Exit::Failed, &error))?;
+    let seams = Seams::real();
+    let desk = Desk::open(anchor.clone(), &scratch.0, &seams, screen.lang).await;
+    let desk = desk.map_err(|error| super::super::desk::desk_failure(&error, screen))?;
+    let mut key = Desk::ledger_key(&desk.view(), &anchor, origin);
+    if key.is_none() && desk.refresh().await.is_ok() {
+        key = Desk::ledger_key(&desk.view(), &anchor, origin);
+    }
+    desk.close().await;
+    Ok(Known {
+        key: key.ok_or_else(unknown)?,
+        from,
+    })
+}
+
+/// The nearest file, from the folder upwards, that says which registry its owner believes.
+fn nearest_config(dir: &Path) -> Option<PathBuf> {
+    let dir = std::path::absolute(dir).ok()?;
+    let files = ["security-server.yaml", "member.yaml", "registry.yaml"];
+    let above = dir.ancestors().take(LEVELS);
+    above
+        .flat_map(|folder| files.map(|file| folder.join(file)))
+        .find(|file| file.is_file())
+}
+
+fn read_config(file: &Path) -> Result<(Anchor, PathBuf), Failure> {
+    let is_server = std::fs::read_to_string(file)
+        .is_ok_and(|text| text.lines().any(|line| line.starts_with("server:")));
+    if is_server {
+        let config = entente_security_server::Config::load(file)?;
+        let copy = config.data.as_path().join("directory");
+        return Ok((Anchor::load(config.anchor.as_path())?, copy));
+    }
+    let file = DeskFile::load(file)?;
+    Ok((file.anchor()?, file.copy()))
+}
+
+/// A folder of our own, gone when done with.
+#[derive(Debug)]
+pub(super) struct Scratch(pub(super) PathBuf);
+
+// === impl Scratch ===
+
+impl Scratch {
+    pub(super) fn copy_of(dir: &Path) -> std::io::Result<Self> {
+        let name = format!(
+            "entente-{}-{}",
+            std::process::id(),
+            SystemClock.now().as_millis()
+        );
+        let own = Self(std::env::temp_dir().join(name));
+        std::fs::create_dir(&own.0)?;
+        copy(dir, &own.0)?;
+        Ok(own)
+    }
+}
+
+impl Drop for Scratch {
+    fn drop(&mut self) {
+        // Left behind, it is only a copy in a folder for such things.
+        let _ = std::fs::remove_dir_all(&self.0);
+    }
+}
+
+/// Copies a folder. What vanishes meanwhile, because its owner moves files, is passed over.
+pub(crate) fn copy(from: &Path, to: &Path) -> std::io::Result<()> {
+    let gone = |error: &std::io::Error| error.kind() == std::io::ErrorKind::NotFound;
+    let items = match std::fs::read_dir(from) {
+        Err(error) if gone(&error) => return Ok(()),
+        items => items?,
+    };
+    for item in items {
+        let item = item?;
+        let target = to.join(item.file_name());
+        if item.file_type()?.is_dir() {
+            std::fs::create_dir_all(&target)?;
+            copy(&item.path(), &target)?;
+        } else {
+            match std::fs::copy(item.path(), &target) {
+                Err(error) if gone(&error) => {}
+                copied => {
+                    copied?;
+                }
+            }
+        }
+    }
+    Ok(())
+}
+
+/// Folders looked at above a ledger.
+const LEVELS: usize = 6;

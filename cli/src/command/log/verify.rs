@@ -1,0 +1,272 @@
+//! `entente log verify`.
+
+use std::fs::{File, TryLockError};
+use std::path::{Path, PathBuf};
+use std::sync::Arc;
+
+use clap::Args;
+use entente_ledger::disk::RealDisk;
+use entente_ledger::fsck::{Fault, Finding, Report, fsck};
+use entente_ledger::layout::Layout;
+use entente_ledger::log::LogError;
+use entente_ledger::note::NoteKey;
+use entente_signing::VerifyingKey;
+use serde_json::json;
+
+use super::keys::{Known, Scratch};
+use super::{damaged, known_key, ledgers_in, open};
+use crate::exit::{Exit, Failure};
+use crate::output::{Screen, print_out};
+use crate::texts::{Fact, Text};
+
+/// Recompute every hash from the entries, and check the checkpoint's signature
+///
+/// Exits with 0 when every byte is as it must be, and with 6 when anything differs, naming the file.
+/// A ledger that a server is writing to is copied first, and the copy is checked.
+#[derive(Args, Debug)]
+#[command(after_help = EXAMPLES)]
+pub(crate) struct VerifyArgs {
+    /// Ledgers' folders, or folders that hold ledgers
+    #[arg(required = true, value_name = "DIR")]
+    dirs: Vec<PathBuf>,
+    /// The ledger's key, as ORIGIN+HASH+KEY; may be repeated. Otherwise the registry's word is taken
+    #[arg(long, value_name = "KEY")]
+    key: Vec<NoteKeyArg>,
+    /// The configuration that says which registry to believe; otherwise the nearest above the folder
+    #[arg(long, value_name = "FILE", env = "ENTENTE_CONFIG")]
+    config: Option<PathBuf>,
+}
+
+/// A `vkey` of C2SP `signed-note`.
+#[derive(Clone, Debug)]
+struct NoteKeyArg(NoteKey);
+
+/// What a check came to.
+#[derive(Debug)]
+pub(crate) struct Verdict {
+    pub(crate) origin: String,
+    pub(crate) report: Report,
+    pub(crate) known: Known,
+    /// Whether a server was writing, so that a copy was checked.
+    pub(crate) live: bool,
+}
+
+pub(crate) async fn run(args: &VerifyArgs, screen: &Screen) -> Result<(), Failure> {
+    let keys: Vec<NoteKey> = args.key.iter().map(|key| key.0.clone()).collect();
+    let mut damage = None;
+    for dir in &args.dirs {
+        for ledger in ledgers_in(dir, screen)? {
+            let origin = open(&ledger, screen).map(|reader| reader.origin().map(str::to_owned));
+            let origin = match origin {
+                Ok(origin) => origin,
+                // What cannot even be opened is reported, and the others are still checked.
+                Err(failure) => {
+                    screen.fail(&failure);
+                    damage = Some(failure);
+                    continue;
+                }
+            };
+            let config = args.config.as_deref();
+            let known = known_key(&ledger, origin.as_deref(), &keys, config, screen).await?;
+            let verdict = check(&ledger, origin, known, screen)?;
+            tell(&ledger, &verdict, screen);
+            if !verdict.report.is_sound() {
+                damage = Some(failure(&ledger, &verdict, screen));
+            }
+        }
+    }
+    damage.map_or(Ok(()), Err)
+}
+
+/// Checks one ledger against a key.
+pub(crate) fn check(
+    dir: &Path,
+    origin: Option<String>,
+    known: Known,
+    screen: &Screen,
+) -> Result<Verdict, Failure> {
+    let live = is_written_to(dir);
+    let report = if live {
+        check_copies(dir, &known.key, screen)?
+    } else {
+        replay(dir, &known.key, screen).map_err(|error| damaged(dir, &error, screen))?
+    };
+    Ok(Verdict {
+        origin: origin.unwrap_or_else(|| "-".to_owned()),
+        report,
+        known,
+        live,
+    })
+}
+
+/// A copy taken while files move may be torn where the ledger is whole. Damage is what every copy
+/// shows.
+fn check_copies(dir: &Path, key: &VerifyingKey, screen: &Screen) -> Result<Report, Failure> {
+    let mut shared: Option<Vec<Finding>> = None;
+    let mut last = None;
+    for _ in 0..COPIES {
+        let copy = Scratch::copy_of(dir).map_err(|error| Failure::of(Exit::Failed, &error))?;
+        let report = match replay(&copy.0, key, screen) {
+            Ok(report) => report,
+            Err(error) => {
+                last = Some(Err(damaged(dir, &error, screen)));
+                continue;
+            }
+        };
+        if report.is_sound() {
+            return Ok(report);
+        }
+        let seen = report.findings.clone();
+        shared = Some(match shared {
+            Some(before) => before.into_iter().filter(|f| seen.contains(f)).collect(),
+            None => seen,
+        });
+        last = Some(Ok(report));
+    }
+    let busy = || Failure::new(Exit::Failed, screen.text(Text::LedgerBusy, &[]));
+    let mut report = last.unwrap_or_else(|| Err(busy()))?;
+    report.findings = shared.unwrap_or_default();
+    if report.is_sound() {
+        return Err(busy());
+    }
+    Ok(report)
+}
+
+fn replay(dir: &Path, key: &VerifyingKey, screen: &Screen) -> Result<Report, LogError> {
+    let mut shown = 0;
+    let report = fsck(Arc::new(RealDisk), dir, key, &mut |done, all| {
+        let percent = done.saturating_mul(100).checked_div(all).unwrap_or(100);
+        if percent > shown {
+            shown = percent;
+            let facts: [Fact<'_>; 3] = [("done", &done), ("all", &all), ("percent", &percent)];
+            screen.progress(&screen.text(Text::VerifyProgress, &facts));
+        }
+    });
+    screen.progress("");
+    report
+}
+
+/// Whether some process holds the writer's lock.
+fn is_written_to(dir: &Path) -> bool {
+    let lock = File::open(Layout::new(dir).lock());
+    lock.is_ok_and(|lock| matches!(lock.try_lock_shared(), Err(TryLockError::WouldBlock)))
+}
+
+fn tell(dir: &Path, verdict: &Verdict, screen: &Screen) {
+    let Verdict { report, known, .. } = verdict;
+    let value = json!({
+        "dir": dir,
+        "ledger": verdict.origin,
+        "sound": report.is_sound(),
+        "entries": report.size,
+        "waiting": report.waiting,
+        "root": report.root.to_string(),
+        "checkpoint": report.checkpoint,
+        "torn_bytes": report.torn_bytes,
+        "key": known.key.key_id().to_string(),
+        "key_from": known.from,
+        "copied": verdict.live,
+        "findings": report.findings.iter().map(|finding| json!({
+            "file": finding.path,
+            "fault": fault_code(finding.fault),
+        })).collect::<Vec<_>>(),
+    });
+    screen.event("log.verified", value, |screen| {
+        print_verdict(dir, verdict, screen)
+    });
+}
+
+/// The verdict for people.
+pub(crate) fn print_verdict(dir: &Path, verdict: &Verdict, screen: &Screen) {
+    let Verdict { report, known, .. } = verdict;
+    let entries = report.size + report.waiting;
+    let mark = if report.is_sound() {
+        Text::VerifySound
+    } else {
+        Text::VerifyDamaged
+    };
+    let facts: [Fact<'_>; 2] = [("dir", &dir.display()), ("entries", &entries)];
+    let head = screen.text(mark, &facts);
+    print_out(if report.is_sound() {
+        screen.green(&head)
+    } else {
+        screen.red(&head)
+    });
+    let row = |label: Text, value: String| {
+        print_out(format!("  {:<11} {value}", screen.text(label, &[])));
+    };
+    row(Text::HeadLedger, verdict.origin.clone());
+    row(Text::HeadRoot, report.root.to_string());
+    let signed = match report.checkpoint {
+        Some(size) => screen.text(Text::SignedUpTo, &[("size", &size)]),
+        None => screen.text(Text::NothingSigned, &[]),
+    };
+    row(Text::HeadSigned, signed);
+    row(
+        Text::HeadKey,
+        format!("{}  {}", known.key.key_id(), known.from),
+    );
+    if report.torn_bytes > 0 {
+        row(
+            Text::HeadTorn,
+            screen.text(Text::TornBytes, &[("bytes", &report.torn_bytes)]),
+        );
+    }
+    if verdict.live {
+        screen.say(Text::VerifiedCopy, &[]);
+    }
+    for finding in &report.findings {
+        let fault = screen.text(fault_text(finding.fault), &[]);
+        print_out(screen.red(&format!("  {}  {fault}", finding.path)));
+    }
+}
+
+/// How the command ends when evidence does not hold.
+fn failure(dir: &Path, verdict: &Verdict, screen: &Screen) -> Failure {
+    let first = verdict.report.findings.first();
+    let facts: [Fact<'_>; 2] = [
+        ("dir", &dir.display()),
+        ("file", &first.map_or("-", |finding| finding.path.as_str())),
+    ];
+    Failure::new(Exit::Integrity, screen.text(Text::IntegrityFailed, &facts))
+        .note(Text::LabelDo, screen.text(Text::IntegrityDo, &[]))
+}
+
+const fn fault_code(fault: Fault) -> &'static str {
+    match fault {
+        Fault::Differs => "differs",
+        Fault::Missing => "missing",
+        Fault::Signature => "signature",
+        Fault::Unexpected => "unexpected",
+        _ => "unreadable",
+    }
+}
+
+const fn fault_text(fault: Fault) -> Text {
+    match fault {
+        Fault::Differs => Text::FaultDiffers,
+        Fault::Missing => Text::FaultMissing,
+        Fault::Signature => Text::FaultSignature,
+        Fault::Unexpected => Text::FaultUnexpected,
+        _ => Text::FaultUnreadable,
+    }
+}
+
+// === impl NoteKeyArg ===
+
+impl std::str::FromStr for NoteKeyArg {
+    type Err = entente_ledger::note::NoteError;
+
+    fn from_str(text: &str) -> Result<Self, Self::Err> {
+        text.parse().map(Self)
+    }
+}
+
+/// Copies compared before a ledger in use is called damaged.
+const COPIES: usize = 3;
+
+const EXAMPLES: &str = "\
+Examples:
+  entente log verify sandbox/pensions sandbox/vital-events
+  entente log verify /mnt/copy/2026h2.1 --key ORIGIN+HASH+KEY
+  entente log verify /mnt/copy/2026h2.1 --config member.yaml";

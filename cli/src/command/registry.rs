@@ -1,0 +1,177 @@
+//! `entente registry`: making one, and looking at it.
+
+use std::path::PathBuf;
+use std::sync::Arc;
+
+use clap::{Args, Subcommand};
+use entente_central_registry::{Config, InitError};
+use entente_clock::SystemClock;
+use entente_config::ListenAddr;
+use entente_directory::Policy;
+use entente_identity::Jurisdiction;
+use entente_ledger::Runner;
+use entente_ledger::disk::RealDisk;
+use serde_json::json;
+
+use super::desk::DeskArgs;
+use crate::exit::{Exit, Failure};
+use crate::output::{Screen, print_out};
+use crate::texts::{Fact, Text};
+
+/// Make a registry; look at what it says
+///
+/// The registry of a jurisdiction says who is a member, with which keys, and under which agreements.
+/// Everybody verifies what it says.
+#[derive(Debug, Subcommand)]
+pub(crate) enum RegistryCommand {
+    Init(InitArgs),
+    Show(ShowArgs),
+}
+
+/// Make a registry: keys, first change, and the anchor file that others start from
+///
+/// Writes `registry.yaml` from --jurisdiction and --listen when it is not there yet. Example:
+///   entente registry init --jurisdiction ca-demo --listen 127.0.0.1:7100
+#[derive(Args, Debug)]
+#[command(verbatim_doc_comment)]
+pub(crate) struct InitArgs {
+    /// The registry's configuration
+    #[arg(long, value_name = "FILE", default_value = "registry.yaml")]
+    config: PathBuf,
+    /// Whose names it speaks for: ca-on
+    #[arg(long, value_name = "CODE")]
+    jurisdiction: Option<Jurisdiction>,
+    /// Where it listens: 127.0.0.1:7100
+    #[arg(long, value_name = "ADDRESS")]
+    listen: Option<ListenAddr>,
+}
+
+/// What the registry says now: size, members, services, agreements, freshness
+///
+/// Example: entente registry show --config sandbox/registry/registry.yaml
+#[derive(Args, Debug)]
+pub(crate) struct ShowArgs {
+    #[command(flatten)]
+    desk: DeskArgs,
+}
+
+pub(crate) async fn run(command: RegistryCommand, screen: &Screen) -> Result<(), Failure> {
+    match command {
+        RegistryCommand::Init(args) => init(&args, screen).await,
+        RegistryCommand::Show(args) => show(&args, screen).await,
+    }
+}
+
+async fn init(args: &InitArgs, screen: &Screen) -> Result<(), Failure> {
+    if !args.config.exists() {
+        write_config(args, screen)?;
+    }
+    let config: Config = entente_config::load(&super::in_folder(&args.config))?;
+    let (clock, disk) = (Arc::new(SystemClock), Arc::new(RealDisk));
+    let made =
+        entente_central_registry::init(&config, Policy::usual(), clock, disk, Runner::Thread).await;
+    let made = made.map_err(|error| match error {
+        InitError::Exists => Failure::new(Exit::Refused, screen.text(Text::RegistryExists, &[])),
+        error => Failure::for_reason(error.reason(), &error, screen.lang),
+    })?;
+    let anchor = &made.anchor;
+    let value = json!({
+        "jurisdiction": anchor.jurisdiction,
+        "anchor": config.anchor.as_path(),
+        "ledger": anchor.ledger.to_string(),
+        "genesis": anchor.genesis.to_string(),
+        "keys": config.keys.as_path(),
+    });
+    screen.show("registry.made", value, |screen| {
+        let facts: [Fact<'_>; 2] = [
+            ("jurisdiction", &anchor.jurisdiction),
+            ("anchor", &config.anchor),
+        ];
+        print_out(screen.text(Text::RegistryMade, &facts));
+        print_out(format!("  {}", anchor.genesis));
+        let facts: [Fact<'_>; 2] = [("keys", &config.keys), ("config", &args.config.display())];
+        screen.say(Text::RegistryMadeNext, &facts);
+    });
+    Ok(())
+}
+
+fn write_config(args: &InitArgs, screen: &Screen) -> Result<(), Failure> {
+    let (Some(jurisdiction), Some(listen)) = (&args.jurisdiction, &args.listen) else {
+        let facts: [Fact<'_>; 1] = [("file", &args.config.display())];
+        return Err(
+            Failure::new(Exit::Usage, screen.text(Text::RegistryNeeds, &facts)).note(
+                Text::LabelDo,
+                "entente registry init --jurisdiction CODE --listen ADDRESS",
+            ),
+        );
+    };
+    let yaml = format!(
+        "# The registry of {jurisdiction}: entente serve registry --config {}\n\
+         jurisdiction: {jurisdiction}\n\
+         listen: {listen}\n\
+         data: ./data\n\
+         keys: ./keys\n\
+         anchor: ./anchor.yaml\n",
+        args.config.display()
+    );
+    std::fs::write(&args.config, yaml).map_err(|error| {
+        Failure::new(Exit::Failed, args.config.display().to_string()).because(&error)
+    })
+}
+
+async fn show(args: &ShowArgs, screen: &Screen) -> Result<(), Failure> {
+    let reading = args.desk.read(screen).await?;
+    let view = reading.view.clone();
+    let anchor = reading.desk.anchor().clone();
+    let connected = reading.desk.directory().is_connected();
+    reading.desk.close().await;
+    let state = &view.state;
+    let counts = json!({
+        "members": state.members().count(),
+        "servers": state.servers().count(),
+        "services": state.services().count(),
+        "agreements": state.agreements().count(),
+    });
+    let purposes = state.policy().map(|policy| {
+        let purposes = policy.purposes.iter().map(ToString::to_string);
+        purposes.collect::<Vec<_>>()
+    });
+    let value = json!({
+        "jurisdiction": anchor.jurisdiction,
+        "ledger": anchor.ledger.to_string(),
+        "genesis": anchor.genesis.to_string(),
+        "addresses": anchor.addresses.iter().map(ToString::to_string).collect::<Vec<_>>(),
+        "connected": connected,
+        "size": view.size,
+        "root": view.root.to_string(),
+        "newest": state.last_at().to_string(),
+        "counts": counts,
+        "purposes": purposes,
+    });
+    screen.show("registry", value, |screen| {
+        let row = |label: Text, value: String| {
+            print_out(format!("  {:<11} {value}", screen.text(label, &[])));
+        };
+        print_out(screen.bold(anchor.origin()));
+        let answer = if connected {
+            Text::RegistryAnswers
+        } else {
+            Text::RegistryDoesNot
+        };
+        let addresses: Vec<String> = anchor.addresses.iter().map(ToString::to_string).collect();
+        row(
+            Text::HeadAddresses,
+            format!("{}  {}", addresses.join(", "), screen.text(answer, &[])),
+        );
+        row(Text::HeadSize, view.size.to_string());
+        row(Text::HeadRoot, view.root.to_string());
+        row(Text::HeadNewest, state.last_at().to_string());
+        row(Text::HeadMembers, counts["members"].to_string());
+        row(Text::HeadServers, counts["servers"].to_string());
+        row(Text::HeadServices, counts["services"].to_string());
+        row(Text::HeadAgreements, counts["agreements"].to_string());
+        row(Text::HeadPurposes, purposes.unwrap_or_default().join(", "));
+        row(Text::HeadKey, anchor.ledger.to_string());
+    });
+    Ok(())
+}

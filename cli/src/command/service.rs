@@ -1,0 +1,194 @@
+//! `entente service`: contracts.
+
+use std::path::PathBuf;
+
+use clap::{Args, Subcommand};
+use entente_contract::Direction;
+use entente_identity::{ElementName, ServiceName, SystemId};
+use entente_reason::Lang;
+use serde_json::{Value, json};
+
+use super::desk::{DeskArgs, office_failure};
+use crate::exit::{Exit, Failure};
+use crate::output::{Screen, print_out};
+use crate::texts::{Fact, Text};
+
+/// Publish contracts; list and show them
+///
+/// A contract names the data element of each of its fields; agreements name elements, and both
+/// servers enforce them.
+#[derive(Debug, Subcommand)]
+pub(crate) enum ServiceCommand {
+    Publish(PublishArgs),
+    List(ListArgs),
+    Show(ShowArgs),
+}
+
+/// Publish a contract of this member's systems
+///
+/// Example:
+///   entente service publish demo.v1.Service contract.binpb --system ca-demo/agency/system
+#[derive(Args, Debug)]
+#[command(verbatim_doc_comment)]
+pub(crate) struct PublishArgs {
+    /// The service's full name
+    service: ServiceName,
+    /// Its descriptor set, imports included: protoc --include_imports --descriptor_set_out
+    descriptors: PathBuf,
+    /// A system that provides it; may be repeated
+    #[arg(long, required = true, value_name = "SYSTEM")]
+    system: Vec<SystemId>,
+    #[command(flatten)]
+    desk: DeskArgs,
+}
+
+/// Every service in the registry
+///
+/// Example: entente service list
+#[derive(Args, Debug)]
+pub(crate) struct ListArgs {
+    #[command(flatten)]
+    desk: DeskArgs,
+}
+
+/// One service: its methods, and the elements each asks and releases
+///
+/// Example: entente service show entente.demo.vitalevents.v1.VitalEvents
+#[derive(Args, Debug)]
+pub(crate) struct ShowArgs {
+    /// The service's full name
+    service: ServiceName,
+    #[command(flatten)]
+    desk: DeskArgs,
+}
+
+pub(crate) async fn run(command: ServiceCommand, screen: &Screen) -> Result<(), Failure> {
+    match command {
+        ServiceCommand::Publish(args) => publish(args, screen).await,
+        ServiceCommand::List(args) => list(&args, screen).await,
+        ServiceCommand::Show(args) => show(&args, screen).await,
+    }
+}
+
+async fn publish(args: PublishArgs, screen: &Screen) -> Result<(), Failure> {
+    let set = super::read_file(&args.descriptors)?.into();
+    let office = args.desk.office(screen).await?;
+    let systems = args.system.into_iter().collect();
+    let published = office.publish(&args.service, systems, set).await;
+    office.close().await;
+    let (hash, accepted) = published.map_err(|error| office_failure(&error, screen))?;
+    let value = json!({
+        "service": args.service,
+        "descriptor_set": hash.to_string(),
+        "index": accepted.index,
+    });
+    screen.show("service.published", value, |screen| {
+        let facts: [Fact<'_>; 3] = [
+            ("service", &args.service),
+            ("hash", &hash),
+            ("index", &accepted.index),
+        ];
+        print_out(screen.text(Text::ServicePublished, &facts));
+    });
+    Ok(())
+}
+
+async fn list(args: &ListArgs, screen: &Screen) -> Result<(), Failure> {
+    let reading = args.desk.read(screen).await?;
+    let view = reading.view.clone();
+    reading.desk.close().await;
+    let items: Vec<Value> = view
+        .state
+        .services()
+        .map(|service| {
+            let systems = service.systems.iter().map(ToString::to_string);
+            let newest = service.newest();
+            let methods = newest.map(|version| {
+                let methods = version.contract.methods();
+                methods
+                    .map(|m| m.name.method().to_owned())
+                    .collect::<Vec<_>>()
+            });
+            json!({
+                "service": service.service,
+                "version": newest.map(|version| version.version),
+                "systems": systems.collect::<Vec<_>>(),
+                "methods": methods,
+                "retired": service.retired.map(|at| at.to_string()),
+                "descriptor_set": newest.map(|version| version.descriptor_set.to_string()),
+            })
+        })
+        .collect();
+    let columns = [
+        ("service", Text::HeadService),
+        ("version", Text::HeadVersion),
+        ("systems", Text::HeadSystems),
+        ("methods", Text::HeadMethods),
+    ];
+    screen.list("services", &items, &columns);
+    Ok(())
+}
+
+async fn show(args: &ShowArgs, screen: &Screen) -> Result<(), Failure> {
+    let reading = args.desk.read(screen).await?;
+    let view = reading.view.clone();
+    reading.desk.close().await;
+    let missing = || {
+        let what = screen.text(Text::ServiceUnknown, &[("service", &args.service)]);
+        Failure::new(Exit::NotFound, what).note(Text::LabelDo, "entente service list")
+    };
+    let offer = view
+        .state
+        .offers(&args.service)
+        .next()
+        .ok_or_else(missing)?;
+    let newest = offer.newest().ok_or_else(missing)?;
+    let mut methods = Vec::new();
+    for method in newest.contract.methods() {
+        let elements = |direction| -> Vec<String> {
+            let elements = newest.contract.elements(&method.name, direction);
+            let elements = elements.unwrap_or_default();
+            elements.iter().map(ElementName::to_string).collect()
+        };
+        let label = match screen.lang {
+            Lang::En => &method.label_en,
+            Lang::Fr => &method.label_fr,
+        };
+        methods.push(json!({
+            "method": method.name.method(),
+            "label": label,
+            "asks": elements(Direction::Request),
+            "holds": elements(Direction::Response),
+        }));
+    }
+    let value = json!({
+        "service": args.service,
+        "member": offer.member,
+        "version": newest.version,
+        "descriptor_set": newest.descriptor_set.to_string(),
+        "methods": methods,
+    });
+    screen.show("service", value, |screen| {
+        let name = format!("{} v{}", args.service, newest.version);
+        print_out(format!("{}  {}", screen.bold(&name), offer.member));
+        let row = |label: Text, value: String| {
+            print_out(format!("  {:<11} {value}", screen.text(label, &[])));
+        };
+        row(Text::HeadHash, newest.descriptor_set.to_string());
+        for method in &methods {
+            let list = |key: &str| {
+                let items = method[key].as_array().into_iter().flatten();
+                items
+                    .filter_map(Value::as_str)
+                    .collect::<Vec<_>>()
+                    .join(", ")
+            };
+            let label = method["label"].as_str().unwrap_or_default();
+            let head = method["method"].as_str().unwrap_or_default();
+            row(Text::HeadMethod, format!("{head}  {label}"));
+            row(Text::HeadAsked, list("asks"));
+            row(Text::HeadHolds, list("holds"));
+        }
+    });
+    Ok(())
+}

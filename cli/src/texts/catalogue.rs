@@ -1,0 +1,350 @@
+//! Long on purpose: every sentence is in this one list, so that a translator has one place to look.
+//!
+//! A value in braces is a fact the caller gives. Labels of the notes below an error are short.
+
+macro_rules! catalogue {
+    ($( $name:ident = $en:literal, $fr:literal; )*) => {
+        /// A sentence, in both languages. Alphabetical within its group.
+        #[derive(Clone, Copy, Debug, PartialEq, Eq)]
+        pub(crate) enum Text { $( $name, )* }
+
+        impl Text {
+            /// Every one of them.
+            #[cfg(test)]
+            pub(crate) const ALL: &'static [Self] = &[ $( Self::$name, )* ];
+
+            /// English and French.
+            pub(super) const fn pair(self) -> (&'static str, &'static str) {
+                match self { $( Self::$name => ($en, $fr), )* }
+            }
+        }
+    };
+}
+
+catalogue! {
+    // Labels beside notes.
+    LabelAgreed = "agreed", "convenu";
+    LabelAllowed = "allowed", "permis";
+    LabelBecause = "because", "parce que";
+    LabelDo = "do", "à faire";
+    LabelExit = "exit", "code";
+    LabelFacts = "facts", "faits";
+    LabelFault = "fault", "faute";
+    LabelFields = "fields", "champs";
+    LabelGrpc = "gRPC", "gRPC";
+    LabelMethods = "methods", "méthodes";
+    LabelMore = "more", "voir";
+    LabelNear = "perhaps", "peut-être";
+    LabelReason = "reason", "motif";
+    LabelRule = "rule", "règle";
+    LabelSteward = "steward", "gardien";
+    LabelWho = "by", "par";
+
+    // Headings.
+    HeadAddress = "address", "adresse";
+    HeadAddresses = "addresses", "adresses";
+    HeadAdmitted = "admitted", "admission";
+    HeadAgreements = "agreements", "ententes";
+    HeadAsked = "asked", "demandés";
+    HeadBetween = "between", "entre";
+    HeadCallers = "callers", "appelants";
+    HeadClass = "class", "catégorie";
+    HeadClause = "clause", "clause";
+    HeadEntries = "entries", "entrées";
+    HeadFingerprint = "fingerprint", "empreinte";
+    HeadFrom = "from", "du";
+    HeadHash = "hash", "empreinte";
+    HeadHolds = "holds", "contient";
+    HeadKey = "key", "clé";
+    HeadLedger = "ledger", "registre";
+    HeadMeaning = "meaning", "signification";
+    HeadMember = "member", "membre";
+    HeadMembers = "members", "membres";
+    HeadMethod = "method", "méthode";
+    HeadMethods = "methods", "méthodes";
+    HeadName = "name", "nom";
+    HeadNewest = "newest", "dernier";
+    HeadParties = "parties", "parties";
+    HeadParty = "party", "partie";
+    HeadPurpose = "purpose", "fin";
+    HeadPurposes = "purposes", "fins";
+    HeadReason = "reason", "motif";
+    HeadReceived = "received", "reçue";
+    HeadReleased = "released", "communiqués";
+    HeadRole = "role", "rôle";
+    HeadRoot = "root", "racine";
+    HeadServer = "server", "serveur";
+    HeadServers = "servers", "serveurs";
+    HeadService = "service", "service";
+    HeadServices = "services", "services";
+    HeadSigned = "signed", "signé";
+    HeadSize = "size", "taille";
+    HeadStanding = "standing", "statut";
+    HeadState = "state", "état";
+    HeadSystems = "systems", "systèmes";
+    HeadTerm = "term", "durée";
+    HeadTitle = "title", "titre";
+    HeadTorn = "torn", "coupé";
+    HeadUntil = "until", "au";
+    HeadVersion = "version", "version";
+
+    // Who must act.
+    AtAdapter = "the provider's adapter", "l’adaptateur du fournisseur";
+    AtCaller = "you, the system that asks", "vous, le système qui demande";
+    AtCallerServer = "your own security server", "votre propre serveur de sécurité";
+    AtProviderServer = "the provider's security server", "le serveur de sécurité du fournisseur";
+    AtRegistry = "the registry", "le registre central";
+    AtSource = "the provider's source", "la source du fournisseur";
+
+    // States.
+    StateActive = "in force", "en vigueur";
+    StateDown = "down", "arrêté";
+    StateExpired = "expired", "expirée";
+    StateProposed = "awaiting signature", "à signer";
+    StateReady = "ready", "prêt";
+    StateRevoked = "revoked", "révoquée";
+    StateSuperseded = "superseded", "remplacée";
+    StateSuspended = "suspended", "suspendue";
+
+    // help
+    NoSuchTopic = "there is no command and no reason called {topic}",
+        "aucune commande ni aucun motif ne s’appelle {topic}";
+
+    // From whose desk.
+    NoDesk = "this needs to know whose desk it is at: no {file} in this folder",
+        "il faut savoir au nom de qui agir : aucun {file} dans ce dossier";
+    RegistrySilent = "The registry does not answer. This is from your own verified copy: {size} changes, the newest of {at}.",
+        "Le registre central ne répond pas. Ceci vient de votre propre copie vérifiée : {size} changements, le dernier du {at}.";
+    UsingSandbox = "Using the sandbox in this folder: {file}",
+        "D’après le bac à sable de ce dossier : {file}";
+
+    // call
+    AgreedIs = "{agreement}: purposes {purposes}; elements {elements}",
+        "{agreement} : fins {purposes}; éléments {elements}";
+    CallDryRun = "Would send {bytes} bytes to {method} of {to}, through {server}. Nothing was sent.",
+        "Enverrait {bytes} octets à {method} de {to}, par {server}. Rien n’a été envoyé.";
+    CallLogged = "Logged on both sides as transaction {transaction}.",
+        "Consigné des deux côtés : transaction {transaction}.";
+    DataUnreadable = "the request in {from} cannot be read",
+        "la demande dans {from} est illisible";
+    LoggedAs = ", transaction {transaction}", ", transaction {transaction}";
+    MoreAbout = "entente help {code}        en français : --lang fr",
+        "entente help {code}        in English: --lang en";
+    NoCaller = "which system asks? Name it with --from, or its security server with --server",
+        "quel système demande? Nommez-le avec --from, ou son serveur de sécurité avec --server";
+    NoSuchService = "{member} does not offer {service}",
+        "{member} n’offre pas {service}";
+    Refused = "refused: {what} [{code}]", "refusé : {what} [{code}]";
+    ServerSilent = "your security server does not answer at {server}",
+        "votre serveur de sécurité ne répond pas à {server}";
+
+    // agreement
+    AgreementAccepted = "{member} accepted {name} version {version} (registry entry {index}).",
+        "{member} a accepté {name} version {version} (entrée {index} du registre central).";
+    AgreementAwaits = "Still to sign: {missing}.", "Signatures attendues : {missing}.";
+    AgreementFaulty = "the agreement has {count} of the faults auditors find; nothing was signed",
+        "l’entente présente {count} des défauts que relèvent les vérificateurs; rien n’a été signé";
+    AgreementIs = "It is now {state}.", "Elle est maintenant {state}.";
+    AgreementProposed = "{member} signed and proposed {name} version {version} (registry entry {index}).",
+        "{member} a signé et proposé {name} version {version} (entrée {index} du registre central).";
+    AgreementRevoked = "{member} revoked {name} version {version} (registry entry {index}). The next call under it is refused.",
+        "{member} a révoqué {name} version {version} (entrée {index} du registre central). Le prochain appel sera refusé.";
+    AgreementSound = "{name} has none of the five faults. Its hash is {hash}.",
+        "{name} ne présente aucun des cinq défauts. Son empreinte est {hash}.";
+    HasSigned = "signed", "signée";
+    InClause = "(clause {clause})", "(clause {clause})";
+    NoAgreements = "The registry holds no agreement.", "Le registre central ne contient aucune entente.";
+    NoSuchAgreement = "the registry holds no such agreement",
+        "le registre central ne contient pas cette entente";
+    NotSigned = "not signed", "non signée";
+    SignedAlready = "{member} has signed it already", "{member} l’a déjà signée";
+
+    // member, server, service, registry
+    AddressNeeded = "peers cannot reach {listen}: say how they do",
+        "les pairs ne peuvent pas joindre {listen} : dites comment ils le peuvent";
+    FingerprintAsk = "Applied on {received}. Have the applicant read their fingerprint to you by telephone, and type it:",
+        "Demande du {received}. Faites-vous lire l’empreinte par téléphone, et tapez-la :";
+    FingerprintDiffers = "this is not the application's fingerprint: nothing was approved",
+        "ce n’est pas l’empreinte de la demande : rien n’a été approuvé";
+    FingerprintNeeded = "a registrar must compare the fingerprint with the applicant",
+        "un registraire doit comparer l’empreinte avec le demandeur";
+    MemberAdmitted = "{member} is admitted (registry entry {index}).",
+        "{member} est admis (entrée {index} du registre central).";
+    MemberApplied = "{member} has applied. Read this fingerprint to the registrar by telephone:",
+        "{member} a présenté sa demande. Lisez cette empreinte au registraire par téléphone :";
+    MemberAppliedNext = "The registrar approves it with: entente member approve",
+        "Le registraire l’approuve avec : entente member approve";
+    NoApplication = "no application of {member} is pending",
+        "aucune demande de {member} n’est en attente";
+    NothingPending = "No application is pending.", "Aucune demande n’est en attente.";
+    RegistryAnswers = "(answers)", "(répond)";
+    RegistryDoesNot = "(does not answer)", "(ne répond pas)";
+    RegistryExists = "there is a registry here already; nothing was changed",
+        "il y a déjà un registre central ici; rien n’a été changé";
+    RegistryMade = "The registry of {jurisdiction} is made. Others start from {anchor}; compare its first change with them:",
+        "Le registre central de {jurisdiction} est créé. Les autres partent de {anchor}; comparez avec eux son premier changement :";
+    RegistryMadeNext = "The operator's key is in {keys}: move it away. Start with: entente serve registry --config {config}",
+        "La clé de l’exploitant est dans {keys} : mettez-la ailleurs. Démarrez : entente serve registry --config {config}";
+    RegistryNeeds = "{file} is not there: say whose registry it is, and where it listens",
+        "{file} n’existe pas : dites de quelle administration est ce registre, et où il écoute";
+    ServerRegistered = "{server} is registered (registry entry {index}).",
+        "{server} est inscrit (entrée {index} du registre central).";
+    ServicePublished = "{service} is published (registry entry {index}). Its descriptor set is {hash}.",
+        "{service} est publié (entrée {index} du registre central). Son contrat est {hash}.";
+    ServiceUnknown = "nobody offers {service}", "personne n’offre {service}";
+
+    // log
+    EntryAsked = "elements asked: {elements}", "éléments demandés : {elements}";
+    EntryReceipt = "receipt: entry {index} of {ledger}", "reçu : entrée {index} de {ledger}";
+    EntryReleased = "elements permitted: {elements}", "éléments permis : {elements}";
+    EntryTransaction = "transaction {transaction}", "transaction {transaction}";
+    EntryOf = "agreement {agreement}…", "entente {agreement}…";
+    EntryUnder = "agreement {agreement}… clause {clause}", "entente {agreement}… clause {clause}";
+    FaultDiffers = "is not what the entries give", "ne correspond pas aux entrées";
+    FaultMissing = "is missing", "manque";
+    FaultSignature = "is not signed by the ledger's key", "n’est pas signé par la clé du registre";
+    FaultUnexpected = "is no file of a ledger", "n’est pas un fichier de registre";
+    FaultUnreadable = "cannot be read", "est illisible";
+    IntegrityDo = "keep the folder as it is; compare it with the other party's receipts and with witnesses",
+        "gardez le dossier tel quel; comparez-le aux reçus de l’autre partie et aux témoins";
+    IntegrityFailed = "{dir} is not what was logged: {file}",
+        "{dir} n’est pas ce qui a été consigné : {file}";
+    KeyGiven = "given with --key", "donnée avec --key";
+    KeyOfAnchor = "of the anchor that {file} names", "de l’ancre que nomme {file}";
+    KeyOfRegistry = "as {registry} has it, verified from the anchor that {file} names",
+        "selon {registry}, vérifié depuis l’ancre que nomme {file}";
+    KeyUnknown = "no word but its own says which key {ledger} must be signed with",
+        "rien d’autre que lui-même ne dit quelle clé doit signer {ledger}";
+    LedgerBusy = "the ledger was written to while it was copied, each time; try again, or stop its server",
+        "le registre était modifié pendant chaque copie; réessayez, ou arrêtez son serveur";
+    LedgerHolds = "{ledger} in {dir}: {shown} of {size} entries",
+        "{ledger} dans {dir} : {shown} entrées sur {size}";
+    LedgerUnreadable = "the ledger in {dir} cannot be read", "le registre dans {dir} est illisible";
+    NoEntry = "entry {index} is no entry of this format", "l’entrée {index} n’est pas de ce format";
+    NoLedger = "there is no ledger in {dir}", "il n’y a aucun registre dans {dir}";
+    NothingSigned = "no checkpoint yet", "aucun point de contrôle";
+    SaysClose = "end of stream", "fin de flux";
+    SaysFault = "fault", "échec";
+    SaysProgress = "progress", "progression";
+    SaysRequest = "request", "demande";
+    SaysResponse = "answer", "réponse";
+    SignedUpTo = "checkpoint over {size} entries", "point de contrôle sur {size} entrées";
+    TornBytes = "{bytes} bytes of an append that was cut off; the next start removes them",
+        "{bytes} octets d’un ajout interrompu; le prochain démarrage les enlève";
+    VerifiedCopy = "A server is writing to it: a copy was checked.",
+        "Un serveur y écrit : une copie a été vérifiée.";
+    VerifyDamaged = "DAMAGED  {dir}: {entries} entries", "ALTÉRÉ  {dir} : {entries} entrées";
+    VerifyProgress = "{percent} %  {done} of {all} entries", "{percent} %  {done} entrées sur {all}";
+    VerifySound = "ok  {dir}: {entries} entries, every byte as it must be",
+        "bon  {dir} : {entries} entrées, chaque octet est comme il doit être";
+
+    // config, serve
+    AdapterFaulty = "{file} has {count} faults", "{file} a {count} fautes";
+    ConfigSound = "ok  {file}: {what}", "bon  {file} : {what}";
+    ConfigUnknown = "{file} is none of Entente's files", "{file} n’est pas un fichier d’Entente";
+    FileAdapter = "an adapter, its contract and its source", "un adaptateur, son contrat et sa source";
+    FileAgreement = "an agreement", "une entente";
+    FileAnchor = "a registry's anchor", "l’ancre d’un registre central";
+    FileMember = "a member's desk", "le bureau d’un membre";
+    FileRegistry = "a registry", "un registre central";
+    FileSecurityServer = "a security server", "un serveur de sécurité";
+    NotStarted = "it did not start", "il n’a pas démarré";
+
+    // sandbox
+    SandboxFailed = "the sandbox did not start", "le bac à sable n’a pas démarré";
+    SandboxForeign = "{dir} holds files that no sandbox made; nothing was touched",
+        "{dir} contient des fichiers qu’aucun bac à sable n’a créés; rien n’a été touché";
+    SandboxMissing = "there is no sandbox in {dir}", "il n’y a pas de bac à sable dans {dir}";
+    SandboxNext = "Try:", "Essayez :";
+    SandboxNotUp = "The sandbox in {dir} is not running.",
+        "Le bac à sable dans {dir} n’est pas en marche.";
+    SandboxReady = "Ready in {seconds} s. Everything is in {dir} and on loopback only.",
+        "Prêt en {seconds} s. Tout est dans {dir} et sur la boucle locale seulement.";
+    SandboxRuns = "The sandbox in {dir} is running.", "Le bac à sable dans {dir} est en marche.";
+    SandboxStays = "process {pid} has not stopped yet", "le processus {pid} ne s’est pas encore arrêté";
+    SandboxStopped = "Stopped. Everything is still in {dir}.",
+        "Arrêté. Tout est encore dans {dir}.";
+    StepAdapter = "{system} answers from an old SQLite database: {people} fictional people, {deaths} deaths",
+        "{system} répond d’une vieille base SQLite : {people} personnes fictives, {deaths} décès";
+    StepAdmitted = "the registrar compared it and admitted {member}  (registry entry {index})",
+        "le registraire l’a comparée et a admis {member}  (entrée {index} du registre central)";
+    StepAnswers = "{server} serves peers on {peer}", "{server} sert ses pairs à {peer}";
+    StepApplied = "{member} made its keys and applied; fingerprint {fingerprint} …",
+        "{member} a créé ses clés et fait sa demande; empreinte {fingerprint} …";
+    StepInForce = "{member} signed {name} ({hash}…): all have signed, it is in force",
+        "{member} a signé {name} ({hash}…) : tous ont signé, elle est en vigueur";
+    StepPublished = "{member} published the contract {service}  (registry entry {index})",
+        "{member} a publié le contrat {service}  (entrée {index} du registre central)";
+    StepRegistered = "{server} is registered at {address}  (registry entry {index})",
+        "{server} est inscrit à {address}  (entrée {index} du registre central)";
+    StepRegistry = "the registry of {jurisdiction} answers at {address}",
+        "le registre central de {jurisdiction} répond à {address}";
+    StepRevoked = "{member} revoked {name}  (registry entry {index})",
+        "{member} a révoqué {name}  (entrée {index} du registre central)";
+    StepServes = "{server} serves peers on {peer}, and its own system on {caller}",
+        "{server} sert ses pairs à {peer}, et son propre système à {caller}";
+    StepSigned = "{member} signed {name} ({hash}…)", "{member} a signé {name} ({hash}…)";
+
+    // demo
+    DemoAfterRevocation = "the same question, {millis} ms after the revocation",
+        "la même question, {millis} ms après la révocation";
+    DemoAgain = "both signed the next version, and the same question is answered again: {answer}",
+        "les deux ont signé la version suivante, et la même question reçoit de nouveau réponse : {answer}";
+    DemoAgreement = "An agreement, signed by both", "Une entente, signée par les deux";
+    DemoAgreementSays = "   Pensions may ask whether a death is registered, for PROGRAM_ADMINISTRATION, and learn that and the date.",
+        "   Les Rentes peuvent demander si un décès est enregistré, pour PROGRAM_ADMINISTRATION, et apprendre cela et la date.";
+    DemoAnswered = "   The answer that came back:", "   La réponse reçue :";
+    DemoAsks = "   {from} asks {to}: {method}, for {purpose}",
+        "   {from} demande à {to} : {method}, pour {purpose}";
+    DemoBroken = "the demo stopped: something was not as the next line would have said",
+        "la démonstration s’arrête : quelque chose n’était pas comme la ligne suivante l’aurait dit";
+    DemoByHand = "Do it yourself", "À vous";
+    DemoDone = "Done in {seconds} s. Everything is in {dir}; its README.md says what is where.",
+        "Terminé en {seconds} s. Tout est dans {dir}; son README.md dit où est quoi.";
+    DemoFlip = "A flipped byte in a copy", "Un octet changé dans une copie";
+    DemoFlipped = "   Byte {at} of {file} was changed in {copy}.",
+        "   L’octet {at} de {file} a été changé dans {copy}.";
+    DemoFound = "found: {file}", "trouvé : {file}";
+    DemoLedgers = "The same exchange in both ledgers", "Le même échange dans les deux registres";
+    DemoNoAgreement = "transport asks the same, and has no agreement",
+        "les Transports demandent la même chose, sans entente";
+    DemoNothingPersonal = "no entry holds the person's number, the official's or the file's",
+        "aucune entrée ne contient le numéro de la personne, ni l’agent, ni le dossier";
+    DemoProof = "Every ledger, proven from its entries", "Chaque registre, prouvé par ses entrées";
+    DemoQuestion = "A question, answered with what was agreed and no more",
+        "Une question, à laquelle on répond ce qui est convenu et rien de plus";
+    DemoReceipt = "with the provider's signed receipt: {receipt}  (transaction {transaction})",
+        "avec le reçu signé du fournisseur : {receipt}  (transaction {transaction})";
+    DemoReceiptHolds = "the receipt holds: entry {index} of {ledger} is that request",
+        "le reçu tient : l’entrée {index} de {ledger} est cette demande";
+    DemoRefusals = "The same question, refused", "La même question, refusée";
+    DemoRegistration = "Registration", "Inscription";
+    DemoRevocation = "Revoked, and signed anew", "Révoquée, puis signée de nouveau";
+    DemoSame = "both sides hold the same signed statements, byte for byte",
+        "les deux côtés ont les mêmes déclarations signées, octet pour octet";
+    DemoServers = "Security servers", "Serveurs de sécurité";
+    DemoSide = "   In the ledger of {member}:", "   Dans le registre de {member} :";
+    DemoStayed = "the contract has these elements too, and none of them crossed: {elements}",
+        "le contrat a aussi ces éléments, et aucun n’a été communiqué : {elements}";
+    DemoTitle = "One real exchange: a registry, three agencies, an old database. All of it here, all fictional.",
+        "Un échange réel : un registre central, trois organismes, une vieille base. Tout est ici, tout est fictif.";
+    DemoVerified = "{ledger}: {entries} entries, root {root}…",
+        "{ledger} : {entries} entrées, racine {root}…";
+    DemoWrongElement = "pensions asks for death.cause, which no clause releases",
+        "les Rentes demandent death.cause, qu’aucune clause ne communique";
+    DemoWrongPurpose = "pensions asks for RESEARCH", "les Rentes demandent pour RESEARCH";
+    HandAlias = "   So that `entente` is this program:", "   Pour que `entente` soit ce programme :";
+    HandAsk = "   Ask:", "   Demander :";
+    HandDown = "   Stop it:", "   L’arrêter :";
+    HandLog = "   Read both ledgers:", "   Lire les deux registres :";
+    HandRefused = "   Be refused (exit code 3), and learn why:",
+        "   Être refusé (code 3), et apprendre pourquoi :";
+    HandRegistry = "   See who is registered, and how that came about:",
+        "   Voir qui est inscrit, et comment :";
+    HandRevoke = "   Revoke the agreement, and ask again:", "   Révoquer l’entente, et redemander :";
+    HandSign = "   Sign its next version for both parties:",
+        "   Signer la version suivante pour les deux parties :";
+    HandUp = "   Start it again, in the background:", "   Le redémarrer, en arrière-plan :";
+    HandVerify = "   Prove both ledgers, and find the flipped byte (exit code 6):",
+        "   Prouver les deux registres, et trouver l’octet changé (code 6) :";
+}

@@ -1,0 +1,170 @@
+//! The demo, and everything it says can be done by hand afterwards.
+
+use std::fs;
+use std::path::{Path, PathBuf};
+
+use serde_json::Value;
+
+use crate::run::{Ran, entente};
+
+const TARGET: &str = "ca-demo/vital-events/registry";
+const METHOD: &str = "entente.demo.vitalevents.v1.VitalEvents/LookupDeath";
+const DATA: &str = r#"{"person_number": "046454286"}"#;
+
+/// Stops what `sandbox up` started, however the test ends.
+struct Up(PathBuf);
+
+impl Drop for Up {
+    fn drop(&mut self) {
+        entente(&self.0, &["sandbox", "down"]);
+    }
+}
+
+fn call(dir: &Path, rest: &[&str]) -> Ran {
+    let mut args = vec!["call", TARGET, METHOD, "-d", DATA];
+    args.extend(rest);
+    entente(dir, &args)
+}
+
+#[test]
+fn the_demo_runs_and_all_of_it_can_be_done_again_by_hand() {
+    let dir = tempfile::tempdir().unwrap();
+    let dir = dir.path();
+    let demo = entente(dir, &["demo", "-o", "ndjson", "--lang", "fr"]);
+    assert_eq!(demo.code, 0, "{demo:?}");
+    let lines = demo.lines();
+    assert!(lines.iter().all(|line| line["schema"] == "entente.cli/v1"));
+    let kinds = |kind: &str| lines.iter().filter(|line| line["kind"] == kind).count();
+    assert_eq!(kinds("demo.section"), 10);
+    assert!(kinds("sandbox.step") >= 15 && kinds("demo.command") >= 15);
+
+    // What it left is whole, but for the copy it altered.
+    let sound = [
+        "log",
+        "verify",
+        "sandbox/pensions",
+        "sandbox/vital-events",
+        "sandbox/registry",
+    ];
+    let verified = entente(dir, &sound);
+    assert_eq!(verified.code, 0, "{verified:?}");
+    let member = "sandbox/pensions/member.yaml";
+    let altered = [
+        "log",
+        "verify",
+        "sandbox/altered-copy",
+        "--config",
+        member,
+        "-o",
+        "json",
+    ];
+    let ran = entente(dir, &altered);
+    assert_eq!(ran.code, 6, "{ran:?}");
+    assert_eq!(ran.lines()[0]["findings"][0]["fault"], "differs");
+    let keyless = entente(dir, &["log", "verify", "sandbox/altered-copy"]);
+    assert_eq!(
+        keyless.code, 2,
+        "a folder is not believed about its own key: {keyless:?}"
+    );
+
+    let up = entente(dir, &["sandbox", "up"]);
+    let _up = Up(dir.to_owned());
+    assert_eq!(up.code, 0, "{up:?}");
+    let demo = entente(dir, &["demo"]);
+    assert_eq!(demo.code, 3, "what runs is not replaced: {demo:?}");
+
+    let answered = call(dir, &["--purpose", "PROGRAM_ADMINISTRATION", "-o", "json"]);
+    assert_eq!(answered.code, 0, "{answered:?}");
+    let json = answered.json();
+    assert_eq!(json["answer"]["dateOfDeath"], "2026-03-14");
+    let transaction = json["transaction"].as_str().unwrap();
+    for side in ["sandbox/pensions", "sandbox/vital-events"] {
+        let shown = [
+            "log",
+            "show",
+            side,
+            "--transaction",
+            transaction,
+            "-o",
+            "ndjson",
+        ];
+        let entries = entente(dir, &shown).lines();
+        let kinds: Vec<&str> = entries.iter().filter_map(|e| e["entry"].as_str()).collect();
+        assert_eq!(kinds.len(), 2, "{entries:?}");
+        assert!(
+            entries
+                .iter()
+                .all(|e| e["purpose"] == "PROGRAM_ADMINISTRATION")
+        );
+    }
+
+    let refused = call(dir, &["--purpose", "RESEARCH"]);
+    assert_eq!((refused.code, refused.out.as_str()), (3, ""));
+    assert!(refused.err.contains("PURPOSE_NOT_AGREED"), "{refused:?}");
+    assert!(
+        refused.err.contains("PROGRAM_ADMINISTRATION"),
+        "says what is: {refused:?}"
+    );
+    let machine = call(dir, &["--purpose", "RESEARCH", "-o", "json"]).json();
+    assert_eq!(machine["error"]["reason"], "PURPOSE_NOT_AGREED");
+    let unheld = [
+        "--purpose",
+        "PROGRAM_ADMINISTRATION",
+        "--elements",
+        "death.cause",
+    ];
+    assert_eq!(call(dir, &unheld).code, 3);
+    let unknown = entente(dir, &["call", TARGET, "demo.v1.Nothing/Get"]);
+    assert_eq!(unknown.code, 4, "{unknown:?}");
+    let dry = call(dir, &["--dry-run", "-o", "json"]).json();
+    assert_eq!(dry["sent"], Value::Bool(false));
+
+    live_ledger_is_checked_as_a_copy(dir);
+    agreements_end_and_begin_again(dir);
+
+    let status = entente(dir, &["sandbox", "status", "-o", "json"]).json();
+    let states = status["items"]
+        .as_array()
+        .unwrap()
+        .iter()
+        .map(|item| &item["state"]);
+    assert!(states.clone().all(|state| state == "ready"), "{status}");
+    assert_eq!(entente(dir, &["sandbox", "down"]).code, 0);
+    let silent = call(dir, &["--purpose", "PROGRAM_ADMINISTRATION"]);
+    assert_eq!(silent.code, 5, "{silent:?}");
+}
+
+fn live_ledger_is_checked_as_a_copy(dir: &Path) {
+    let ran = entente(dir, &["log", "verify", "sandbox/pensions", "-o", "json"]);
+    assert_eq!(ran.code, 0, "{ran:?}");
+    assert_eq!(ran.lines()[0]["copied"], true);
+}
+
+fn agreements_end_and_begin_again(dir: &Path) {
+    let source = ["--config", "sandbox/vital-events/member.yaml"];
+    let recipient = ["--config", "sandbox/pensions/member.yaml"];
+    let act = |act: &[&str], of: &[&str]| entente(dir, &[act, of].concat());
+    let revoked = act(&["agreement", "revoke", "DEMO-001"], &source);
+    assert_eq!(revoked.code, 0, "{revoked:?}");
+    let missing = act(&["agreement", "revoke", "DEMO-999"], &source);
+    assert_eq!(missing.code, 4, "{missing:?}");
+    let sign = ["agreement", "sign", "sandbox/agreement-v3.yaml"];
+    assert_eq!(act(&sign, &source).code, 0);
+    let accepted = act(&sign, &recipient);
+    assert_eq!(accepted.code, 0, "{accepted:?}");
+    assert_eq!(act(&sign, &recipient).code, 3, "signed already");
+    let list = entente(dir, &["agreement", "list", "-o", "json"]).json();
+    let items = list["items"].as_array().unwrap();
+    let states: Vec<&str> = items
+        .iter()
+        .filter_map(|item| item["state"].as_str())
+        .collect();
+    assert_eq!(states, ["REVOKED", "REVOKED", "ACTIVE"], "{list}");
+    let shown = entente(dir, &["agreement", "show", "DEMO-001", "-o", "json"]).json();
+    assert_eq!(shown["document"]["version"], 3);
+    let transport = fs::read_to_string(dir.join("sandbox/transport/member.yaml")).unwrap();
+    assert!(transport.contains("ca-demo/transport"));
+    let outsider = ["--config", "sandbox/transport/member.yaml"];
+    let refused = act(&["agreement", "revoke", "DEMO-001"], &outsider);
+    assert_eq!(refused.code, 3, "not a party: {refused:?}");
+}

@@ -1,0 +1,12 @@
+//! The program as it is run: help, exit codes, JSON, and a whole demo with what it leaves behind.
+
+#![allow(
+    clippy::unwrap_used,
+    reason = "a test's own errors; clippy does not see it in functions beside the tests"
+)]
+
+mod commands;
+mod demo;
+mod help;
+mod run;
+mod samples;

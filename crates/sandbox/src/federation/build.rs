@@ -1,0 +1,239 @@
+//! The steps of building a federation, each shown when it has happened.
+
+use std::collections::BTreeSet;
+use std::path::PathBuf;
+
+use bytes::Bytes;
+use entente_agreement::{Agreement, Document};
+use entente_central_registry as registry;
+use entente_directory::Policy;
+use entente_keys::KeyStore;
+use entente_ledger::Runner;
+use entente_reason::Lang;
+use entente_security_server as security;
+use entente_signing::Digest;
+
+use super::BuildError;
+use crate::files;
+use crate::layout::{AGENCIES, Agency, JURISDICTION, Layout};
+use crate::member_file::MemberFile;
+use crate::office::{Office, OfficeError};
+use crate::registrar::Registrar;
+use crate::seams::Seams;
+use crate::step::Step;
+
+pub(super) async fn make_registry(
+    layout: &Layout,
+    seams: &Seams,
+    show: &mut (dyn FnMut(Step) + Send),
+) -> Result<registry::Running, BuildError> {
+    let config: registry::Config = load(layout.registry_config())?;
+    let (clock, disk) = (seams.clock.clone(), seams.disk.clone());
+    registry::init(&config, Policy::usual(), clock, disk, Runner::Thread).await?;
+    start_registry(layout, seams, show).await
+}
+
+pub(super) async fn start_registry(
+    layout: &Layout,
+    seams: &Seams,
+    show: &mut (dyn FnMut(Step) + Send),
+) -> Result<registry::Running, BuildError> {
+    let deps = registry::Deps {
+        clock: seams.clock.clone(),
+        net: seams.net.clone(),
+        disk: seams.disk.clone(),
+        runner: Runner::Thread,
+    };
+    let config = load(layout.registry_config())?;
+    let running = registry::CentralRegistry::start(config, deps).await?;
+    show(Step::RegistryStarted {
+        jurisdiction: JURISDICTION.to_owned(),
+        address: running.endpoint().to_string(),
+        genesis: running.anchor().genesis.to_string(),
+    });
+    Ok(running)
+}
+
+pub(super) async fn admit_members(
+    layout: &Layout,
+    seams: &Seams,
+    show: &mut (dyn FnMut(Step) + Send),
+) -> Result<Vec<Office>, BuildError> {
+    let config = load(layout.registry_config())?;
+    let registrar = Registrar::open(&config, seams, Lang::En).await?;
+    let mut offices = Vec::with_capacity(AGENCIES.len());
+    for agency in &AGENCIES {
+        let office = office(layout, seams, agency).await?;
+        let applied = office.apply().await.map_err(|e| failed(agency, e))?;
+        let member = agency.member();
+        show(Step::MemberApplied {
+            member: member.clone(),
+            fingerprint: applied.fingerprint.clone(),
+        });
+        let held = registrar.application_of(&member).await?;
+        let accepted = registrar.approve(&held, &applied.fingerprint).await?;
+        show(Step::MemberAdmitted {
+            member,
+            index: accepted.index,
+        });
+        offices.push(office);
+    }
+    registrar.close().await;
+    Ok(offices)
+}
+
+pub(super) async fn register_servers(
+    layout: &Layout,
+    offices: &[Office],
+    ports: &[u16],
+    show: &mut (dyn FnMut(Step) + Send),
+) -> Result<(), BuildError> {
+    let peers = ports.iter().skip(1).step_by(2);
+    for ((agency, office), port) in AGENCIES.iter().zip(offices).zip(peers) {
+        let config: security::Config = load(layout.server_config(agency))?;
+        let keys = KeyStore::open(config.keys.as_path())?;
+        let address = format!("127.0.0.1:{port}");
+        let addresses = address.parse().into_iter().collect();
+        let systems = config.systems.keys().cloned().collect();
+        let accepted = office
+            .register_server(&config.server, &keys, systems, addresses)
+            .await
+            .map_err(|e| failed(agency, e))?;
+        show(Step::ServerRegistered {
+            server: config.server,
+            address,
+            index: accepted.index,
+        });
+    }
+    Ok(())
+}
+
+pub(super) async fn publish(
+    office: &Office,
+    show: &mut (dyn FnMut(Step) + Send),
+) -> Result<Digest, BuildError> {
+    let provider = &AGENCIES[0];
+    let service: entente_identity::ServiceName = VITAL_EVENTS.parse()?;
+    let set = Bytes::from_static(entente_proto::VITAL_EVENTS_DESCRIPTOR_SET);
+    let systems = BTreeSet::from([provider.system()]);
+    let published = office.publish(&service, systems, set).await;
+    let (hash, accepted) = published.map_err(|e| failed(provider, e))?;
+    show(Step::ServicePublished {
+        service,
+        member: provider.member(),
+        descriptor_set: hash.to_string(),
+        index: accepted.index,
+    });
+    Ok(hash)
+}
+
+pub(super) async fn sign(
+    layout: &Layout,
+    seams: &Seams,
+    offices: &[Office],
+    version: u32,
+    contract: &Digest,
+    supersedes: Option<Digest>,
+    show: &mut (dyn FnMut(Step) + Send),
+) -> Result<Agreement, BuildError> {
+    let document = draft(layout, seams, version, contract, supersedes.as_ref())?;
+    let agreement = Agreement::of(&document)?;
+    for (agency, office) in AGENCIES.iter().zip(offices) {
+        let signed = office.sign(&document).await;
+        let signed = signed.map_err(|e| failed(agency, e))?;
+        let active = signed.missing.is_empty() && document.in_dates(seams.clock.now());
+        let member = agency.member();
+        show(Step::signed(
+            &document,
+            &agreement.id(),
+            &member,
+            signed.signatures,
+            active,
+        ));
+    }
+    Ok(agreement)
+}
+
+pub(super) fn draft(
+    layout: &Layout,
+    seams: &Seams,
+    version: u32,
+    contract: &Digest,
+    supersedes: Option<&Digest>,
+) -> Result<Document, BuildError> {
+    let yaml = files::agreement_yaml(version, contract, supersedes, seams.clock.now());
+    let path = layout.agreement(version);
+    write(path.clone(), &yaml)?;
+    Document::from_yaml_named(&yaml, &path.display().to_string())
+        .map_err(|error| BuildError::Config(Box::new(error)))
+}
+
+pub(super) async fn start_servers(
+    layout: &Layout,
+    seams: &Seams,
+    show: &mut (dyn FnMut(Step) + Send),
+) -> Result<Vec<(Agency, security::Running)>, BuildError> {
+    let start = async |agency: &'static Agency| {
+        let config = load(layout.server_config(agency))?;
+        let deps = security::Deps {
+            clock: seams.clock.clone(),
+            net: seams.net.clone(),
+            disk: seams.disk.clone(),
+            ..security::Deps::real()
+        };
+        let started = security::SecurityServer::start(config, deps).await;
+        started.map_err(|source| BuildError::Server {
+            agency: agency.label,
+            source,
+        })
+    };
+    let [first, second, third] = &AGENCIES;
+    let (first, second, third) = tokio::try_join!(start(first), start(second), start(third))?;
+    let servers: Vec<_> = AGENCIES.into_iter().zip([first, second, third]).collect();
+    for (agency, running) in &servers {
+        let callers = running.caller_endpoints().iter();
+        show(Step::ServerStarted {
+            server: agency.server(),
+            peer: running.peer_endpoint().to_string(),
+            admin: running.admin_addr().to_string(),
+            callers: callers.map(|(_, endpoint)| endpoint.to_string()).collect(),
+        });
+    }
+    Ok(servers)
+}
+
+pub(super) async fn office(
+    layout: &Layout,
+    seams: &Seams,
+    agency: &Agency,
+) -> Result<Office, BuildError> {
+    let file: MemberFile = load(layout.member_file(agency))?;
+    let office = Office::open(file, seams, Lang::En).await;
+    office.map_err(|e| failed(agency, e))
+}
+
+pub(super) fn failed(agency: &Agency, source: OfficeError) -> BuildError {
+    BuildError::Office {
+        agency: agency.label,
+        source,
+    }
+}
+
+pub(super) fn load<T: serde::de::DeserializeOwned>(path: PathBuf) -> Result<T, BuildError> {
+    entente_config::load(&path).map_err(|error| BuildError::Config(Box::new(error)))
+}
+
+pub(super) fn write(path: PathBuf, text: &str) -> Result<(), BuildError> {
+    let written = std::fs::write(&path, text);
+    written.map_err(|source| BuildError::File { path, source })
+}
+
+pub(super) fn make_folder(path: PathBuf) -> Result<PathBuf, BuildError> {
+    match std::fs::create_dir_all(&path) {
+        Ok(()) => Ok(path),
+        Err(source) => Err(BuildError::File { path, source }),
+    }
+}
+
+/// The contract of the sandbox's provider.
+const VITAL_EVENTS: &str = "entente.demo.vitalevents.v1.VitalEvents";
