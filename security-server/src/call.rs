@@ -110,10 +110,14 @@ impl Call {
         };
         let mut seen = BTreeSet::new();
         for pair in metadata.iter() {
-            let KeyAndValueRef::Ascii(key, value) = pair else {
-                continue;
+            let (key, value) = match pair {
+                KeyAndValueRef::Ascii(key, value) => (key.as_str(), value),
+                // None of ours is binary.
+                KeyAndValueRef::Binary(key, _) if key.as_str().starts_with("entente-") => {
+                    return Err(invalid(key.as_str()));
+                }
+                KeyAndValueRef::Binary(..) => continue,
             };
-            let key = key.as_str();
             if !key.starts_with("entente-") && key != "grpc-timeout" {
                 continue;
             }

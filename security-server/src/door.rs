@@ -33,6 +33,7 @@ use crate::config::{MAX_DEADLINE, MAX_MESSAGE};
 use crate::consumer::Answered;
 use crate::refusal::Refusal;
 use crate::server::Server;
+use crate::system::SOURCE_DATE_SEALED;
 
 /// How callers of one door prove who they are.
 #[derive(Clone, Debug)]
@@ -184,7 +185,7 @@ fn into_response(answered: Answered, lang: Lang) -> Result<Response<Bytes>, Stat
     }
     let mut response = Response::new(answer.message);
     put(response.metadata_mut(), &pairs);
-    if let Some(date) = answer.metadata.get("source-date") {
+    if let Some(date) = answer.metadata.get(SOURCE_DATE_SEALED) {
         put(
             response.metadata_mut(),
             &[("entente-source-date", date.clone())],

@@ -6,6 +6,7 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use bytes::Bytes;
+use entente_clock::{Day, Timestamp};
 use entente_evidence::answer::Answer;
 use entente_evidence::statement::{Mode, Statement};
 use entente_policy::Permit;
@@ -46,8 +47,11 @@ pub(crate) enum NoAnswer {
     NotAsked,
 }
 
-/// Metadata of an answer that may pass to the consumer.
-const ALLOWED_METADATA: [&str; 1] = ["entente-source-date"];
+/// The one metadatum of an answer that may pass: when its facts were true, a day or an RFC 3339 time.
+const SOURCE_DATE: &str = "entente-source-date";
+
+/// Its name within a sealed answer.
+pub(crate) const SOURCE_DATE_SEALED: &str = "source-date";
 
 // === impl ProviderSystem ===
 
@@ -122,15 +126,25 @@ impl CallContext<'_> {
     }
 }
 
-fn allowed(metadata: &MetadataMap) -> BTreeMap<String, String> {
-    ALLOWED_METADATA
+/// Whether an answer says beside its message only what may pass.
+pub(crate) fn metadata_may_pass(metadata: &BTreeMap<String, String>) -> bool {
+    metadata
         .iter()
-        .filter_map(|key| {
-            let value = metadata.get(*key)?.to_str().ok()?;
-            let name = key.strip_prefix("entente-").unwrap_or(key);
-            (value.len() <= 64).then(|| (name.to_owned(), value.to_owned()))
-        })
-        .collect()
+        .all(|(key, value)| key == SOURCE_DATE_SEALED && source_date(value).as_ref() == Some(value))
+}
+
+fn allowed(metadata: &MetadataMap) -> BTreeMap<String, String> {
+    let said = metadata.get(SOURCE_DATE);
+    let date = said.and_then(|value| source_date(value.to_str().ok()?));
+    let pair = date.map(|date| (SOURCE_DATE_SEALED.to_owned(), date));
+    pair.into_iter().collect()
+}
+
+/// A date in its one spelling. Anything else in its place would be a way past the release filter.
+fn source_date(text: &str) -> Option<String> {
+    let day = text.parse::<Day>().map(|day| day.to_string());
+    let time = || text.parse::<Timestamp>().map(|time| time.to_string());
+    day.or_else(|_| time()).ok()
 }
 
 fn refused(status: &Status) -> Result<Answer, NoAnswer> {

@@ -2,5 +2,7 @@
 
 pub mod bench;
 pub mod hostile;
+pub mod offer;
+pub mod plain;
 pub mod walk;
 pub mod world;

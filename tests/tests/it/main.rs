@@ -8,4 +8,5 @@
 mod bench;
 mod exchange;
 mod full_disk;
+mod minimisation;
 mod walk;
