@@ -45,6 +45,9 @@ pub enum TlsError {
     /// The TLS configuration is impossible.
     #[error("configuring TLS")]
     Config(#[source] rustls::Error),
+    /// The address the connection comes from has its share of connections.
+    #[error("too many connections from one address")]
+    Crowded,
     /// The handshake failed: bad certificate, no certificate, wrong version, connection lost.
     #[error("TLS handshake")]
     Handshake(#[source] io::Error),
@@ -241,6 +244,7 @@ impl TlsError {
         match self {
             Self::Alpn | Self::Untrusted(_) => Reason::PeerUntrusted,
             Self::Config(_) => Reason::InternalFault,
+            Self::Crowded => Reason::Overloaded,
             Self::Handshake(_) | Self::Timeout => Reason::PeerUnreachable,
         }
     }
@@ -261,6 +265,7 @@ impl From<TlsError> for io::Error {
         let kind = match &error {
             TlsError::Alpn | TlsError::Untrusted(_) => io::ErrorKind::PermissionDenied,
             TlsError::Config(_) => io::ErrorKind::InvalidInput,
+            TlsError::Crowded => io::ErrorKind::QuotaExceeded,
             TlsError::Handshake(source) => source.kind(),
             TlsError::Timeout => io::ErrorKind::TimedOut,
         };

@@ -1,5 +1,7 @@
 //! Accepting: from a listener to connections a gRPC server can serve, handshakes done.
 
+mod crowd;
+
 use std::fmt;
 use std::io::{self, IoSlice};
 use std::pin::Pin;
@@ -16,6 +18,7 @@ use tokio::task::{AbortHandle, JoinHandle, JoinSet};
 use tokio::time::{sleep, timeout};
 use tonic::transport::server::Connected;
 
+use self::crowd::{Crowd, Place};
 use crate::config::{ServerTls, TlsError, TlsStream};
 use crate::net::{Listener, Remote, Stream};
 
@@ -41,6 +44,9 @@ pub struct AcceptLimits {
     pub max_pending: usize,
     /// How many connections may be open at once. Default 4,096.
     pub max_open: usize,
+    /// How much of both one address may have, in percent, where TLS is spoken; IPv6 addresses of one
+    /// /64 count as one. At least one connection. What is beyond is closed at once. Default 25.
+    pub share_percent: usize,
     /// Told of each connection refused before it was served. Default: nobody.
     pub refused: Option<RefusalObserver>,
 }
@@ -65,6 +71,7 @@ pub struct Conn {
     io: ConnIo,
     peer: PeerInfo,
     _open: OwnedSemaphorePermit,
+    _place: Option<Place>,
 }
 
 /// Who is at the other end of a connection; found in each request's extensions.
@@ -103,6 +110,11 @@ async fn accept_all(
 ) {
     let pending = Arc::new(Semaphore::new(limits.max_pending));
     let open = Arc::new(Semaphore::new(limits.max_open));
+    let crowd = match security {
+        ServerSecurity::Tls(_) => Some(Crowd::new(&limits)),
+        // A Unix socket or loopback: all come from one place.
+        ServerSecurity::Plain { .. } => None,
+    };
     // Dropped with this future, and with it every handshake under way.
     let mut handshakes = JoinSet::new();
     loop {
@@ -125,10 +137,19 @@ async fn accept_all(
             },
             () = ready.closed() => return,
         };
+        let place = match crowd.as_ref().map(|crowd| crowd.enter(remote)) {
+            Some(Err(error)) => {
+                refuse(remote, &error, &limits);
+                continue;
+            }
+            Some(Ok(place)) => place,
+            None => None,
+        };
         let (security, limits, ready) = (security.clone(), limits.clone(), ready.clone());
         handshakes.spawn(async move {
             match admit(stream, remote, &security, limits.handshake_timeout).await {
                 Ok((io, peer)) => {
+                    let place = place.map(Place::established);
                     drop(pending);
                     // Fails only when nobody serves any more.
                     let _ = ready
@@ -136,17 +157,23 @@ async fn accept_all(
                             io,
                             peer,
                             _open: open,
+                            _place: place,
                         })
                         .await;
                 }
                 Err(error) => {
-                    tracing::debug!(event = "handshake.refused", %remote, reason = error.reason().code());
-                    if let Some(refused) = &limits.refused {
-                        refused(remote, &error);
-                    }
+                    drop(place);
+                    refuse(remote, &error, &limits);
                 }
             }
         });
+    }
+}
+
+fn refuse(remote: Remote, error: &TlsError, limits: &AcceptLimits) {
+    tracing::debug!(event = "handshake.refused", %remote, reason = error.reason().code());
+    if let Some(refused) = &limits.refused {
+        refused(remote, error);
     }
 }
 
@@ -187,6 +214,7 @@ impl Default for AcceptLimits {
             handshake_timeout: Duration::from_secs(10),
             max_pending: 256,
             max_open: 4096,
+            share_percent: 25,
             refused: None,
         }
     }
@@ -198,6 +226,7 @@ impl fmt::Debug for AcceptLimits {
             .field("handshake_timeout", &self.handshake_timeout)
             .field("max_pending", &self.max_pending)
             .field("max_open", &self.max_open)
+            .field("share_percent", &self.share_percent)
             .finish_non_exhaustive()
     }
 }

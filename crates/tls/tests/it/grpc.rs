@@ -189,6 +189,35 @@ async fn handshakes_beyond_the_limit_wait_their_turn() {
 }
 
 #[tokio::test]
+async fn an_address_with_its_share_of_connections_is_closed_at_once() {
+    let (identity, client) = (p256(), p256());
+    let tls = ServerTls::any_key(identity.clone()).unwrap();
+    let told = Arc::new(Notify::new());
+    let limits = AcceptLimits {
+        max_pending: 4,
+        refused: Some({
+            let told = told.clone();
+            Arc::new(move |_, error: &TlsError| {
+                assert!(matches!(error, TlsError::Crowded), "{error:?}");
+                assert_eq!(error.reason(), Reason::Overloaded);
+                told.notify_one();
+            })
+        }),
+        ..AcceptLimits::default()
+    };
+    let (at, asked, _) = serve(ServerSecurity::Tls(tls), limits).await;
+    ask(at.clone(), Some(client_of(&identity, &client)))
+        .await
+        .unwrap();
+    assert_eq!(asked.0.lock().unwrap().len(), 1);
+    // It says nothing, and is waited for; the next from there is not.
+    let _stalled = TokioNet.connect(&at).await.unwrap();
+    let mut next = TokioNet.connect(&at).await.unwrap();
+    told.notified().await;
+    assert_eq!(next.read(&mut [0; 16]).await.unwrap(), 0);
+}
+
+#[tokio::test]
 async fn a_draining_server_refuses_connections_and_finishes_what_is_open() {
     let listener = listener().await;
     let at = listener.endpoint().clone();
