@@ -29,6 +29,7 @@ use tokio_util::sync::CancellationToken;
 use crate::call::Call;
 use crate::config::{MAX_DEADLINE, MAX_MESSAGE};
 use crate::journal::Keep;
+use crate::limits::passed_on;
 use crate::owed::Debt;
 use crate::peers::NoEnvelope;
 use crate::plans::Plan;
@@ -107,6 +108,7 @@ impl Server {
             .deadline
             .unwrap_or_else(|| self.limits.deadline.get())
             .min(MAX_DEADLINE);
+        let deadline = passed_on(deadline);
         let transaction = asked.request.statement().message_id;
         let sent = self
             .send(&decided, &server, &asked, deadline, &cancelled)
@@ -276,7 +278,7 @@ impl Server {
         cancelled: &CancellationToken,
     ) -> Result<(Answer, Receipt), Refusal> {
         let sent = tokio::select! {
-            sent = self.exchange(server, asked, deadline) => sent,
+            sent = self.exchange(server, asked, passed_on(deadline)) => sent,
             () = tokio::time::sleep(deadline) => {
                 self.conclude(asked, OutcomeKind::Timeout);
                 return Err(Refusal::new(Reason::OutcomeUnknown).at(At::ProviderServer));

@@ -123,7 +123,7 @@ impl LocalDoor {
         let _guard = cancelled.clone().drop_guard();
         let exchange =
             Arc::clone(&self.server).consume(caller, call, request.into_inner(), cancelled);
-        match tokio::spawn(exchange).await {
+        match self.server.calls.spawn(exchange).await {
             Ok(Ok(answered)) => into_response(answered, given.lang),
             Ok(Err(refusal)) => Err(refusal.into_status(given.lang)),
             Err(_) => Err(Refusal::new(Reason::OutcomeUnknown).into_status(given.lang)),
@@ -251,7 +251,7 @@ impl PeerExchange for PeerDoor {
         let cancelled = CancellationToken::new();
         let _guard = cancelled.clone().drop_guard();
         let exchange = Arc::clone(&self.server).provide(spki, open, deadline, cancelled);
-        match tokio::spawn(exchange).await {
+        match self.server.calls.spawn(exchange).await {
             Ok(Ok(open)) => {
                 let frame = wire::ExchangeResponse {
                     frame: Some(wire::exchange_response::Frame::Open(open)),

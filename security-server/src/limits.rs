@@ -5,6 +5,7 @@
 use std::collections::HashMap;
 use std::hash::Hash;
 use std::sync::{Arc, Mutex, PoisonError};
+use std::time::Duration;
 
 /// Counts calls in flight, in all and per party.
 #[derive(Debug)]
@@ -25,6 +26,12 @@ struct Counts<K> {
 pub(crate) struct Place<K: Eq + Hash> {
     of: Arc<InFlight<K>>,
     party: K,
+}
+
+/// What is left of a deadline for whoever is asked next: a twentieth less, at most 250 ms, so that
+/// what we say when it passes still arrives.
+pub(crate) fn passed_on(deadline: Duration) -> Duration {
+    deadline - (deadline / 20).min(MOST_KEPT)
 }
 
 // === impl InFlight ===
@@ -86,9 +93,18 @@ impl<K: Eq + Hash> Drop for Place<K> {
     }
 }
 
+/// The most of a deadline kept for our own answer.
+const MOST_KEPT: Duration = Duration::from_millis(250);
+
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    #[test]
+    fn a_deadline_is_passed_on_shortened() {
+        let passed = |millis| passed_on(Duration::from_millis(millis)).as_millis();
+        assert_eq!([0, 20, 1_000, 300_000].map(passed), [0, 19, 950, 299_750]);
+    }
 
     #[test]
     fn one_party_cannot_take_more_than_its_share_nor_all_more_than_the_bound() {

@@ -29,6 +29,7 @@ use tokio::time::Instant;
 use tokio_util::sync::CancellationToken;
 
 use crate::journal::Keep;
+use crate::limits::passed_on;
 use crate::owed::Debt;
 use crate::plans::Plan;
 use crate::probe::Step;
@@ -130,13 +131,7 @@ impl Server {
         }
         let session = self
             .peer_sessions
-            .accept(
-                self,
-                &adopted,
-                &server,
-                &request,
-                &open.session_chain,
-            )
+            .accept(self, &adopted, &server, &request, &open.session_chain)
             .await?;
         if !signs_in(&session, statement.mode) {
             return Err(Reason::SessionInvalid);
@@ -267,7 +262,9 @@ impl Server {
         // If we crash from here on, the next start closes the request with OUTCOME_UNKNOWN.
         self.reached(Step::RequestAccepted);
         let receipt = self.journal.receipt(accepted);
-        let answer = self.ask_system(&admitted, deadline, &cancelled).await;
+        let answer = self
+            .ask_system(&admitted, passed_on(deadline), &cancelled)
+            .await;
         self.reached(Step::SystemAnswered);
         let code = match &answer {
             Ok(answer) => GrpcCode(i32::from(answer.code)),

@@ -104,6 +104,9 @@ impl Running {
         let drain = self.server.limits.drain.get();
         let _ = tokio::time::timeout(drain, async {
             while self.doors.join_next().await.is_some() {}
+            // Whose caller went away runs on: what it began must reach the ledger.
+            self.server.calls.close();
+            self.server.calls.wait().await;
         })
         .await;
         self.doors.shutdown().await;

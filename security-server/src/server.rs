@@ -12,6 +12,7 @@ use entente_signing::Signer;
 use entente_store::ReplayWindow;
 use entente_telemetry::Metrics;
 use entente_tls::net::Net;
+use tokio_util::task::TaskTracker;
 
 use crate::config::{Config, Limits};
 use crate::journal::Journal;
@@ -53,6 +54,8 @@ pub(crate) struct Server {
     pub(crate) noise: Noise,
     pub(crate) owed: Owed,
     pub(crate) metrics: Metrics,
+    /// Exchanges under way, whoever still waits for them.
+    pub(crate) calls: TaskTracker,
     pub(crate) callers: Arc<InFlight<SystemId>>,
     pub(crate) askers: Arc<InFlight<ServerId>>,
 }

@@ -23,6 +23,7 @@ use entente_store::{ReplayWindow, StoreError};
 use entente_telemetry::{Build, Condition, Health, Metrics};
 use entente_tls::net::{Net, TokioNet};
 use entente_tls::{IdentitySlot, TlsError};
+use tokio_util::task::TaskTracker;
 
 use crate::config::Config;
 use crate::enrol::{EnrolError, ServerKeys};
@@ -324,6 +325,7 @@ async fn build(
         noise: Noise::default(),
         owed: Owed::default(),
         metrics,
+        calls: TaskTracker::new(),
         callers: InFlight::new(config.limits.in_flight, config.limits.share_percent),
         askers: InFlight::new(config.limits.in_flight, config.limits.share_percent),
         limits: config.limits.clone(),
