@@ -4,5 +4,6 @@ pub mod bench;
 pub mod hostile;
 pub mod offer;
 pub mod plain;
+pub mod ticker;
 pub mod walk;
 pub mod world;

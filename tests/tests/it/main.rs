@@ -9,4 +9,5 @@ mod bench;
 mod exchange;
 mod full_disk;
 mod minimisation;
+mod refusals;
 mod walk;

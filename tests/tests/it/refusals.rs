@@ -1,0 +1,13 @@
+//! Refusals: each its own reason, each its own entry, and the provider's system never asked.
+//!
+//! `envelope.rs` and `sender.rs` play against the real server of a provider, `answer.rs` and
+//! `caller.rs` against the real server of a consumer. Most tests end by comparing the whole story the
+//! ledger tells.
+
+mod answer;
+mod caller;
+mod envelope;
+mod flood;
+mod sender;
+mod support;
+mod terms;

@@ -1,0 +1,112 @@
+//! Many at once: denials are joined, and nobody takes more than a share.
+
+use std::sync::Arc;
+use std::time::Duration;
+
+use entente_clock::{Clock as _, ManualClock, SystemClock};
+use entente_security_server::Deps;
+use entente_tests::hostile::{Says, openings_about};
+use tokio::net::UnixListener;
+use tokio::task::JoinSet;
+
+use super::support::{CONSUMER, Gate, Log, Window, at, refusal, within_5_s};
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn joins_denials_of_a_peer_beyond_ten_a_second() {
+    let clock = ManualClock::at(SystemClock.now());
+    let gate = Gate::open_with(at(&clock), "").await;
+    let spoilt = || {
+        let mut draft = gate.draft();
+        draft.openings = openings_about("130692544").unwrap();
+        gate.seal(draft)
+    };
+    for _ in 0..10 {
+        assert_eq!(gate.denied(&spoilt()).await, "COMMITMENT_MISMATCH");
+    }
+    for _ in 0..5 {
+        assert_eq!(gate.refused(&spoilt().open).await, "COMMITMENT_MISMATCH");
+    }
+    clock.advance(Duration::from_secs(1));
+    assert_eq!(gate.denied(&spoilt()).await, "COMMITMENT_MISMATCH");
+    let log = gate.close().await;
+    assert_eq!(log.asked, 0);
+    assert_joined(&log, "COMMITMENT_MISMATCH", CONSUMER);
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn joins_denials_of_a_local_system_beyond_ten_a_second() {
+    let clock = ManualClock::at(SystemClock.now());
+    let window = Window::open_with(at(&clock), "").await;
+    let wrong = [("entente-purpose", "RESEARCH")];
+    for _ in 0..15 {
+        assert_eq!(window.refused(&wrong).await.reason, "PURPOSE_NOT_AGREED");
+    }
+    clock.advance(Duration::from_secs(1));
+    assert_eq!(window.refused(&wrong).await.reason, "PURPOSE_NOT_AGREED");
+    let log = window.close().await;
+    assert_joined(&log, "PURPOSE_NOT_AGREED", "ca-demo/pensions/benefits");
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn refuses_a_peer_more_than_its_share_of_what_may_be_in_flight() {
+    let gate = Gate::open_with(Deps::real(), SHARES).await;
+    // In place of the system: a socket where nobody ever answers.
+    let socket = gate.world.provider.source_socket();
+    std::fs::remove_file(&socket).unwrap();
+    let _silent = UnixListener::bind(&socket).unwrap();
+    let mut calls = JoinSet::new();
+    for _ in 0..3 {
+        let (wire, envelope) = (gate.wire.clone(), gate.seal(gate.draft()));
+        calls.spawn(async move { wire.send(envelope.open).await });
+    }
+    let first = within_5_s(calls.join_next()).await.unwrap();
+    let told = refusal(first.unwrap());
+    assert_eq!(told.reason, "OVERLOADED");
+    assert_eq!(told.code, tonic::Code::ResourceExhausted);
+    calls.shutdown().await;
+    let log = gate.close().await;
+    assert_eq!(log.asked, 0);
+    let story = log.story();
+    let count = |word: &str| story.iter().filter(|entry| *entry == word).count();
+    // The two that were let in had reached the system, as far as we can know: their end is logged.
+    assert_eq!((count("IN"), count("OUT")), (2, 2), "{story:?}");
+    let counted = format!("SUMMARY OVERLOADED {CONSUMER} 1");
+    assert_eq!(count(&counted), 1, "{story:?}");
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn refuses_a_local_system_more_than_its_share_of_what_may_be_in_flight() {
+    let window = Arc::new(Window::open_with(Deps::real(), SHARES).await);
+    window.before(|_, _| Ok(Says::Nothing)).await;
+    let mut calls = JoinSet::new();
+    for _ in 0..3 {
+        let window = Arc::clone(&window);
+        calls.spawn(async move { window.ask(&[]).await });
+    }
+    let first = within_5_s(calls.join_next()).await.unwrap();
+    let told = refusal(first.unwrap());
+    assert_eq!(told.reason, "OVERLOADED");
+    assert_eq!(told.code, tonic::Code::ResourceExhausted);
+    calls.shutdown().await;
+    let log = Arc::into_inner(window).unwrap().close().await;
+    let story = log.story();
+    let count = |word: &str| story.iter().filter(|entry| *entry == word).count();
+    assert_eq!(count("OUT"), 2, "{story:?}");
+    assert_eq!(count("OUTCOME Cancelled"), 2, "{story:?}");
+    let counted = "SUMMARY OVERLOADED ca-demo/pensions/benefits 1";
+    assert_eq!(count(counted), 1, "{story:?}");
+}
+
+/// Eleven entries, and one summary of the five between the tenth and the eleventh.
+fn assert_joined(log: &Log, reason: &str, party: &str) {
+    let story = log.story();
+    let denied = format!("DENIED {reason} {party}");
+    assert_eq!(log.denials().count(), 11, "{story:?}");
+    assert!(story.iter().filter(|entry| **entry == denied).count() == 11);
+    let joined = format!("SUMMARY {reason} {party} 5");
+    assert!(story.contains(&joined), "{story:?}");
+    assert_eq!(story.len(), 12);
+}
+
+/// Two calls for each party.
+const SHARES: &str = "limits: {in_flight: 10, share_percent: 20}\n";
