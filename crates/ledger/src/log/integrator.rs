@@ -56,7 +56,11 @@ impl Integrator {
     /// # Errors
     /// When the disk or the companion fails; nothing is lost.
     pub fn integrate(&mut self) -> Result<(), LogError> {
-        let size = self.tail.size();
+        self.integrate_to(self.tail.size())
+    }
+
+    /// Integrates the first `size` entries. More may become durable meanwhile, and wait.
+    fn integrate_to(&mut self, size: u64) -> Result<(), LogError> {
         self.store_attachments(size)?;
         let full = size - size % WIDTH;
         if full > self.full {
@@ -87,13 +91,13 @@ impl Integrator {
     /// # Errors
     /// When the disk fails, the key cannot sign, or another root was signed for this size.
     pub fn prepare_checkpoint(&mut self) -> Result<Option<SignedCheckpoint>, LogError> {
-        self.integrate()?;
+        // Looked at once: what is appended from here on is for the next checkpoint.
         let size = self.tail.size();
-        let entries = self.tail.slice(self.full, size);
-        let size = self.full + entries.len() as u64;
+        self.integrate_to(size)?;
         if self.checkpoint.as_ref().is_some_and(|c| c.size() == size) {
             return Ok(None);
         }
+        let entries = self.tail.slice(self.full, size);
         let leaves: Vec<_> = entries.iter().map(|entry| entry.leaf).collect();
         let root = root_with(&self.edge, &leaves);
         self.write_partials(size, &entries, &leaves)?;

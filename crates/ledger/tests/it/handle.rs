@@ -96,6 +96,45 @@ async fn a_thread_on_a_real_disk_appends_for_many_publishes_and_reopens() {
     assert_eq!(report.unwrap().findings, []);
 }
 
+#[tokio::test]
+async fn checkpoints_published_while_entries_come_in_are_of_whole_trees() {
+    let dir = tempfile::tempdir().unwrap();
+    let signer = RecordingSigner::new();
+    let config = LedgerConfig {
+        segment_bytes: 64 * 1024,
+        ..LedgerConfig::new(
+            dir.path(),
+            ORIGIN,
+            Arc::new(signer.clone()),
+            Arc::new(RealDisk),
+            Box::new(NoCompanion),
+            Arc::new(ManualClock::at(Timestamp::from_millis(1))),
+        )
+    };
+    let ledger = Ledger::open(config, Runner::Thread).await.unwrap();
+    let appending = ledger.clone();
+    let appends = tokio::spawn(async move {
+        for batch in 0..50_u64 {
+            let batch = (batch * 100..batch * 100 + 100).map(|index| Append {
+                entry: entry(index),
+                attachment: None,
+            });
+            appending.append_all(batch.collect()).await.unwrap();
+        }
+    });
+    while !appends.is_finished() {
+        let checkpoint = ledger.publish_now().await.unwrap();
+        assert_eq!(checkpoint.root(), root_at(checkpoint.size()));
+    }
+    appends.await.unwrap();
+    ledger.shutdown().await.unwrap();
+    signer.check();
+    let key = entente_signing::Signer::verifying_key(&signer);
+    let report =
+        entente_ledger::fsck::fsck(Arc::new(RealDisk), dir.path(), key, &mut |_, _| {}).unwrap();
+    assert_eq!((report.size, report.findings), (5_000, Vec::new()));
+}
+
 #[tokio::test(start_paused = true)]
 async fn a_task_integrates_and_publishes_when_time_passes() {
     let (disk, signer) = (MemDisk::new(), RecordingSigner::new());

@@ -7,6 +7,7 @@ mod damage;
 mod entries;
 mod full_disk;
 mod handle;
+mod notes;
 mod proofs;
 mod support;
 mod torn;
