@@ -233,10 +233,10 @@ async fn open_shard(
     };
     let mut views = follower.directory().views();
     let registered = tokio::time::timeout(REGISTERED_WITHIN, views.wait_for(is_ours)).await;
-    let view = match registered {
-        Ok(Ok(view)) => Arc::clone(&view),
-        _ => return Err(not_registered()),
-    };
+    // Only the view is kept: the guard around it would keep newer ones out.
+    let registered = registered.ok().and_then(Result::ok);
+    let registered = registered.map(|view| Arc::clone(&view));
+    let view = registered.ok_or_else(not_registered)?;
     let mut views = follower.directory().views();
     if let Some(shard) = view.state.shard(server, ShardMode::Live) {
         return shard.origin.parse().map_err(|_| not_registered());
