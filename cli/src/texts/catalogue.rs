@@ -56,7 +56,7 @@ catalogue! {
     HeadHash = "hash", "empreinte";
     HeadHolds = "holds", "contient";
     HeadKey = "key", "clé";
-    HeadLedger = "ledger", "registre";
+    HeadLedger = "ledger", "journal";
     HeadMeaning = "meaning", "signification";
     HeadMember = "member", "membre";
     HeadMembers = "members", "membres";
@@ -202,8 +202,8 @@ catalogue! {
     EntryUnder = "agreement {agreement}… clause {clause}", "entente {agreement}… clause {clause}";
     FaultDiffers = "is not what the entries give", "ne correspond pas aux entrées";
     FaultMissing = "is missing", "manque";
-    FaultSignature = "is not signed by the ledger's key", "n’est pas signé par la clé du registre";
-    FaultUnexpected = "is no file of a ledger", "n’est pas un fichier de registre";
+    FaultSignature = "is not signed by the ledger's key", "n’est pas signé par la clé du journal";
+    FaultUnexpected = "is no file of a ledger", "n’est pas un fichier de journal";
     FaultUnreadable = "cannot be read", "est illisible";
     IntegrityDo = "keep the folder as it is; compare it with the other party's receipts and with witnesses",
         "gardez le dossier tel quel; comparez-le aux reçus de l’autre partie et aux témoins";
@@ -216,12 +216,12 @@ catalogue! {
     KeyUnknown = "no word but its own says which key {ledger} must be signed with",
         "rien d’autre que lui-même ne dit quelle clé doit signer {ledger}";
     LedgerBusy = "the ledger was written to while it was copied, each time; try again, or stop its server",
-        "le registre était modifié pendant chaque copie; réessayez, ou arrêtez son serveur";
+        "le journal était modifié pendant chaque copie; réessayez, ou arrêtez son serveur";
     LedgerHolds = "{ledger} in {dir}: {shown} of {size} entries",
         "{ledger} dans {dir} : {shown} entrées sur {size}";
-    LedgerUnreadable = "the ledger in {dir} cannot be read", "le registre dans {dir} est illisible";
+    LedgerUnreadable = "the ledger in {dir} cannot be read", "le journal dans {dir} est illisible";
     NoEntry = "entry {index} is no entry of this format", "l’entrée {index} n’est pas de ce format";
-    NoLedger = "there is no ledger in {dir}", "il n’y a aucun registre dans {dir}";
+    NoLedger = "there is no ledger in {dir}", "il n’y a aucun journal dans {dir}";
     NothingSigned = "no checkpoint yet", "aucun point de contrôle";
     SaysClose = "end of stream", "fin de flux";
     SaysFault = "fault", "échec";
@@ -305,12 +305,12 @@ catalogue! {
     DemoFlipped = "   Byte {at} of {file} was changed in {copy}.",
         "   L’octet {at} de {file} a été changé dans {copy}.";
     DemoFound = "found: {file}", "trouvé : {file}";
-    DemoLedgers = "The same exchange in both ledgers", "Le même échange dans les deux registres";
+    DemoLedgers = "The same exchange in both ledgers", "Le même échange dans les deux journaux";
     DemoNoAgreement = "transport asks the same, and has no agreement",
         "les Transports demandent la même chose, sans entente";
     DemoNothingPersonal = "no entry holds the person's number, the official's or the file's",
         "aucune entrée ne contient le numéro de la personne, ni l’agent, ni le dossier";
-    DemoProof = "Every ledger, proven from its entries", "Chaque registre, prouvé par ses entrées";
+    DemoProof = "Every ledger, proven from its entries", "Chaque journal, prouvé par ses entrées";
     DemoQuestion = "A question, answered with what was agreed and no more",
         "Une question, à laquelle on répond ce qui est convenu et rien de plus";
     DemoReceipt = "with the provider's signed receipt: {receipt}  (transaction {transaction})",
@@ -323,7 +323,7 @@ catalogue! {
     DemoSame = "both sides hold the same signed statements, byte for byte",
         "les deux côtés ont les mêmes déclarations signées, octet pour octet";
     DemoServers = "Security servers", "Serveurs de sécurité";
-    DemoSide = "   In the ledger of {member}:", "   Dans le registre de {member} :";
+    DemoSide = "   In the ledger of {member}:", "   Dans le journal de {member} :";
     DemoStayed = "the contract has these elements too, and none of them crossed: {elements}",
         "le contrat a aussi ces éléments, et aucun n’a été communiqué : {elements}";
     DemoTitle = "One real exchange: a registry, three agencies, an old database. All of it here, all fictional.",
@@ -336,7 +336,7 @@ catalogue! {
     HandAlias = "   So that `entente` is this program:", "   Pour que `entente` soit ce programme :";
     HandAsk = "   Ask:", "   Demander :";
     HandDown = "   Stop it:", "   L’arrêter :";
-    HandLog = "   Read both ledgers:", "   Lire les deux registres :";
+    HandLog = "   Read both ledgers:", "   Lire les deux journaux :";
     HandRefused = "   Be refused (exit code 3), and learn why:",
         "   Être refusé (code 3), et apprendre pourquoi :";
     HandRegistry = "   See who is registered, and how that came about:",
@@ -346,5 +346,5 @@ catalogue! {
         "   Signer la version suivante pour les deux parties :";
     HandUp = "   Start it again, in the background:", "   Le redémarrer, en arrière-plan :";
     HandVerify = "   Prove both ledgers, and find the flipped byte (exit code 6):",
-        "   Prouver les deux registres, et trouver l’octet changé (code 6) :";
+        "   Prouver les deux journaux, et trouver l’octet changé (code 6) :";
 }

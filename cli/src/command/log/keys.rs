@@ -1,6 +1,7 @@
 //! Which key a ledger must be signed with. The folder itself is never asked: whoever altered it
 //! could have put another key there.
 
+use std::os::unix::fs::DirBuilderExt as _;
 use std::path::{Path, PathBuf};
 
 use entente_clock::{Clock as _, SystemClock};
@@ -99,7 +100,7 @@ fn read_config(file: &Path) -> Result<(Anchor, PathBuf), Failure> {
     Ok((file.anchor()?, file.copy()))
 }
 
-/// A folder of our own, gone when done with.
+/// A folder of our own that nobody else may enter, gone when done with.
 #[derive(Debug)]
 pub(super) struct Scratch(pub(super) PathBuf);
 
@@ -113,7 +114,7 @@ impl Scratch {
             SystemClock.now().as_millis()
         );
         let own = Self(std::env::temp_dir().join(name));
-        std::fs::create_dir(&own.0)?;
+        std::fs::DirBuilder::new().mode(0o700).create(&own.0)?;
         copy(dir, &own.0)?;
         Ok(own)
     }
