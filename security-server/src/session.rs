@@ -289,11 +289,13 @@ mod tests {
     fn find(sessions: &PeerSessions, server: &str, by: &P256Key, key: &Ed25519Key) -> bool {
         let key_id = key.verifying_key().key_id();
         let server = server.parse().unwrap();
-        sessions.known(&server, by.verifying_key(), key_id).is_some()
+        sessions
+            .known(&server, by.verifying_key(), key_id)
+            .is_some()
     }
 
     #[test]
-    fn a_server_that_certifies_anothers_key_does_not_stand_in_its_way() {
+    fn a_server_that_certifies_the_key_of_another_does_not_stand_in_its_way() {
         let sessions = PeerSessions::default();
         let (honest, hostile) = (P256Key::generate().unwrap(), P256Key::generate().unwrap());
         let key = Ed25519Key::generate().unwrap();

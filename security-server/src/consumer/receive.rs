@@ -35,13 +35,7 @@ impl Server {
         let signed = SignedStatement::parse(open.statement.clone()).map_err(|e| e.reason())?;
         let session = self
             .peer_sessions
-            .accept(
-                self,
-                &decided.adopted,
-                server,
-                &signed,
-                &open.session_chain,
-            )
+            .accept(self, &decided.adopted, server, &signed, &open.session_chain)
             .await
             .map_err(|reason| match reason {
                 // The request was sent: that our ledger fails now does not undo it.

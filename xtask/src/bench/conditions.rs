@@ -111,7 +111,7 @@ mod tests {
     #[test]
     fn the_deepest_mount_counts() {
         let mounts = "/dev/a / ext4 rw 0 0\ntmpfs /tmp tmpfs rw 0 0\n/dev/b /tmp/x xfs rw 0 0\n";
-        assert_eq!(file_system(mounts, Path::new("/home/u")), "ext4");
+        assert_eq!(file_system(mounts, Path::new("/srv/u")), "ext4");
         assert_eq!(file_system(mounts, Path::new("/tmp/y")), "tmpfs");
         assert_eq!(file_system(mounts, Path::new("/tmp/x/y")), "xfs");
         assert_eq!(file_system("", Path::new("/")), "unknown");
