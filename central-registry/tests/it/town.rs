@@ -19,7 +19,7 @@ use entente_ledger::Runner;
 use entente_ledger::disk::{Disk, RealDisk};
 use entente_signing::{Digest, Ed25519Key, P256Key, Signer};
 use entente_tls::net::{Net, TokioNet};
-use entente_tls::{Identity, IdentitySlot};
+use entente_tls::{ChannelOptions, ClientTls, Identity, IdentitySlot, Pins, channel};
 use tempfile::TempDir;
 
 pub(crate) struct Town {
@@ -124,6 +124,19 @@ anchor: ./anchor.yaml
     pub(crate) fn client(&self) -> RegistryClient {
         let net: Arc<dyn Net> = Arc::new(TokioNet);
         RegistryClient::new(&self.anchor, &net, identity()).unwrap()
+    }
+
+    /// A connection to the registry, for calls no client of ours would make.
+    pub(crate) fn channel(&self) -> tonic::transport::Channel {
+        let pins = Pins::new(self.anchor.tls_keys.iter().copied());
+        let tls = ClientTls::new(identity(), pins).unwrap();
+        let at = self.anchor.addresses[0].clone();
+        channel(
+            Arc::new(TokioNet),
+            at,
+            Some(tls),
+            &ChannelOptions::default(),
+        )
     }
 
     pub(crate) fn follower_config(&self, name: &str) -> FollowerConfig {
