@@ -209,6 +209,10 @@ impl Session {
         self.replica.append(&entries, &note)?;
         let size = advanced.size;
         self.shared.count_advanced();
+        if count == self.pending.len() {
+            // Before the view is shown: who waited for it must not find it stale.
+            self.shared.fresh(self.shared.now());
+        }
         self.shared.publish(advanced);
         self.advanced = true;
         tracing::debug!(event = "registry.advanced", size);
