@@ -35,7 +35,11 @@ pub struct Located<T> {
 pub fn load<T: DeserializeOwned>(path: &Path) -> Result<T, ConfigError> {
     let name = path.display().to_string();
     let text = read(path, &name)?;
-    let folder = path.parent().unwrap_or_else(|| Path::new(""));
+    // A bare file name lies in the current folder, which has a name that can be synced.
+    let folder = match path.parent() {
+        Some(folder) if folder != Path::new("") => folder,
+        _ => Path::new("."),
+    };
     parse_in(&text, &name, folder)
 }
 
