@@ -125,13 +125,13 @@ impl Tree {
                 let content = self.contents.entry(*inode).or_default();
                 let (start, end) = (*at as usize, *at as usize + bytes.len());
                 if content.len() < end {
-                    content.resize(end, 0);
+                    resize(content, end);
                 }
                 content[start..end].copy_from_slice(bytes);
             }
             Op::SetLen { inode, len } => {
                 let content = self.contents.entry(*inode).or_default();
-                content.resize(*len as usize, 0);
+                resize(content, *len as usize);
             }
         }
     }
@@ -148,6 +148,15 @@ impl Tree {
         self.names.retain(|path, _| has_dirs(path));
         let named: BTreeSet<_> = self.names.values().copied().collect();
         self.contents.retain(|inode, _| named.contains(inode));
+    }
+}
+
+/// Cuts, or fills with zeros; a whole segment at a time, which `Vec::resize` without optimisation does
+/// byte by byte.
+fn resize(content: &mut Vec<u8>, len: usize) {
+    match len.checked_sub(content.len()) {
+        Some(more) => content.extend_from_slice(&vec![0; more]),
+        None => content.truncate(len),
     }
 }
 
