@@ -6,6 +6,7 @@
 )]
 
 mod bench;
+mod conformance;
 mod exchange;
 mod full_disk;
 mod minimisation;
