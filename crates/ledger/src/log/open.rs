@@ -103,8 +103,11 @@ impl Log {
             _lock: Arc::clone(&lock),
         };
         match appender.start_segment(appender.reserve()) {
-            // A full disk does not keep us from starting: it is tried again until there is room.
-            Err(error) if error.is_no_space() => {}
+            // A full disk does not keep us from starting: with less room at first, and when there is not
+            // even that, it is tried again until there is.
+            Err(error) if error.is_no_space() => {
+                let _ = appender.reopen();
+            }
             started => started?,
         }
         let integrator = Integrator {

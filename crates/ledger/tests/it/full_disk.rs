@@ -90,6 +90,19 @@ fn a_failed_write_or_sync_loses_nothing_that_was_acknowledged() {
     signer.check();
 }
 
+#[test]
+fn a_ledger_opens_with_less_room_than_a_segment() {
+    let (disk, signer) = (MemDisk::new(), RecordingSigner::new());
+    closed_log(&disk, &signer, 20);
+    let mut config = config(&disk, &signer);
+    config.preallocate = true;
+    config.segment_bytes = 1024 * 1024;
+    disk.set_capacity(Some(disk.used() + 512 * 1024));
+    let mut log = Log::open(config).unwrap();
+    assert!(log.appender.is_open());
+    log.appender.append_batch(&[append(20)]).unwrap();
+}
+
 #[tokio::test(start_paused = true)]
 async fn the_handle_is_unwritable_while_the_disk_is_full_and_recovers_by_itself() {
     let (disk, signer) = (MemDisk::new(), RecordingSigner::new());
