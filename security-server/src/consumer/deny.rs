@@ -1,5 +1,6 @@
 //! Saying no to a local system, with a DENIED entry.
 
+use entente_contract::{Contract, Direction};
 use entente_identity::{MethodName, SystemId};
 use entente_ledger::entry::{Attempt, Body, Denied, DeniedCall};
 use entente_policy::Which;
@@ -7,6 +8,7 @@ use entente_policy::Which;
 use crate::call::Call;
 use crate::refusal::Refusal;
 use crate::server::Server;
+use crate::view::Adopted;
 
 // === impl Server ===
 
@@ -27,9 +29,14 @@ impl Server {
         method: Option<&MethodName>,
         refusal: Refusal,
     ) -> Refusal {
+        let adopted = self.views.current();
+        let known = |method: &&MethodName| {
+            let adopted = adopted.as_deref();
+            adopted.is_some_and(|adopted| contract_of(adopted, method).is_some())
+        };
         let attempt = Attempt {
             system: Some(caller.to_string()),
-            method: method.map(ToString::to_string),
+            method: method.filter(known).map(ToString::to_string),
             ..Attempt::default()
         };
         self.deny_attempt(caller, attempt, refusal).await
@@ -42,20 +49,12 @@ impl Server {
         call: &Call,
         refusal: Refusal,
     ) -> Refusal {
-        let elements = call.elements.iter().flatten();
-        let attempt = Attempt {
-            system: Some(caller.to_string()),
-            to: Some(call.to.to_string()),
-            method: Some(call.method.to_string()),
-            purpose: call.purpose.as_ref().map(ToString::to_string),
-            agreement: call
-                .agreement
-                .as_ref()
-                .and_then(|named| match &named.which {
-                    Which::Hash(hash) => Some(*hash),
-                    Which::Name(_) => None,
-                }),
-            elements: elements.map(ToString::to_string).collect(),
+        let attempt = match self.views.current() {
+            Some(adopted) => attempt(&adopted, caller, call),
+            None => Attempt {
+                system: Some(caller.to_string()),
+                ..Attempt::default()
+            },
         };
         self.deny_attempt(caller, attempt, refusal).await
     }
@@ -87,4 +86,48 @@ impl Server {
             }
         }
     }
+}
+
+/// What was tried, in names the directory knows. One that nobody registered may be anything, also a
+/// person's number in the wrong place, and what is in the ledger stays in it.
+fn attempt(adopted: &Adopted, caller: &SystemId, call: &Call) -> Attempt {
+    let state = adopted.state();
+    let contract = contract_of(adopted, &call.method);
+    let purposes = state.policy().map(|policy| &policy.purposes);
+    let elements = contract
+        .and_then(|contract| contract.elements(&call.method, Direction::Response).ok())
+        .unwrap_or_default();
+    let asked = call.elements.iter().flatten();
+    let asked = asked.filter(|element| elements.contains(*element));
+    Attempt {
+        system: Some(caller.to_string()),
+        to: state
+            .servers_for(&call.to)
+            .next()
+            .map(|_| call.to.to_string()),
+        method: contract.map(|_| call.method.to_string()),
+        purpose: call
+            .purpose
+            .as_ref()
+            .filter(|purpose| purposes.is_some_and(|known| known.contains(*purpose)))
+            .map(ToString::to_string),
+        agreement: call
+            .agreement
+            .as_ref()
+            .and_then(|named| match &named.which {
+                Which::Hash(hash) => state.agreement(hash).map(|_| *hash),
+                Which::Name(_) => None,
+            }),
+        elements: asked.map(ToString::to_string).collect(),
+    }
+}
+
+/// The newest contract, of anybody's, that has this method.
+fn contract_of<'a>(adopted: &'a Adopted, method: &MethodName) -> Option<&'a Contract> {
+    let service = method.service();
+    let mut offers = adopted.state().offers(&service);
+    offers.find_map(|offer| {
+        let contract = &offer.newest()?.contract;
+        contract.method(method).ok().map(|_| contract)
+    })
 }
