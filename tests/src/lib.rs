@@ -2,6 +2,7 @@
 
 pub mod bench;
 pub mod hostile;
+pub mod needles;
 pub mod offer;
 pub mod plain;
 pub mod ticker;

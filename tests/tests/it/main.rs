@@ -6,6 +6,7 @@
 )]
 
 mod bench;
+mod canaries;
 mod conformance;
 mod exchange;
 mod full_disk;
