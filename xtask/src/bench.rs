@@ -24,17 +24,21 @@ struct Options {
     check: bool,
     /// Measure unoptimised binaries: to try the benchmark itself, not the product.
     dev: bool,
+    /// Measure the binaries as they are.
+    built: bool,
     /// Only these cases; all when empty.
     cases: Vec<String>,
 }
 
 const USAGE: &str = "\
-cargo xtask bench exchange [-o json] [--rounds N] [--seconds S] [--check] [--dev] [--case NAME]…
+cargo xtask bench exchange [-o json] [--rounds N] [--seconds S] [--check] [--dev] [--no-build]
+                     [--case NAME]…
   -o json       one object per figure instead of a table
   --rounds N    measure every case N times in turn, 5 by default; figures are medians
   --seconds S   measure each time for S seconds, 3 by default
   --check       exit with 1 when a goal is missed
   --dev         unoptimised binaries, to try the benchmark itself
+  --no-build    the binaries as they are, not built anew
   --case NAME   only this case (direct, hops2, nginx2, exchange); repeatable";
 
 /// Runs the benchmark named first in `words`.
@@ -59,6 +63,7 @@ impl Options {
             window: Duration::from_secs(3),
             check: false,
             dev: false,
+            built: false,
             cases: Vec::new(),
         };
         let mut words = words.iter();
@@ -79,6 +84,7 @@ impl Options {
                 }
                 "--check" => options.check = true,
                 "--dev" => options.dev = true,
+                "--no-build" => options.built = true,
                 "--case" => options.cases.push(value()?.to_owned()),
                 other => bail!("`{other}` is not understood\n{USAGE}"),
             }

@@ -44,7 +44,7 @@ pub(crate) struct Case {
     /// What else works for this case and is not foreign: an echo of its own, the registry.
     pub(crate) others: Vec<u32>,
     /// Ended with the case, in this order: consumer side first.
-    _running: Vec<Running>,
+    running: Vec<Running>,
 }
 
 /// What the federation's builder says of it.
@@ -124,7 +124,7 @@ impl Site {
             to,
             servers: vec![echo.pid()],
             others: Vec::new(),
-            _running: vec![echo],
+            running: vec![echo],
         })
     }
 
@@ -151,7 +151,7 @@ impl Site {
             to: words(&["--to", &front]),
             servers: vec![a.pid(), b.pid()],
             others: vec![self.echo.pid()],
-            _running: vec![a, b],
+            running: vec![a, b],
         })
     }
 
@@ -173,7 +173,7 @@ impl Site {
             to: words(&["--to", &format!("unix:{}", front.display())]),
             servers,
             others: vec![self.echo.pid()],
-            _running: vec![a, b],
+            running: vec![a, b],
         })
     }
 
@@ -197,7 +197,7 @@ impl Site {
             to,
             servers: vec![a.pid(), b.pid()],
             others: vec![echo.pid(), registry.pid()],
-            _running: vec![a, b, echo, registry],
+            running: vec![a, b, echo, registry],
         })
     }
 
@@ -226,7 +226,7 @@ impl Site {
 
     fn security_server(&self, name: &str, config: &str) -> anyhow::Result<Running> {
         let args = words(&["serve", "security-server", "--config", config]);
-        Running::start(name, &self.entente, &args, self.data.path())
+        Running::start_logging(name, &self.entente, &args, self.data.path())
     }
 
     fn nginx(&self, name: &str, configuration: &str) -> anyhow::Result<Running> {
@@ -246,6 +246,16 @@ impl Site {
             .join(name)
             .display()
             .to_string()
+    }
+}
+
+// === impl Case ===
+
+impl Case {
+    /// What each process said last, for when a measurement fails.
+    pub(crate) fn last_words(&self) -> String {
+        let words: Vec<String> = self.running.iter().map(Running::last_words).collect();
+        words.join("\n")
     }
 }
 

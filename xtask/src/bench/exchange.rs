@@ -1,7 +1,6 @@
 //! What an exchange costs, beside a direct call, two bare hops and nginx, each server its own
 //! process.
 
-use std::path::PathBuf;
 use std::time::Duration;
 
 use anyhow::{Context as _, bail};
@@ -15,7 +14,11 @@ use crate::{needs, workspace};
 
 /// Builds, starts every case, measures them in turn, and prints.
 pub(crate) fn run(options: &Options) -> anyhow::Result<()> {
-    let bin = build(options.dev)?;
+    let profile = if options.dev { "debug" } else { "release" };
+    if !options.built {
+        build(options.dev)?;
+    }
+    let bin = workspace::target().join(profile);
     let nginx = options.wants("nginx2") && provide_nginx(options.json);
     // Before the cases, so that it is dropped after them.
     let site = Site::new(&bin)?;
@@ -37,6 +40,7 @@ pub(crate) fn run(options: &Options) -> anyhow::Result<()> {
     for round in 1..=options.rounds {
         for case in &cases {
             let measured = measure(&site, case, options.window)
+                .inspect_err(|_| eprintln!("{}", case.last_words()))
                 .with_context(|| format!("measuring {} in round {round}", case.name))?;
             eprintln!(
                 "   round {round}/{}: {} {:.0} calls/s, {:.0} us alone",
@@ -62,8 +66,7 @@ pub(crate) fn run(options: &Options) -> anyhow::Result<()> {
     judge(&results, options)
 }
 
-/// The folder of the binaries, built now.
-fn build(dev: bool) -> anyhow::Result<PathBuf> {
+fn build(dev: bool) -> anyhow::Result<()> {
     let mut cargo = workspace::cargo();
     cargo.args([
         "build",
@@ -71,7 +74,10 @@ fn build(dev: bool) -> anyhow::Result<PathBuf> {
         "entente-cli",
         "-p",
         "entente-tests",
-        "--bins",
+        "--bin",
+        "entente",
+        "--bin",
+        "bench-peer",
     ]);
     if !dev {
         cargo.arg("--release");
@@ -81,7 +87,7 @@ fn build(dev: bool) -> anyhow::Result<PathBuf> {
     if !status.success() {
         bail!("cargo build ended with {status}");
     }
-    Ok(workspace::target().join(if dev { "debug" } else { "release" }))
+    Ok(())
 }
 
 /// Whether nginx is there. Installing talks on stdout, which JSON cannot share.

@@ -24,20 +24,46 @@ pub(crate) struct Running {
 // === impl Running ===
 
 impl Running {
-    /// Starts `program` with what it says on stderr kept in `folder/NAME.log`.
+    /// Starts `program` with what it says on stderr kept in `folder/NAME.log`. Its stdout is for
+    /// [`Self::line`].
     pub(crate) fn start(
         name: &str,
         program: &Path,
         args: &[String],
         folder: &Path,
     ) -> anyhow::Result<Self> {
+        Self::spawn(name, program, args, folder, false)
+    }
+
+    /// The same for a program whose stdout is its log.
+    pub(crate) fn start_logging(
+        name: &str,
+        program: &Path,
+        args: &[String],
+        folder: &Path,
+    ) -> anyhow::Result<Self> {
+        Self::spawn(name, program, args, folder, true)
+    }
+
+    fn spawn(
+        name: &str,
+        program: &Path,
+        args: &[String],
+        folder: &Path,
+        logs: bool,
+    ) -> anyhow::Result<Self> {
         let log = folder.join(name).with_extension("log");
         let file = File::create(&log).with_context(|| format!("creating {}", log.display()))?;
         let child = bound(program)
             .args(args)
             .env("PATH", needs::path())
+            // Of what a failed process says only the end is shown: the reason, not a stack.
+            .env("RUST_BACKTRACE", "0")
             .stdin(Stdio::null())
-            .stdout(Stdio::piped())
+            .stdout(match logs {
+                true => file.try_clone()?.into(),
+                false => Stdio::piped(),
+            })
             .stderr(file)
             .spawn()
             .with_context(|| format!("starting {name}, {}", program.display()))?;
@@ -121,7 +147,11 @@ impl Running {
         }
     }
 
-    /// The end of what it said on stderr.
+    /// Its name, and the end of what it said on stderr.
+    pub(crate) fn last_words(&self) -> String {
+        format!("{}: {}", self.name, self.tail())
+    }
+
     fn tail(&self) -> String {
         let text = std::fs::read(&self.log).unwrap_or_default();
         let text = String::from_utf8_lossy(&text);
