@@ -13,7 +13,7 @@ pub enum Step {
     Decided,
     /// 3 OUT(request) is durable.
     RequestLogged,
-    /// 4 The envelope was handed to the transport.
+    /// 4 The envelope goes to the transport; from here on nobody knows whether it arrives.
     Sent,
     /// 5 The provider's server verified and opened the envelope and noted its message id.
     Opened,
