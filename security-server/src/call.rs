@@ -62,8 +62,8 @@ const MAX_ELEMENTS: usize = 256;
 impl Given {
     /// Reads language and token; never fails, so that even a malformed call is answered in the
     /// caller's language.
-    pub(crate) fn from_metadata(metadata: &MetadataMap) -> Self {
-        let text = |key: &str| metadata.get(key).and_then(|value| value.to_str().ok());
+    pub(crate) fn from_headers(headers: &http::HeaderMap) -> Self {
+        let text = |key: &str| headers.get(key).and_then(|value| value.to_str().ok());
         let french = text("accept-language").is_some_and(|lang| lang.trim().starts_with("fr"));
         Self {
             token: text("entente-token").map(|token| Zeroizing::new(token.to_owned())),

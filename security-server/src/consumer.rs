@@ -38,6 +38,7 @@ use crate::provider::keep_payload;
 use crate::refusal::Refusal;
 use crate::seals::Outgoing;
 use crate::server::Server;
+use crate::session::OwnSession;
 use crate::view::{Adopted, ServerView};
 
 /// What the caller gets back.
@@ -66,6 +67,8 @@ struct Decided<'a> {
 #[derive(Debug)]
 struct Asked {
     request: SignedStatement,
+    /// What signed it.
+    session: Arc<OwnSession>,
     outgoing: Outgoing,
     open: wire::Open,
 }
@@ -83,11 +86,6 @@ impl Server {
         cancelled: CancellationToken,
     ) -> Result<Answered, Refusal> {
         self.reached(Step::Called);
-        let Some(_place) = self.callers.enter(&caller) else {
-            self.noise
-                .count(Some(caller.as_str()), Reason::Overloaded, self.clock.now());
-            return Err(Reason::Overloaded.into());
-        };
         let decided = match self.decide(&caller, &call, &body) {
             Ok(decided) => decided,
             Err(refusal) => return Err(self.deny_local(&caller, &call, refusal).await),
@@ -218,7 +216,7 @@ impl Server {
         let outgoing = self
             .seals_out
             .session(&statement, &recipient, self.clock.now())?;
-        let session = self.session.load_full();
+        let session = self.session(call.mode).await?;
         let request = self.signing.sign(&session, statement).await?;
         let (seal, sealed) = outgoing.seal(&request, openings.seal_plaintext())?;
         if let Some(overflow) = tags.overflow() {
@@ -251,6 +249,7 @@ impl Server {
         };
         Ok(Asked {
             request,
+            session,
             outgoing,
             open,
         })
@@ -330,9 +329,8 @@ impl Server {
         if first != Err(NoEnvelope::Refused(Reason::SessionUnknown)) {
             return first;
         }
-        let session = self.session.load_full();
         let mut again = asked.open.clone();
-        again.session_chain = session.chain();
+        again.session_chain = asked.session.chain();
         again.seal = again
             .seal
             .map(|seal| asked.outgoing.with_encapsulation(seal));

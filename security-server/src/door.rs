@@ -8,6 +8,7 @@ use std::convert::Infallible;
 use std::future::Future;
 use std::pin::Pin;
 use std::sync::Arc;
+use std::sync::atomic::{AtomicBool, Ordering};
 use std::task::{Context, Poll};
 use std::time::Duration;
 
@@ -31,9 +32,10 @@ use tower::Service;
 use crate::call::{Call, Given, parse_timeout};
 use crate::config::{MAX_DEADLINE, MAX_MESSAGE};
 use crate::consumer::Answered;
+use crate::limits::Place;
 use crate::refusal::Refusal;
 use crate::server::Server;
-use crate::system::SOURCE_DATE_SEALED;
+use crate::system::{SOURCE_DATE_SEALED, is_the_sources_to_say};
 
 /// How callers of one door prove who they are.
 #[derive(Clone, Debug)]
@@ -59,17 +61,27 @@ pub(crate) struct PeerDoor {
     server: Arc<Server>,
 }
 
-#[derive(Clone, Debug)]
+/// A call whose caller is known, and whose message is still to come.
+#[derive(Debug)]
 struct LocalCall {
-    door: LocalDoor,
+    server: Arc<Server>,
+    caller: SystemId,
     /// None when the path is no method's.
     method: Option<MethodName>,
+    lang: Lang,
+    /// Taken when the message is there.
+    place: Option<Place<SystemId>>,
+    /// Says so.
+    is_read: Arc<AtomicBool>,
 }
 
 type Answering<T> = Pin<Box<dyn Future<Output = T> + Send>>;
 
 /// Room for what tonic counts beside the payload, so that our own bound refuses with a reason.
 const SLACK: usize = 64 * 1024;
+
+/// gRPC's code for a message above the bound.
+const OUT_OF_RANGE: http::HeaderValue = http::HeaderValue::from_static("11");
 
 /// An envelope's overhead beyond its payload.
 const ENVELOPE: usize = 256 * 1024;
@@ -92,42 +104,98 @@ impl LocalDoor {
         }
     }
 
-    async fn answer(
-        self,
-        method: Option<MethodName>,
-        request: Request<Bytes>,
-    ) -> Result<Response<Bytes>, Status> {
-        let given = Given::from_metadata(request.metadata());
+    /// Who calls is known, and has a place, before a byte of the message is read.
+    async fn take(self, request: http::Request<Body>) -> http::Response<Body> {
+        let given = Given::from_headers(request.headers());
         let peer = request.extensions().get::<PeerInfo>();
         let Some(caller) = self.caller(peer, &given) else {
-            let (server, reason) = (&self.server, Reason::CallerUnknown);
-            server.metrics.refusal(reason);
-            server.noise.count(None, reason, server.clock.now());
-            return Err(Refusal::new(reason).into_status(given.lang));
+            return self.turn_away(None, Reason::CallerUnknown, given.lang);
         };
-        let call = match &method {
-            Some(method) => Call::parse(method.clone(), request.metadata()),
-            None => Err(Reason::UnknownMethod.into()),
+        let Some(place) = self.server.callers.enter(&caller) else {
+            return self.turn_away(Some(&caller), Reason::Overloaded, given.lang);
         };
-        let call = match call {
-            Ok(call) => call,
-            Err(refusal) => {
-                let refused = self.server.deny_unread(&caller, method.as_ref(), refusal);
-                let refusal = refused.await;
-                return Err(refusal.into_status(given.lang));
-            }
+        let method = MethodName::from_path(request.uri().path()).ok();
+        let is_read = Arc::new(AtomicBool::new(false));
+        let call = LocalCall {
+            server: Arc::clone(&self.server),
+            caller: caller.clone(),
+            method: method.clone(),
+            lang: given.lang,
+            place: Some(place),
+            is_read: Arc::clone(&is_read),
         };
-        let cancelled = CancellationToken::new();
-        // Dropped with this future when the caller goes away. The exchange itself runs on: what it
-        // began must reach the ledger.
-        let _guard = cancelled.clone().drop_guard();
-        let exchange =
-            Arc::clone(&self.server).consume(caller, call, request.into_inner(), cancelled);
-        match self.server.calls.spawn(exchange).await {
-            Ok(Ok(answered)) => into_response(answered, given.lang),
-            Ok(Err(refusal)) => Err(refusal.into_status(given.lang)),
-            Err(_) => Err(Refusal::new(Reason::OutcomeUnknown).into_status(given.lang)),
+        let mut grpc = Grpc::new(RawCodec)
+            .max_decoding_message_size(MAX_MESSAGE + SLACK)
+            .max_encoding_message_size(MAX_MESSAGE + SLACK);
+        let answer = grpc.unary(call, request).await;
+        if is_read.load(Ordering::Acquire) {
+            return answer;
         }
+        // What came is no message, or is too large to be one. Whoever sent it is known, so it is a
+        // refusal like any other.
+        let too_large = answer.headers().get("grpc-status") == Some(&OUT_OF_RANGE);
+        let reason = if too_large {
+            Reason::MessageTooLarge
+        } else {
+            Reason::RequestMalformed
+        };
+        let refused = self
+            .server
+            .deny_unread(&caller, method.as_ref(), reason.into());
+        refused.await.into_status(given.lang).into_http()
+    }
+
+    fn turn_away(
+        &self,
+        caller: Option<&SystemId>,
+        reason: Reason,
+        lang: Lang,
+    ) -> http::Response<Body> {
+        let server = &self.server;
+        server.metrics.refusal(reason);
+        let caller = caller.map(SystemId::as_str);
+        server.noise.count(caller, reason, server.clock.now());
+        Refusal::new(reason).into_status(lang).into_http()
+    }
+}
+
+// === impl LocalCall ===
+
+impl LocalCall {
+    fn answer(&mut self, request: Request<Bytes>) -> Answering<Result<Response<Bytes>, Status>> {
+        self.is_read.store(true, Ordering::Release);
+        let server = Arc::clone(&self.server);
+        let (caller, method) = (self.caller.clone(), self.method.clone());
+        let (lang, place) = (self.lang, self.place.take());
+        Box::pin(async move {
+            let call = match &method {
+                Some(method) => Call::parse(method.clone(), request.metadata()),
+                None => Err(Reason::UnknownMethod.into()),
+            };
+            let call = match call {
+                Ok(call) => call,
+                Err(refusal) => {
+                    let refused = server.deny_unread(&caller, method.as_ref(), refusal);
+                    return Err(refused.await.into_status(lang));
+                }
+            };
+            let cancelled = CancellationToken::new();
+            // Dropped with this future when the caller goes away. The exchange itself runs on: what
+            // it began must reach the ledger.
+            let _guard = cancelled.clone().drop_guard();
+            let exchange =
+                Arc::clone(&server).consume(caller, call, request.into_inner(), cancelled);
+            let exchange = server.calls.spawn(async move {
+                let ended = exchange.await;
+                drop(place);
+                ended
+            });
+            match exchange.await {
+                Ok(Ok(answered)) => into_response(answered, lang),
+                Ok(Err(refusal)) => Err(refusal.into_status(lang)),
+                Err(_) => Err(Refusal::new(Reason::OutcomeUnknown).into_status(lang)),
+            }
+        })
     }
 }
 
@@ -142,13 +210,7 @@ impl Service<http::Request<Body>> for LocalDoor {
 
     fn call(&mut self, request: http::Request<Body>) -> Self::Future {
         let door = self.clone();
-        Box::pin(async move {
-            let method = MethodName::from_path(request.uri().path()).ok();
-            let mut grpc = Grpc::new(RawCodec)
-                .max_decoding_message_size(MAX_MESSAGE + SLACK)
-                .max_encoding_message_size(MAX_MESSAGE + SLACK);
-            Ok(grpc.unary(LocalCall { door, method }, request).await)
-        })
+        Box::pin(async move { Ok(door.take(request).await) })
     }
 }
 
@@ -156,14 +218,12 @@ impl tonic::server::NamedService for LocalDoor {
     const NAME: &'static str = "entente.LocalDoor";
 }
 
-// === impl LocalCall ===
-
 impl UnaryService<Bytes> for LocalCall {
     type Response = Bytes;
     type Future = Answering<Result<Response<Bytes>, Status>>;
 
     fn call(&mut self, request: Request<Bytes>) -> Self::Future {
-        Box::pin(self.door.clone().answer(self.method.clone(), request))
+        self.answer(request)
     }
 }
 
@@ -197,6 +257,7 @@ fn into_response(answered: Answered, lang: Lang) -> Result<Response<Bytes>, Stat
 /// The system's own refusal: its code, and the reason it was mapped to. Its words stayed behind.
 fn system_status(answer: &Answer, lang: Lang) -> Status {
     let known = answer.reason.as_ref().and_then(|reason| reason.known());
+    let known = known.filter(|reason| is_the_sources_to_say(*reason));
     let status = Refusal::new(known.unwrap_or(Reason::SourceRefused)).into_status(lang);
     let code = GrpcCode(i32::from(answer.code));
     let details = Bytes::copy_from_slice(status.details());
@@ -242,8 +303,16 @@ impl PeerExchange for PeerDoor {
             .min(MAX_DEADLINE);
         let mut frames = request.into_inner();
         let refuse = |reason| self.server.refuse_frame(spki, reason).into_status(Lang::En);
+        let place = self.server.place_for(spki);
+        let place = place.ok_or_else(|| refuse(Reason::Overloaded))?;
         let first = tokio::time::timeout(deadline.min(FIRST_FRAME), frames.message());
-        let frame = first.await.map_err(|_| refuse(Reason::DeadlinePassed))??;
+        let first = first.await.map_err(|_| refuse(Reason::DeadlinePassed))?;
+        let frame = first.map_err(|status| match status.code() {
+            // It went away, and nobody listens.
+            tonic::Code::Cancelled => status,
+            tonic::Code::OutOfRange => refuse(Reason::MessageTooLarge),
+            _ => refuse(Reason::StatementMalformed),
+        })?;
         let Some(wire::exchange_request::Frame::Open(open)) = frame.and_then(|frame| frame.frame)
         else {
             return Err(refuse(Reason::StatementMalformed));
@@ -251,7 +320,12 @@ impl PeerExchange for PeerDoor {
         let cancelled = CancellationToken::new();
         let _guard = cancelled.clone().drop_guard();
         let exchange = Arc::clone(&self.server).provide(spki, open, deadline, cancelled);
-        match self.server.calls.spawn(exchange).await {
+        let exchange = self.server.calls.spawn(async move {
+            let ended = exchange.await;
+            drop(place);
+            ended
+        });
+        match exchange.await {
             Ok(Ok(open)) => {
                 let frame = wire::ExchangeResponse {
                     frame: Some(wire::exchange_response::Frame::Open(open)),

@@ -94,12 +94,6 @@ impl Server {
             Err(reason) => return Err(self.refuse_frame(spki, reason)),
         };
         let sender = received.request.statement().sender_server.clone();
-        let Some(_place) = self.askers.enter(&sender) else {
-            return Err(self.refuse_unverified(&Unverified {
-                peer: Some(sender),
-                reason: Reason::Overloaded,
-            }));
-        };
         let request = received.request.signed().clone();
         let adopted = Arc::clone(&received.adopted);
         match self.admit(received, &open).await {
@@ -150,7 +144,10 @@ impl Server {
 
     /// Step 5, second half, and step 6: views, opening, commitments, replay, decision. [G3 G4 G6 G7]
     async fn admit(&self, received: Received, open: &wire::Open) -> Result<Admitted, Stopped> {
-        let Received { request, adopted } = received;
+        let Received {
+            request,
+            adopted: before,
+        } = received;
         let request = request.into_signed();
         let statement = request.statement();
         let Says::Request { asked, actor, .. } = &statement.body else {
@@ -158,16 +155,19 @@ impl Server {
         };
         let adopted = self
             .views
-            .agree(&adopted, &statement.views)
+            .agree(&before, &statement.views)
             .await
             .map_err(Stopped::Denied)?;
-        let may_speak = adopted
+        let server = adopted
             .registered(&statement.sender_server)
-            .is_some_and(|server| {
-                server.signs_for(&statement.sender) && server.logs_in(&statement.log)
-            });
-        if !may_speak {
-            return Err(Stopped::Denied(Reason::SenderNotAllowed));
+            .filter(|server| server.signs_for(&statement.sender) && server.logs_in(&statement.log))
+            .ok_or(Stopped::Denied(Reason::SenderNotAllowed))?;
+        // What was waited for may be the very revocation of the session that signed this.
+        if !Arc::ptr_eq(&adopted, &before) {
+            self.peer_sessions
+                .accept(self, &adopted, &server, &request, &[])
+                .await
+                .map_err(Stopped::Unsigned)?;
         }
         let seal = open
             .seal
@@ -368,7 +368,7 @@ impl Server {
                 &statement.message_id,
             )?
             .in_statement()?;
-        let session = self.session.load_full();
+        let session = self.session(statement.mode).await?;
         let response = self.signing.sign(&session, statement).await?;
         let (seal, sealed) = admitted.seal.seal(&response, openings.seal_plaintext())?;
         let keep = Keep {

@@ -41,7 +41,10 @@ pub(crate) struct Server {
     pub(crate) probe: Arc<dyn Probe>,
     pub(crate) journal: Journal,
     pub(crate) views: Views,
+    /// Signs live statements; see [`Server::session`].
     pub(crate) session: ArcSwap<OwnSession>,
+    /// Signs test statements, once there were any.
+    pub(crate) test_session: tokio::sync::Mutex<Option<Arc<OwnSession>>>,
     pub(crate) signing: SigningTask,
     pub(crate) peer_sessions: PeerSessions,
     pub(crate) seals_in: SealsIn,
@@ -57,7 +60,10 @@ pub(crate) struct Server {
     /// Exchanges under way, whoever still waits for them.
     pub(crate) calls: TaskTracker,
     pub(crate) callers: Arc<InFlight<SystemId>>,
-    pub(crate) askers: Arc<InFlight<ServerId>>,
+    /// Envelopes of servers, by the one whose connection it is.
+    pub(crate) askers: Arc<InFlight<Option<ServerId>>>,
+    /// Envelopes over connections of nobody we know.
+    pub(crate) strangers: Arc<InFlight<Option<ServerId>>>,
 }
 
 // === impl Server ===

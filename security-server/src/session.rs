@@ -1,4 +1,5 @@
-//! Session keys: our own, certified anew each day, and those of peers, verified once.
+//! Session keys: our own, one for each mode and certified anew each day, and those of peers, verified
+//! once.
 //!
 //! A session certificate is in our ledger (SESSION) before the session signs anything here, and
 //! before a peer's session is accepted for the first time: a stolen session key leaves a trace.
@@ -78,13 +79,14 @@ impl OwnSession {
         server: &ServerId,
         server_key: &dyn Signer,
         journal: &Journal,
+        mode: StatementMode,
         now: Timestamp,
     ) -> Result<Self, Reason> {
         let key = Ed25519Key::generate().map_err(|_| Reason::InternalFault)?;
         let not_after = now.saturating_add(LIFETIME - Duration::from_secs(60));
         let order = SessionOrder {
             server,
-            mode: Mode::Live,
+            mode: certified_mode(mode),
             key: key.verifying_key(),
             not_before: now,
             not_after,
@@ -127,6 +129,27 @@ impl fmt::Debug for OwnSession {
             .field("key", &self.key)
             .field("not_after", &self.not_after)
             .finish_non_exhaustive()
+    }
+}
+
+// === impl Server ===
+
+impl Server {
+    /// The session that signs statements of this mode: a live key never signs test. The one for test
+    /// is begun when it is first needed.
+    pub(crate) async fn session(&self, mode: StatementMode) -> Result<Arc<OwnSession>, Reason> {
+        if mode == StatementMode::Live {
+            return Ok(self.session.load_full());
+        }
+        let mut held = self.test_session.lock().await;
+        let now = self.clock.now();
+        if let Some(session) = held.as_ref().filter(|session| !session.is_due(now)) {
+            return Ok(Arc::clone(session));
+        }
+        let begun = OwnSession::begin(&self.id, &*self.server_key, &self.journal, mode, now);
+        let session = Arc::new(begun.await?);
+        *held = Some(Arc::clone(&session));
+        Ok(session)
     }
 }
 
@@ -254,9 +277,13 @@ fn check(
 
 /// Whether a session may sign statements of this mode.
 pub(crate) fn signs_in(session: &VerifiedSession, mode: StatementMode) -> bool {
+    session.mode() == certified_mode(mode)
+}
+
+const fn certified_mode(mode: StatementMode) -> Mode {
     match mode {
-        StatementMode::Live => session.mode() == Mode::Live,
-        StatementMode::Test => session.mode() == Mode::Test,
+        StatementMode::Live => Mode::Live,
+        StatementMode::Test => Mode::Test,
     }
 }
 

@@ -3,7 +3,7 @@
 use std::sync::Arc;
 use std::time::Duration;
 
-use entente_evidence::statement::Failure;
+use entente_evidence::statement::{Failure, Mode};
 use entente_ledger::entry::{Body, Outcome};
 use entente_reason::Reason;
 use tokio_util::sync::CancellationToken;
@@ -82,7 +82,8 @@ impl Server {
         if !self.session.load().is_due(now) {
             return;
         }
-        match OwnSession::begin(&self.id, &*self.server_key, &self.journal, now).await {
+        let begun = OwnSession::begin(&self.id, &*self.server_key, &self.journal, Mode::Live, now);
+        match begun.await {
             Ok(session) => self.session.store(Arc::new(session)),
             // The old one is still good for a while; we come back in a second.
             Err(reason) => tracing::warn!(event = "session.not_renewed", reason = reason.code()),

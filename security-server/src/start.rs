@@ -23,6 +23,7 @@ use entente_store::{ReplayWindow, StoreError};
 use entente_telemetry::{Build, Condition, Health, Metrics};
 use entente_tls::net::{Net, TokioNet};
 use entente_tls::{IdentitySlot, TlsError};
+use tokio::sync::Mutex;
 use tokio_util::task::TaskTracker;
 
 use crate::config::Config;
@@ -132,6 +133,10 @@ pub enum StartError {
     #[error("reading a local token")]
     Token(#[from] TokenError),
 }
+
+/// Envelopes taken at once over connections whose key the directory does not know: enough to tell
+/// each that it is unknown, and no more memory than that.
+const STRANGERS: usize = 16;
 
 /// How long a start waits to learn from the registry that its server is registered.
 const REGISTERED_WITHIN: Duration = Duration::from_secs(15);
@@ -304,7 +309,8 @@ async fn build(
     );
     let views = Views::new(follower.directory());
     views.adopt(&journal).await.map_err(StartError::Log)?;
-    let session = OwnSession::begin(&config.server, &*keys.server, &journal, clock.now())
+    let (now, live) = (clock.now(), Mode::Live);
+    let session = OwnSession::begin(&config.server, &*keys.server, &journal, live, now)
         .await
         .map_err(StartError::Log)?;
     let server = Server {
@@ -313,6 +319,7 @@ async fn build(
         probe,
         views,
         session: ArcSwap::from_pointee(session),
+        test_session: Mutex::default(),
         signing: SigningTask::start(),
         peer_sessions: PeerSessions::default(),
         seals_in: SealsIn::new(vec![keys.hpke]),
@@ -328,6 +335,7 @@ async fn build(
         calls: TaskTracker::new(),
         callers: InFlight::new(config.limits.in_flight, config.limits.share_percent),
         askers: InFlight::new(config.limits.in_flight, config.limits.share_percent),
+        strangers: InFlight::new(STRANGERS, 100),
         limits: config.limits.clone(),
         journal,
         clock,

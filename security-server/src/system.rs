@@ -12,7 +12,7 @@ use entente_evidence::statement::{Mode, Statement};
 use entente_policy::Permit;
 use entente_proto::raw::RawCodec;
 use entente_proto::status::Told;
-use entente_reason::Reason;
+use entente_reason::{At, Reason};
 use entente_tls::net::{Endpoint, Net};
 use entente_tls::{ChannelOptions, channel, never_sent};
 use http::uri::PathAndQuery;
@@ -73,7 +73,10 @@ impl ProviderSystem {
         let mut grpc = Grpc::new(self.channel.clone())
             .max_decoding_message_size(MAX_MESSAGE)
             .max_encoding_message_size(MAX_MESSAGE);
-        grpc.ready().await.map_err(|_| NoAnswer::NotAsked)?;
+        tokio::time::timeout(deadline, grpc.ready())
+            .await
+            .map_err(|_| NoAnswer::NotAsked)?
+            .map_err(|_| NoAnswer::NotAsked)?;
         let path = PathAndQuery::try_from(context.statement.method.path())
             .map_err(|_| NoAnswer::NotAsked)?;
         let mut request = Request::new(payload);
@@ -147,6 +150,13 @@ fn source_date(text: &str) -> Option<String> {
     day.or_else(|_| time()).ok()
 }
 
+/// Whether a system or its adapter may give this reason. What a server says of itself, such as that
+/// nothing was sent, is not believed from behind it.
+pub(crate) fn is_the_sources_to_say(reason: Reason) -> bool {
+    matches!(reason.at(), At::Adapter | At::Source)
+        || matches!(reason, Reason::BadField | Reason::RequestMalformed)
+}
+
 fn refused(status: &Status) -> Result<Answer, NoAnswer> {
     let told = Told::from_status(status).and_then(|told| Reason::parse(&told.reason));
     // A status without a source error came from the system. One made by the transport says only
@@ -166,7 +176,9 @@ fn refused(status: &Status) -> Result<Answer, NoAnswer> {
     };
     Ok(Answer {
         code: code as i32 as u8,
-        reason: told.and_then(|reason| reason.code().parse().ok()),
+        reason: told
+            .filter(|reason| is_the_sources_to_say(*reason))
+            .map(Into::into),
         metadata: BTreeMap::new(),
         message: Bytes::new(),
     })

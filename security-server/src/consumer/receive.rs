@@ -60,7 +60,7 @@ impl Server {
             self.keep_split(&signed, decided).await;
             return Err(split);
         }
-        self.peers.knows_session(server.id(), &self.session.load());
+        self.peers.knows_session(server.id(), &asked.session);
         let entry = |sidecar, tags| {
             Body::In(In {
                 statement: signed.bytes().clone(),

@@ -13,6 +13,7 @@ use entente_reason::Reason;
 use entente_signing::Digest;
 
 use super::Unverified;
+use crate::limits::Place;
 use crate::refusal::Refusal;
 use crate::server::Server;
 use crate::view::Adopted;
@@ -98,7 +99,7 @@ impl Server {
             failure,
         };
         let statement = self.answering(request, adopted, body);
-        let session = self.session.load_full();
+        let session = self.session(statement.mode).await?;
         let fault = self.signing.sign(&session, statement).await?;
         Ok((fault, session.chain()))
     }
@@ -119,10 +120,23 @@ impl Server {
         statement
     }
 
+    /// A place for an envelope, taken before a byte of it is: a message may be 16 MiB.
+    pub(crate) fn place_for(&self, spki: Option<Digest>) -> Option<Place<Option<ServerId>>> {
+        match self.server_at(spki) {
+            None => self.strangers.enter(&None),
+            known => self.askers.enter(&known),
+        }
+    }
+
+    /// The server at the other end of a connection, by the key it proved there.
+    fn server_at(&self, spki: Option<Digest>) -> Option<ServerId> {
+        let adopted = self.views.current()?;
+        adopted.server_with_tls_key(&spki?)
+    }
+
     /// Refuses what came over a connection before any statement in it verified.
     pub(crate) fn refuse_frame(&self, spki: Option<Digest>, reason: Reason) -> Refusal {
-        let adopted = self.views.current();
-        let peer = adopted.and_then(|adopted| adopted.server_with_tls_key(&spki?));
+        let peer = self.server_at(spki);
         self.refuse_unverified(&Unverified { peer, reason })
     }
 
