@@ -47,6 +47,21 @@ async fn refuses_a_replayed_envelope_after_a_restart_as_before_it() {
 }
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn a_denied_request_is_a_replay_when_it_comes_again_and_after_a_restart_too() {
+    let gate = Gate::open().await;
+    let envelope = gate.forge(|says| says.purpose = "RESEARCH".parse().unwrap());
+    assert_eq!(gate.denied(&envelope).await, "PURPOSE_NOT_AGREED");
+    assert_eq!(gate.refused(&envelope.open).await, "REPLAYED");
+    let gate = gate.restart().await;
+    assert_eq!(gate.refused(&envelope.open).await, "REPLAYED");
+    let log = gate.close().await;
+    assert_eq!(log.asked, 0);
+    let denied = format!("DENIED PURPOSE_NOT_AGREED {CONSUMER}");
+    let counted = counted("REPLAYED", 1);
+    assert_eq!(log.story(), [denied, counted.clone(), counted]);
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn refuses_the_same_message_id_under_another_statement() {
     let gate = Gate::open().await;
     let first = gate.seal(gate.draft());
