@@ -1,7 +1,7 @@
 //! Release plans, compiled once for each agreement, clause, method and set of elements.
 
 use std::collections::{BTreeSet, HashMap};
-use std::sync::{Arc, Mutex, PoisonError};
+use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 
 use bytes::Bytes;
 use entente_contract::{CheckError, Contract, Direction, ReleasePlan};
@@ -14,10 +14,12 @@ use entente_signing::Digest;
 use crate::refusal::Refusal;
 use crate::view::Adopted;
 
-/// Compiled plans by what they depend on.
+/// Compiled plans by what they depend on. Those for all that a clause releases apart from those for
+/// less: a peer may ask for ever other parts, and must not make everybody's plans be compiled again.
 #[derive(Debug, Default)]
 pub(crate) struct Plans {
-    compiled: Mutex<HashMap<Key, Arc<Plan>>>,
+    whole: Mutex<HashMap<Key, Arc<Plan>>>,
+    narrowed: Mutex<HashMap<Key, Arc<Plan>>>,
 }
 
 /// What may cross, in both directions of one method under one permit.
@@ -38,8 +40,8 @@ struct Key {
     narrowed_to: Option<BTreeSet<ElementName>>,
 }
 
-/// Plans kept; beyond that all are compiled again.
-const MOST: usize = 4_096;
+/// Plans kept of either sort; beyond that all of it are compiled again.
+const MOST: usize = 2_048;
 
 // === impl Plans ===
 
@@ -57,7 +59,12 @@ impl Plans {
             method: method.clone(),
             narrowed_to: permit.narrowed.then(|| permit.released.clone()),
         };
-        if let Some(plan) = self.lock().get(&key) {
+        let compiled = if permit.narrowed {
+            &self.narrowed
+        } else {
+            &self.whole
+        };
+        if let Some(plan) = lock(compiled).get(&key) {
             return Ok(Arc::clone(plan));
         }
         let contract = adopted
@@ -83,17 +90,17 @@ impl Plans {
             contract,
             method: method.clone(),
         });
-        let mut compiled = self.lock();
+        let mut compiled = lock(compiled);
         if compiled.len() >= MOST {
             compiled.clear();
         }
         compiled.insert(key, Arc::clone(&plan));
         Ok(plan)
     }
+}
 
-    fn lock(&self) -> std::sync::MutexGuard<'_, HashMap<Key, Arc<Plan>>> {
-        self.compiled.lock().unwrap_or_else(PoisonError::into_inner)
-    }
+fn lock(compiled: &Mutex<HashMap<Key, Arc<Plan>>>) -> MutexGuard<'_, HashMap<Key, Arc<Plan>>> {
+    compiled.lock().unwrap_or_else(PoisonError::into_inner)
 }
 
 // === impl Plan ===

@@ -8,6 +8,7 @@ use entente_clock::Timestamp;
 use entente_evidence::proof::SignedStatement;
 use entente_evidence::seal::{
     ReceiveSession, SealKeyPair, SealParties, SealPublicKey, SealRandom, SendSession, SessionId,
+    Suite,
 };
 use entente_evidence::statement::Statement;
 use entente_proto::exchange::v1::Seal;
@@ -83,6 +84,12 @@ impl SealsIn {
             known.find(&key)
         };
         let known = known.filter(|session| session.admit(now).is_ok());
+        // Repeated in the answer as they came, so they must be what they can be.
+        let suite = seal.suite.parse::<Suite>();
+        suite.map_err(|error| error.reason())?;
+        if seal.hpke_key_id.len() != 8 {
+            return Err(Reason::SealInvalid);
+        }
         let is_new = known.is_none();
         let session = match known {
             Some(session) => session,
@@ -287,7 +294,6 @@ fn parties(request: &Statement) -> SealParties {
 
 #[cfg(test)]
 mod tests {
-    use entente_evidence::seal::Suite;
     use entente_evidence::statement::Mode;
 
     use super::*;
