@@ -2,9 +2,11 @@
 
 use std::collections::BTreeSet;
 use std::path::Path;
+use std::time::Duration;
 
 use base64::Engine as _;
 use base64::prelude::BASE64_STANDARD;
+use entente_ledger::entry::Body;
 use entente_proto::VITAL_EVENTS_DESCRIPTOR_SET;
 use entente_signing::Digest;
 use entente_tests::offer::{Terms, agree};
@@ -98,22 +100,27 @@ impl Story {
     }
 
     async fn refusals(&mut self) {
-        for denied in denials() {
-            let metadata: Vec<_> = denied
-                .metadata
-                .iter()
-                .map(|(k, v)| (*k, v.as_str()))
-                .collect();
+        // Beyond ten a second they would be counted together, without an entry each.
+        let mut pace = tokio::time::interval(Duration::from_millis(110));
+        let denials = denials();
+        for denied in &denials {
+            pace.tick().await;
+            let metadata = denied.metadata.iter().map(|(k, v)| (*k, v.as_str()));
+            let metadata: Vec<_> = metadata.collect();
             let path = format!("/{}", denied.method);
-            let seen = self
-                .onlooker
-                .call(&path, &metadata, &denied.message)
-                .await
-                .unwrap();
+            let called = self.onlooker.call(&path, &metadata, &denied.message);
+            let seen = called.await.unwrap();
             assert_eq!(seen.reason(), denied.reason);
             self.saw(denied.reason, &seen, &[]);
         }
         assert_eq!(self.heard(), 0);
+        let reasons: Vec<_> = denials.iter().map(|denied| denied.reason).collect();
+        let entries = entries(&self.world.consumer);
+        let logged = entries.iter().filter_map(|entry| match &entry.body {
+            Body::Denied(denied) => Some(denied.reason.as_str()),
+            _ => None,
+        });
+        assert_eq!(logged.collect::<Vec<_>>(), reasons);
     }
 
     /// What a system says when it refuses, fails, breaks off or answers nonsense.
@@ -189,7 +196,7 @@ impl Story {
         self.until_reached("AGREEMENT_REVOKED").await;
         let entries = entries(&self.world.provider);
         let denied = entries.iter().any(|entry| match &entry.body {
-            entente_ledger::entry::Body::Denied(denied) => denied.peer.is_some(),
+            Body::Denied(denied) => denied.peer.is_some(),
             _ => false,
         });
         assert!(denied, "the provider denied nothing");

@@ -105,7 +105,7 @@ impl Case {
             method: "M",
             asked: &self.asked,
             released: &self.released,
-            keeps_payload: self.seed % 2 == 0,
+            keeps_payload: self.seed.is_multiple_of(2),
         }
     }
 
