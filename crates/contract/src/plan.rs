@@ -300,22 +300,24 @@ impl Compiler<'_> {
 /// Containers in which nothing can cross do not cross either.
 fn close_empty_containers(drafts: &mut [Vec<(u32, Rule)>], tables: &[(usize, bool)]) {
     // A table is open if it keeps something or enters one that is open; within an element, always.
-    let mut open: Vec<bool> = tables.iter().map(|(_, within)| *within).collect();
-    loop {
-        let mut grew = false;
-        for (at, rules) in drafts.iter().enumerate() {
-            let opens = rules.iter().any(|(_, rule)| match rule {
-                Rule::Drop => false,
-                Rule::Keep { .. } => true,
-                Rule::Enter(below) => open[*below],
-            });
-            if opens && !open[at] {
-                open[at] = true;
-                grew = true;
+    let mut entered_by: Vec<Vec<usize>> = vec![Vec::new(); tables.len()];
+    let mut opening = Vec::new();
+    for (at, (rules, (_, within))) in drafts.iter().zip(tables).enumerate() {
+        if *within {
+            opening.push(at);
+        }
+        for (_, rule) in rules {
+            match rule {
+                Rule::Drop => {}
+                Rule::Keep { .. } => opening.push(at),
+                Rule::Enter(below) => entered_by[*below].push(at),
             }
         }
-        if !grew {
-            break;
+    }
+    let mut open = vec![false; tables.len()];
+    while let Some(at) = opening.pop() {
+        if !std::mem::replace(&mut open[at], true) {
+            opening.extend(&entered_by[at]);
         }
     }
     for (_, rule) in drafts.iter_mut().flatten() {

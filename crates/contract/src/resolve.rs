@@ -311,26 +311,23 @@ impl<'a> Resolver<'a> {
     }
 }
 
-/// A message is marked if it has a subject or reaches a message that is marked.
+/// A message is marked if it has a subject or reaches a message that is marked. Each reference is
+/// followed once: whoever publishes a contract has everybody read it.
 fn mark_subjects(types: &mut Types) {
-    loop {
-        let marked: Vec<usize> = (0..types.messages.len())
-            .filter(|&index| !types.messages[index].leads_to_subject)
-            .filter(|&index| {
-                types.messages[index]
-                    .fields
-                    .iter()
-                    .any(|field| match field.kind {
-                        Kind::Message(below) => types.messages[below].leads_to_subject,
-                        _ => field.subject.is_some(),
-                    })
-            })
-            .collect();
-        if marked.is_empty() {
-            return;
+    let mut used_by: Vec<Vec<usize>> = vec![Vec::new(); types.messages.len()];
+    let mut marked = Vec::new();
+    for (index, message) in types.messages.iter().enumerate() {
+        for field in &message.fields {
+            match field.kind {
+                Kind::Message(below) => used_by[below].push(index),
+                _ if field.subject.is_some() => marked.push(index),
+                _ => {}
+            }
         }
-        for index in marked {
-            types.messages[index].leads_to_subject = true;
+    }
+    while let Some(index) = marked.pop() {
+        if !std::mem::replace(&mut types.messages[index].leads_to_subject, true) {
+            marked.extend(&used_by[index]);
         }
     }
 }

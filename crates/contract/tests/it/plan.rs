@@ -74,6 +74,23 @@ fn fields_of_a_labelled_message_inherit_its_element() {
     assert_eq!(filtered(&contract, &["y"], &message), q);
 }
 
+/// Looking again at every message for each one found would take minutes here.
+#[test]
+fn a_long_chain_of_messages_is_followed_once() {
+    const LINKS: usize = 8_000;
+    let mut text = format!("C0 chain = 1; }} message C{LINKS} {{ string x = 1 ");
+    text += "[(entente.v1.privacy) = {element: \"x\", subject: \"ca.sin\"}];";
+    for link in 0..LINKS {
+        let next = link + 1;
+        text += &format!("}} message C{link} {{ C{next} next = 1; ");
+    }
+    let contract = contract(&text);
+    assert!(!plan(&contract, &["x"]).is_empty());
+    assert!(plan(&contract, &[]).is_empty());
+    let found = contract.subjects(&method(), Direction::Request, b"");
+    assert!(found.unwrap().is_empty());
+}
+
 #[test]
 fn containers_in_which_nothing_can_cross_do_not_cross() {
     let contract = contract(&format!(
