@@ -159,7 +159,6 @@ pub(crate) fn is_the_sources_to_say(reason: Reason) -> bool {
 
 fn refused(status: &Status) -> Result<Answer, NoAnswer> {
     let told = Told::from_status(status).and_then(|told| Reason::parse(&told.reason));
-    let told = told.filter(|reason| is_a_sources(*reason));
     // A status without a source error came from the system. One made by the transport says only
     // that the connection failed, and whether the call got there nobody knows.
     let from_transport = std::error::Error::source(status).is_some();
@@ -183,11 +182,4 @@ fn refused(status: &Status) -> Result<Answer, NoAnswer> {
         metadata: BTreeMap::new(),
         message: Bytes::new(),
     })
-}
-
-/// Whether a source or an adapter may give this reason. Others would speak for a server: a source
-/// that says `LOG_UNAVAILABLE` would have its caller believe that nothing was sent.
-fn is_a_sources(reason: Reason) -> bool {
-    matches!(reason.at(), At::Adapter | At::Source)
-        || matches!(reason, Reason::BadField | Reason::RateLimited)
 }
