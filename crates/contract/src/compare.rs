@@ -78,6 +78,7 @@ pub fn compare(old: &Contract, new: &Contract) -> Vec<Breaking> {
         new: new.types(),
         pending: Vec::new(),
         seen: BTreeSet::new(),
+        seen_enums: BTreeSet::new(),
         found: BTreeSet::new(),
     };
     for method in old.methods() {
@@ -94,12 +95,8 @@ pub fn compare(old: &Contract, new: &Contract) -> Vec<Breaking> {
         if method.idempotency != now.idempotency && method.idempotency != Default::default() {
             comparison.report(at, Change::Idempotency);
         }
-        if method.input != now.input || method.output != now.output {
-            comparison.report(at, Change::Type);
-        }
-        comparison
-            .pending
-            .extend([(*old_input, *new_input), (*old_output, *new_output)]);
+        comparison.reach(at, *old_input, *new_input);
+        comparison.reach(at, *old_output, *new_output);
     }
     comparison.run();
     comparison.found.into_iter().collect()
@@ -110,6 +107,7 @@ struct Comparison<'a> {
     new: &'a Types,
     pending: Vec<(usize, usize)>,
     seen: BTreeSet<(usize, usize)>,
+    seen_enums: BTreeSet<(usize, usize)>,
     found: BTreeSet<Breaking>,
 }
 
@@ -121,6 +119,16 @@ impl Comparison<'_> {
             at: at.to_owned(),
             change,
         });
+    }
+
+    /// A message reached on both sides. JSON and reflection know it by its name; two of one shape are
+    /// still two, and are not compared further: there could be as many pairs as both have messages.
+    fn reach(&mut self, at: &str, old: usize, new: usize) {
+        if self.old.messages[old].name == self.new.messages[new].name {
+            self.pending.push((old, new));
+        } else {
+            self.report(at, Change::Type);
+        }
     }
 
     fn run(&mut self) {
@@ -158,32 +166,28 @@ impl Comparison<'_> {
             self.report(at, Change::Relabelled);
         }
         match (old.kind, new.kind) {
-            (Kind::Message(a), Kind::Message(b)) => {
-                // JSON and reflection know a message by its name; two of one shape are still two.
-                if self.old.messages[a].name != self.new.messages[b].name {
-                    self.report(at, Change::Type);
-                }
-                self.pending.push((a, b));
-            }
+            (Kind::Message(a), Kind::Message(b)) => self.reach(at, a, b),
             (Kind::Enum(a), Kind::Enum(b)) => {
                 let (old, new) = (self.old, self.new);
-                self.enums(at, &old.enums[a], &new.enums[b]);
+                if old.enums[a].name != new.enums[b].name {
+                    self.report(at, Change::Type);
+                } else if self.seen_enums.insert((a, b)) {
+                    self.enums(&old.enums[a], &new.enums[b]);
+                }
             }
             (a, b) if a == b => {}
             _ => self.report(at, Change::Type),
         }
     }
 
-    fn enums(&mut self, at: &str, old: &EnumType, new: &EnumType) {
-        if old.name != new.name {
-            self.report(at, Change::Type);
-        }
-        for (number, name) in &old.values {
-            let same = |(n, now): &&(i32, _)| n == number && now == name;
-            if new.values.iter().find(same).is_none() {
-                let change = match new.values.iter().any(|(n, _)| n == number) {
-                    true => Change::Renamed,
-                    false => Change::Removed,
+    fn enums(&mut self, old: &EnumType, new: &EnumType) {
+        for value in &old.values {
+            // Sorted by number, then name; one number may have several names.
+            if new.values.binary_search(value).is_err() {
+                let (number, name) = value;
+                let change = match new.values.binary_search_by_key(number, |(n, _)| *n) {
+                    Ok(_) => Change::Renamed,
+                    Err(_) => Change::Removed,
                 };
                 self.report(&format!("{}.{name}", old.name), change);
             }

@@ -106,6 +106,22 @@ fn finds_each_way_a_method_can_break() {
     );
 }
 
+/// Two rings of messages of different length: going round both would pair each with each.
+#[test]
+fn messages_of_other_names_are_not_compared_further() {
+    let ring = |length: usize, prefix: &str| {
+        let mut text = String::from("service S { rpc M(A) returns (A); } ");
+        text += &format!("message A {{ {prefix}0 ring = 1; }} ");
+        for at in 0..length {
+            let next = (at + 1) % length;
+            text += &format!("message {prefix}{at} {{ {prefix}{next} next = 1; }} ");
+        }
+        text
+    };
+    let found = changes(&ring(1_000, "Old"), &ring(1_001, "New"));
+    assert_eq!(found, [("test.v1.A.ring".to_owned(), Change::Type)]);
+}
+
 #[test]
 fn finds_enum_values_that_went_or_changed_their_name() {
     let version = |values: &str| {
