@@ -113,7 +113,10 @@ impl Document {
             }
             self.check_clause(clause)?;
         }
-        Ok(())
+        // Every server holds each pair of systems ready to be looked up.
+        let pairs = |clause: &Clause| clause.consumers.len() * clause.providers.len();
+        let pairs = self.clauses.iter().map(pairs).sum();
+        within("clauses.pairs", saturate(pairs), 1, MAX_PAIRS)
     }
 
     fn check_parties(&self) -> Result<(), RuleBroken> {
@@ -320,5 +323,7 @@ const MAX_TERM: Duration = Duration::from_secs((5 * 365 + 2) * 24 * 3600);
 /// A hundred years.
 const MAX_DAYS: u32 = 36_525;
 const MAX_LIST: u32 = 256;
+/// Pairs of a consumer and a provider, all clauses together.
+const MAX_PAIRS: u32 = 4096;
 const MAX_TEXT: u32 = 4096;
 const MAX_LINE: u32 = 200;

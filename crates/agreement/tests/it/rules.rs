@@ -84,6 +84,28 @@ fn refuses_what_contradicts_itself_each_by_its_rule() {
 }
 
 #[test]
+fn refuses_more_pairs_of_systems_than_every_server_should_hold() {
+    let with = |count: usize| {
+        let mut document = pensions();
+        let clause = &mut document.clauses[0];
+        for systems in [&mut clause.consumers, &mut clause.providers] {
+            let member = systems.first().unwrap().member();
+            let system = |n| format!("{member}/system-{n}").parse().unwrap();
+            *systems = (0..count).map(system).collect();
+        }
+        document.check_rules()
+    };
+    assert_eq!(with(60), Ok(()));
+    assert!(matches!(
+        with(65),
+        Err(RuleBroken::OutOfRange {
+            field: "clauses.pairs",
+            ..
+        })
+    ));
+}
+
+#[test]
 fn finds_the_five_faults_auditors_find_and_says_what_to_do_in_both_languages() {
     let faults: [(Fault, Make); 6] = [
         (Fault::AuditMissing, |d| d.audit = None),
