@@ -13,7 +13,8 @@ pub use real::RealDisk;
 
 /// What the ledger and the sidecar ask of a file system.
 pub trait Disk: Debug + Send + Sync + 'static {
-    /// Creates a directory and its missing parents, and syncs the parent of each one it created.
+    /// Creates a directory and its missing parents, private to this user, and syncs the parent of each
+    /// one it created.
     ///
     /// # Errors
     /// When one cannot be created or synced.

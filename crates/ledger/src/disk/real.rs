@@ -2,7 +2,7 @@
 
 use std::fs::{self, File, OpenOptions, TryLockError};
 use std::io;
-use std::os::unix::fs::FileExt;
+use std::os::unix::fs::{DirBuilderExt as _, FileExt};
 use std::path::{Path, PathBuf};
 
 use super::{DirItem, Disk, DiskError, DiskFile, DiskLock};
@@ -34,7 +34,8 @@ impl Disk for RealDisk {
             at = path.parent();
         }
         for path in missing.into_iter().rev() {
-            match fs::create_dir(path) {
+            // Who asked whom about what is nobody else's to read, encrypted openings or not.
+            match fs::DirBuilder::new().mode(0o700).create(path) {
                 Err(error) if error.kind() != io::ErrorKind::AlreadyExists => {
                     return Err(DiskError::new("create directory", path, error));
                 }

@@ -253,3 +253,19 @@ async fn the_lock_is_free_again_after_shutdown_and_held_before() {
     let ledger = Ledger::open(config(), Runner::Thread).await.unwrap();
     ledger.shutdown().await.unwrap();
 }
+
+#[test]
+fn folders_are_made_for_their_owner_alone() {
+    use std::os::unix::fs::PermissionsExt as _;
+
+    use entente_ledger::disk::Disk as _;
+
+    let dir = tempfile::tempdir().unwrap();
+    RealDisk
+        .create_dir_all(&dir.path().join("data/ledger"))
+        .unwrap();
+    for made in ["data", "data/ledger"] {
+        let made = std::fs::metadata(dir.path().join(made)).unwrap();
+        assert_eq!(made.permissions().mode() & 0o777, 0o700);
+    }
+}
