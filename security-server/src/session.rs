@@ -211,7 +211,10 @@ impl PeerSessions {
             certified_by: server_key.clone(),
         };
         let session = Arc::clone(&known.session);
-        self.of(server.id(), |of| of.remember(known, now));
+        self.of(server.id(), |of| {
+            of.count_new();
+            of.remember(known, now);
+        });
         Ok(session)
     }
 
@@ -245,8 +248,13 @@ impl OfServer {
         if now.since(*since) >= MINUTE || now < *since {
             (*since, *count) = (now, 0);
         }
-        *count += 1;
-        *count <= NEW_PER_MINUTE
+        *count < NEW_PER_MINUTE
+    }
+
+    /// A new one was logged. Only then it counts, or a peer that keeps trying while our ledger cannot be
+    /// written would be shut out when it can.
+    const fn count_new(&mut self) {
+        self.counting.1 += 1;
     }
 
     fn remember(&mut self, known: Known, now: Timestamp) {
@@ -364,7 +372,19 @@ mod tests {
         assert!(find(&sessions, "ca/a/@ss1", &by, &first));
         assert!(!find(&sessions, "ca/b/@ss1", &by, &first));
         let server: ServerId = "ca/b/@ss1".parse().unwrap();
-        let admitted = |at| sessions.of(&server, |of| of.admits_new(at));
+        let admitted = |at| {
+            sessions.of(&server, |of| {
+                let admitted = of.admits_new(at);
+                if admitted {
+                    of.count_new();
+                }
+                admitted
+            })
+        };
+        // Looked at, but never logged.
+        for _ in 0..100 {
+            assert!(sessions.of(&server, |of| of.admits_new(NOW)));
+        }
         let count = (0..100).filter(|_| admitted(NOW)).count();
         assert_eq!(count, NEW_PER_MINUTE as usize);
         assert!(admitted(NOW.saturating_add(MINUTE)));

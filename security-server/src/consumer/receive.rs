@@ -38,8 +38,11 @@ impl Server {
             .accept(self, &decided.adopted, server, &signed, &open.session_chain)
             .await
             .map_err(|reason| match reason {
-                // The request was sent: that our ledger fails now does not undo it.
-                Reason::ClockOff | Reason::LogUnavailable => Reason::OutcomeUnknown,
+                // The request was sent: that our ledger fails now, or that the peer has too many
+                // sessions, does not undo it.
+                Reason::ClockOff | Reason::LogUnavailable | Reason::Overloaded => {
+                    Reason::OutcomeUnknown
+                }
                 reason => reason,
             })?;
         let verified: Verified = signed.verify(session.key()).map_err(|e| e.reason())?;
