@@ -50,6 +50,8 @@ pub(crate) async fn search(
 ) -> Result<Found, RecoverError> {
     let mut found = Found::default();
     // Answered: requests of peers that have an OUT. Concluded: requests of ours with IN or OUTCOME.
+    // Read backwards, an end comes before its beginning, which takes it out again: what is held is
+    // what was going on at one time, however long ago the last start was.
     let mut answered = HashSet::new();
     let mut concluded = HashSet::new();
     let mut accepted: HashMap<Digest, Debt> = HashMap::new();
@@ -79,14 +81,16 @@ pub(crate) async fn search(
                     let says = signed.statement();
                     match says.request_hash() {
                         None => {
-                            found.seen.extend(seen(&signed, entry.at));
-                            let receipt = Receipt {
-                                origin: origin.clone(),
-                                index,
-                                leaf_hash: tree::leaf_hash(bytes),
-                            };
-                            let request = signed.clone();
-                            if !past_boot {
+                            if in_window {
+                                found.seen.extend(seen(&signed, entry.at));
+                            }
+                            if !answered.remove(&signed.hash()) && !past_boot {
+                                let receipt = Receipt {
+                                    origin: origin.clone(),
+                                    index,
+                                    leaf_hash: tree::leaf_hash(bytes),
+                                };
+                                let request = signed.clone();
                                 accepted.insert(signed.hash(), Debt::Fault { request, receipt });
                             }
                         }
@@ -105,12 +109,13 @@ pub(crate) async fn search(
                 Body::Out(out) => {
                     let signed = statement(&out.statement).ok_or(malformed)?;
                     match signed.statement().request_hash() {
-                        None if !past_boot => {
+                        None => {
                             let request = signed.hash();
                             let kind = OutcomeKind::Crashed;
-                            asked.insert(request, Debt::Outcome { request, kind });
+                            if !concluded.remove(&request) && !past_boot {
+                                asked.insert(request, Debt::Outcome { request, kind });
+                            }
                         }
-                        None => {}
                         Some(request) => {
                             answered.insert(*request);
                         }
@@ -126,8 +131,6 @@ pub(crate) async fn search(
             end = start;
         }
     }
-    accepted.retain(|request, _| !answered.contains(request));
-    asked.retain(|request, _| !concluded.contains(request));
     found.open = accepted.into_values().chain(asked.into_values()).collect();
     Ok(found)
 }
