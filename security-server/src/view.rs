@@ -161,15 +161,21 @@ impl Views {
 
     async fn wait_for(&self, size: u64) -> Result<(), Reason> {
         let mut current = self.current.subscribe();
-        let caught_up = current.wait_for(|adopted| {
-            let size_here = adopted.as_ref().map_or(0, |adopted| adopted.view.size);
-            size_here >= size
-        });
+        let caught_up = async {
+            // Also wakes a follower that rests before it connects again.
+            let seen = self.directory.catch_up(size, CATCH_UP).await;
+            seen.map_err(|behind| behind.reason())?;
+            // Seen is not adopted: its VIEW entry has to be durable first.
+            let adopted = current.wait_for(|adopted| {
+                let size_here = adopted.as_ref().map_or(0, |adopted| adopted.view.size);
+                size_here >= size
+            });
+            adopted.await.map_err(|_| Reason::ShuttingDown)?;
+            Ok(())
+        };
         tokio::time::timeout(CATCH_UP, caught_up)
             .await
             .map_err(|_| Reason::RegistryBehind)?
-            .map_err(|_| Reason::ShuttingDown)
-            .map(|_| ())
     }
 }
 

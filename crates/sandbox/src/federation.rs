@@ -307,7 +307,16 @@ impl Federation {
     pub async fn settle(&self) -> Result<(), Behind> {
         let size = self.registry.size();
         for (_, server) in &self.servers {
-            server.directory().catch_up(size, SETTLED_WITHIN).await?;
+            let directory = server.directory();
+            let mut reached = directory.catch_up(size, SETTLED_WITHIN).await;
+            // A busy disk may take its time over the registry's checkpoint.
+            for _ in 0..PATIENCE {
+                if reached.is_ok() {
+                    break;
+                }
+                reached = directory.catch_up(size, SETTLED_WITHIN).await;
+            }
+            reached?;
         }
         Ok(())
     }
@@ -332,3 +341,6 @@ impl Federation {
 }
 
 const SETTLED_WITHIN: Duration = Duration::from_secs(2);
+
+/// Further times that is waited.
+const PATIENCE: u32 = 9;
