@@ -11,7 +11,7 @@ use entente_proto::exchange::v1 as wire;
 use entente_proto::exchange::v1::peer_exchange_client::PeerExchangeClient;
 use entente_proto::status::Told;
 use entente_reason::Reason;
-use entente_signing::KeyId;
+use entente_signing::{Digest, KeyId};
 use entente_tls::net::Net;
 use entente_tls::{ChannelOptions, ClientTls, IdentitySlot, Pins, channel, never_sent, reason_of};
 use tonic::Request;
@@ -31,7 +31,8 @@ pub(crate) struct Peers {
 #[derive(Clone)]
 struct Peer {
     address: String,
-    pins: Pins,
+    /// The keys it may show; with others it is another connection.
+    keys: Vec<Digest>,
     client: PeerExchangeClient<Channel>,
     /// Our session that it has accepted: its certificate need not be sent again.
     accepted: Option<KeyId>,
@@ -110,17 +111,17 @@ impl Peers {
     fn client(&self, server: &ServerView<'_>) -> Result<PeerExchangeClient<Channel>, Reason> {
         let address = server.addresses().next().ok_or(Reason::PeerUnreachable)?;
         let mut known = self.known.lock().unwrap_or_else(PoisonError::into_inner);
+        // A connection proven by a key that was taken back since is not used again.
         if let Some(peer) = known.get(server.id())
             && peer.address == address
+            && server.tls_keys().eq(peer.keys.iter().copied())
         {
-            // The directory may have other keys for it by now; the next handshake counts.
-            peer.pins.replace(server.tls_keys());
             return Ok(peer.client.clone());
         }
         let endpoint = address.parse().map_err(|_| Reason::PeerUnreachable)?;
-        let pins = Pins::new(server.tls_keys());
-        let tls =
-            ClientTls::new(self.identity.clone(), pins.clone()).map_err(|error| error.reason())?;
+        let keys: Vec<Digest> = server.tls_keys().collect();
+        let pins = Pins::new(keys.iter().copied());
+        let tls = ClientTls::new(self.identity.clone(), pins).map_err(|error| error.reason())?;
         let channel = channel(
             Arc::clone(&self.net),
             endpoint,
@@ -132,7 +133,7 @@ impl Peers {
             .max_encoding_message_size(MAX_MESSAGE + OVERHEAD);
         let peer = Peer {
             address: address.to_owned(),
-            pins,
+            keys,
             client: client.clone(),
             accepted: None,
         };
