@@ -83,8 +83,8 @@ const SLACK: usize = 64 * 1024;
 /// gRPC's code for a message above the bound.
 const OUT_OF_RANGE: http::HeaderValue = http::HeaderValue::from_static("11");
 
-/// An envelope's overhead beyond its payload.
-const ENVELOPE: usize = 256 * 1024;
+/// An envelope's overhead beyond its payload: subjects, at most 256 KiB, statement, chain and salts.
+const ENVELOPE: usize = 512 * 1024;
 
 // === impl LocalDoor ===
 

@@ -49,8 +49,8 @@ pub(crate) enum NoEnvelope {
     Lost,
 }
 
-/// An envelope's overhead beyond its payload: statement, chain, openings.
-const OVERHEAD: usize = 256 * 1024;
+/// An envelope's overhead beyond its payload: subjects, at most 256 KiB, statement, chain and salts.
+const OVERHEAD: usize = 512 * 1024;
 
 // === impl Peers ===
 

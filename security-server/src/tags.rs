@@ -110,3 +110,26 @@ impl ExchangeTags {
         (self.0.len() > Tags::MAX).then_some(self.0.as_slice())
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use bytes::Bytes;
+    use entente_clock::Timestamp;
+    use entente_evidence::proof::SignedStatement;
+    use entente_ledger::entry::{Body, Entry, In};
+    use entente_signing::Digest;
+
+    #[test]
+    fn the_tags_of_the_most_subjects_fit_an_entry_beside_the_longest_statement() {
+        let entry = Entry {
+            at: Timestamp::from_millis(u64::MAX),
+            body: Body::In(In {
+                statement: Bytes::from(vec![0; SignedStatement::MAX_LEN]),
+                sidecar: Some(Digest::of(b"record")),
+                view: Some(u64::MAX),
+                tags: vec![[0; 16]; entente_contract::MAX_SUBJECTS],
+            }),
+        };
+        assert!(entry.encode().is_ok());
+    }
+}

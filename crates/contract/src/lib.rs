@@ -53,8 +53,9 @@ pub const MAX_DEPTH: usize = 64;
 /// Most faults reported for one contract.
 pub const MAX_FAULTS: usize = 1_000;
 
-/// Most subjects read from one message.
-pub const MAX_SUBJECTS: usize = 4_096;
+/// Most subjects read from one message: their tags, 17 bytes each, stand in one ledger entry of at most
+/// 65,535 bytes beside a statement of 9 KiB.
+pub const MAX_SUBJECTS: usize = 3_072;
 
 /// Longest identifier of a subject, in bytes, before it is normalised.
 pub const MAX_SUBJECT_LEN: usize = 256;
