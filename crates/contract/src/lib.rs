@@ -53,9 +53,8 @@ pub const MAX_DEPTH: usize = 64;
 /// Most faults reported for one contract.
 pub const MAX_FAULTS: usize = 1_000;
 
-/// Most subjects read from one message: their tags, 17 bytes each, stand in one ledger entry of at most
-/// 65,535 bytes beside a statement of 9 KiB.
-pub const MAX_SUBJECTS: usize = 3_072;
+/// Most subjects read from one message: as many as one ledger entry has room for the tags of.
+pub const MAX_SUBJECTS: usize = 1_024;
 
 /// Longest identifier of a subject, in bytes, before it is normalised.
 pub const MAX_SUBJECT_LEN: usize = 256;
