@@ -1,6 +1,6 @@
 //! The central registry: takes in changes of the directory, and publishes them as a ledger.
 //!
-//! [`init`] makes its keys, its first change and the anchor others start from;
+//! [`init()`] makes its keys, its first change and the anchor others start from;
 //! [`CentralRegistry::start`] serves it. A change is judged by `entente_directory::apply` and by
 //! nothing else: this role holds no rule of its own about who may do what, and its followers run the
 //! same rule over every entry again. Writers are known by the signatures on their changes, never by

@@ -111,7 +111,7 @@ pub enum StartError {
 // === impl CentralRegistry ===
 
 impl CentralRegistry {
-    /// Opens the registry that [`crate::init`] made, replays its ledger, and serves it. Call it
+    /// Opens the registry that [`crate::init()`] made, replays its ledger, and serves it. Call it
     /// within a runtime.
     ///
     /// # Errors

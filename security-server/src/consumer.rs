@@ -135,7 +135,7 @@ impl Server {
         }
     }
 
-    /// Step 2. [G4 G6]
+    /// Step 2. (G4 G6)
     fn decide<'a>(
         &self,
         caller: &'a SystemId,
@@ -162,7 +162,7 @@ impl Server {
         })
     }
 
-    /// Step 3: statement, seal, OUT. [G1]
+    /// Step 3: statement, seal, OUT. (G1)
     async fn write_request(
         &self,
         decided: &Decided<'_>,

@@ -106,7 +106,7 @@ fn lock(compiled: &Mutex<HashMap<Key, Arc<Plan>>>) -> MutexGuard<'_, HashMap<Key
 // === impl Plan ===
 
 impl Plan {
-    /// Refuses a request that carries anything not agreed, and names whom it is about. [G6]
+    /// Refuses a request that carries anything not agreed, and names whom it is about. (G6)
     pub(crate) fn check_request(&self, body: &[u8]) -> Result<Vec<Subject>, Refusal> {
         self.request.check(body).map_err(|error| {
             let refusal = Refusal::new(error.reason());
@@ -126,7 +126,7 @@ impl Plan {
             .collect()
     }
 
-    /// The answer with everything not agreed taken out. [G6]
+    /// The answer with everything not agreed taken out. (G6)
     pub(crate) fn filter_answer(&self, body: &Bytes) -> Result<Bytes, Reason> {
         self.answer.filter(body).map_err(|_| Reason::InvalidAnswer)
     }

@@ -109,7 +109,7 @@ impl Server {
         }
     }
 
-    /// Step 5, first half: TLS key, session and statement belong to one registered server. [G2]
+    /// Step 5, first half: TLS key, session and statement belong to one registered server. (G2)
     async fn receive(&self, spki: Option<Digest>, open: &wire::Open) -> Result<Received, Reason> {
         let request =
             SignedStatement::parse(open.statement.clone()).map_err(|error| error.reason())?;
@@ -142,7 +142,7 @@ impl Server {
         })
     }
 
-    /// Step 5, second half, and step 6: views, opening, commitments, replay, decision. [G3 G4 G6 G7]
+    /// Step 5, second half, and step 6: views, opening, commitments, replay, decision. (G3 G4 G6 G7)
     async fn admit(&self, received: Received, open: &wire::Open) -> Result<Admitted, Stopped> {
         let Received {
             request,
@@ -221,7 +221,7 @@ impl Server {
         })
     }
 
-    /// Steps 7 and 8: log, call, strip, log, answer. [G1 G5 G6]
+    /// Steps 7 and 8: log, call, strip, log, answer. (G1 G5 G6)
     async fn serve(
         &self,
         admitted: Admitted,

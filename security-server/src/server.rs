@@ -72,7 +72,7 @@ impl Server {
     /// The directory view in force, with the index of its VIEW entry.
     pub(crate) fn adopted(&self) -> Result<Arc<Adopted>, Reason> {
         let adopted = self.views.current().ok_or(Reason::RegistryUnreachable)?;
-        // Without the registry we go on for as long as the policy allows, and not a moment longer. [G8]
+        // Without the registry we go on for as long as the policy allows, and not a moment longer. (G8)
         if self.views.directory().is_stale() {
             return Err(Reason::RegistryStale);
         }

@@ -216,7 +216,7 @@ impl Adopted {
         Some(ServerView { record })
     }
 
-    /// Decides a local system's call. [G4]
+    /// Decides a local system's call. (G4)
     pub(crate) fn decide_call(
         &self,
         caller: &SystemId,
@@ -244,7 +244,7 @@ impl Adopted {
         })
     }
 
-    /// Decides a peer's request, for ourselves: the same function over our own view. [G4]
+    /// Decides a peer's request, for ourselves: the same function over our own view. (G4)
     pub(crate) fn decide_request(
         &self,
         request: &Statement,

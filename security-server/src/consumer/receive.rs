@@ -21,7 +21,7 @@ use crate::view::ServerView;
 // === impl Server ===
 
 impl Server {
-    /// Step 9: everything the answer claims is checked, then IN, then it may be used. [G1 G2 G3 G5]
+    /// Step 9: everything the answer claims is checked, then IN, then it may be used. (G1 G2 G3 G5)
     ///
     /// The outer error means that no valid answer came, or (`OUTCOME_UNKNOWN`) that our ledger did not
     /// take it; the inner one that the provider refused.
