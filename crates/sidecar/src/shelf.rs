@@ -71,11 +71,24 @@ struct WrappedKey {
     offset: u64,
 }
 
+/// The keys of one day, oldest first.
+#[derive(Debug)]
+struct Wrapped {
+    keys: Vec<WrappedKey>,
+    /// How many of them come before the first damage.
+    whole: usize,
+    /// Where the last whole one ends.
+    end: u64,
+}
+
 /// A segment is closed beyond this size, in bytes.
 const SEGMENT: u64 = 256 * 1024 * 1024;
 
 /// The longest frame believed, in bytes.
 const MAX_FRAME: usize = 18 * 1024 * 1024;
+
+/// How far a whole key is looked for after a damaged one, in bytes: keys take about 150.
+const SEARCHED: usize = 64 * 1024;
 
 /// Days kept open for appending; more than two are open only around midnight and after a restart.
 const OPEN_DAYS: usize = 4;
@@ -144,8 +157,9 @@ impl Shelves {
         days.sort_unstable();
         for day in days.into_iter().rev() {
             let dir = self.dir.join(day.to_string());
-            let keys = read_wrapped(&*self.disk, &dir)?;
-            let Some(key) = keys.into_iter().find(|key| key.hash == *hash) else {
+            let path = dir.join(WRAPPED);
+            let held = Wrapped::read(&*self.disk.open_read(&path)?, &path)?;
+            let Some(key) = held.keys.into_iter().find(|key| key.hash == *hash) else {
                 continue;
             };
             let path = segment_path(&dir, key.segment);
@@ -171,18 +185,14 @@ impl Shelf {
     fn open(disk: &dyn Disk, dir: PathBuf) -> Result<Self, SidecarError> {
         disk.create_dir_all(&dir)?;
         settle(disk, &dir)?;
-        let keys = match read_wrapped(disk, &dir) {
-            Ok(keys) => keys,
-            Err(SidecarError::Disk(error)) if error.is_missing() => Vec::new(),
-            Err(error) => return Err(error),
-        };
-        let last = keys.last();
+        let path = dir.join(WRAPPED);
+        let mut wrapped = Tail::open(disk, &path, &dir)?;
+        let held = Wrapped::read(&*wrapped.file, &path)?;
+        let last = held.keys.iter().max_by_key(|key| (key.segment, key.offset));
         let segment = last.map_or(0, |key| key.segment);
         let mut records = Tail::open(disk, &segment_path(&dir, segment), &dir)?;
-        let mut wrapped = Tail::open(disk, &dir.join(WRAPPED), &dir)?;
         // What lies beyond the last whole key is the remains of a crash: it is stored again.
-        let end = end_of_frames(&*wrapped.file)?;
-        wrapped.cut(end)?;
+        wrapped.cut(held.end)?;
         let end = match last {
             Some(key) => match read_frame(&*records.file, key.offset)? {
                 Some(frame) => key.offset + 8 + frame.len() as u64,
@@ -191,7 +201,9 @@ impl Shelf {
             None => 0,
         };
         records.cut(end)?;
-        let newest = last.map(|key| key.index);
+        // Where a key before others is damaged, what follows it is kept, and stored again if the
+        // write-ahead log still has it.
+        let newest = held.keys[..held.whole].last().map(|key| key.index);
         Ok(Self {
             segment,
             newest,
@@ -307,26 +319,49 @@ fn put_frame(out: &mut Vec<u8>, frame: &[u8]) -> Result<(), SidecarError> {
     Ok(())
 }
 
-/// The keys of a day, oldest first, up to where a crash cut the file.
-fn read_wrapped(disk: &dyn Disk, dir: &Path) -> Result<Vec<WrappedKey>, SidecarError> {
-    let path = dir.join(WRAPPED);
-    let file = disk.open_read(&path)?;
-    let mut keys = Vec::new();
-    let mut offset = 0;
-    while let Some(frame) = read_frame(&*file, offset)? {
-        offset += 8 + frame.len() as u64;
-        let key = WrappedKey::decode(&frame);
-        keys.push(key.map_err(|_| damaged(&path, "a frame is not a wrapped key"))?);
+// === impl Wrapped ===
+
+impl Wrapped {
+    /// Reads the keys of a day up to where a crash cut the file. A frame damaged in between is passed
+    /// over: one changed byte must not cost the keys of everybody after it.
+    fn read(file: &dyn DiskFile, path: &Path) -> Result<Self, SidecarError> {
+        let (mut keys, mut whole, mut end) = (Vec::new(), None, 0);
+        let mut offset = 0;
+        loop {
+            while let Some(frame) = read_frame(file, offset)? {
+                offset += 8 + frame.len() as u64;
+                let key = WrappedKey::decode(&frame);
+                keys.push(key.map_err(|_| damaged(path, "a frame is not a wrapped key"))?);
+                end = offset;
+            }
+            whole.get_or_insert(keys.len());
+            match next_frame(file, offset)? {
+                Some(next) => offset = next,
+                None => break,
+            }
+        }
+        let whole = whole.unwrap_or_default();
+        Ok(Self { keys, whole, end })
     }
-    Ok(keys)
 }
 
-fn end_of_frames(file: &dyn DiskFile) -> Result<u64, SidecarError> {
-    let mut offset = 0;
-    while let Some(frame) = read_frame(file, offset)? {
-        offset += 8 + frame.len() as u64;
-    }
-    Ok(offset)
+/// Where the next whole frame begins after a damaged one; none when nothing but the remains of a crash
+/// follows.
+fn next_frame(file: &dyn DiskFile, damaged: u64) -> Result<Option<u64>, SidecarError> {
+    let mut bytes = vec![0; SEARCHED];
+    let len = file.read_at(damaged, &mut bytes)?;
+    bytes.truncate(len);
+    let starts = |at: &usize| {
+        let rest = &bytes[*at..];
+        let Some(([a, b, c, d, crc @ ..], rest)) = rest.split_first_chunk::<8>() else {
+            return false;
+        };
+        let len = u32::from_be_bytes([*a, *b, *c, *d]) as usize;
+        let frame = rest.get(..len).filter(|_| len > 0);
+        frame.is_some_and(|frame| crc32c::crc32c(frame) == u32::from_be_bytes(*crc))
+    };
+    let found = (1..len).find(starts);
+    Ok(found.map(|at| damaged + at as u64))
 }
 
 /// The frame at `offset`; none at the end of the file or of what is whole.

@@ -178,6 +178,43 @@ fn a_changed_byte_of_a_stored_record_never_opens() {
 }
 
 #[test]
+fn a_changed_byte_costs_no_record_but_its_own() {
+    let disk = MemDisk::new();
+    let mut first = sidecar(&disk);
+    let seal = |sidecar: &Sidecar, index: u64| {
+        let id = message_id(index);
+        sidecar
+            .seal("standard", day("2026-11-22"), &of(&id), &plaintext(index))
+            .unwrap()
+    };
+    let sealed: Vec<_> = (0..4).map(|index| seal(&first, index)).collect();
+    for (index, record) in (0..).zip(&sealed[..3]) {
+        first.store(index, &record.attachment).unwrap();
+    }
+    first.sync().unwrap();
+    let path = Path::new("/data/sidecar/2026-11-22/wrapped");
+    let content = disk.read(path).unwrap();
+    let damaged = content.len() / 3;
+    for at in 0..damaged {
+        let image = disk.restart();
+        let mut changed = content.clone();
+        changed[at] ^= 4;
+        image.overwrite(path, &changed);
+        let mut again = sidecar(&image);
+        // Storing opens the folder again, and cuts what a crash left.
+        again.store(3, &sealed[3].attachment).unwrap();
+        again.sync().unwrap();
+        let opens = |index: u64| {
+            let id = message_id(index);
+            let hash = &sealed[usize::try_from(index).unwrap()].hash;
+            again.open_record(hash, &of(&id)).is_ok()
+        };
+        assert!(!opens(0), "{at}");
+        assert!(opens(1) && opens(2) && opens(3), "{at}");
+    }
+}
+
+#[test]
 fn classes_and_lengths_are_bounded_and_other_formats_refused() {
     let disk = MemDisk::new();
     let sidecar = sidecar(&disk);
