@@ -86,12 +86,7 @@ pub(crate) fn run(part: Part) -> anyhow::Result<()> {
     if matches!(part, Part::All | Part::Doc) {
         stages.stage("doc", || {
             let mut doc = workspace::cargo();
-            doc.args([
-                "doc",
-                "--workspace",
-                "--no-deps",
-                "--document-private-items",
-            ]);
+            doc.args(["doc", "--workspace", "--no-deps"]);
             shown(doc.env("RUSTDOCFLAGS", "-D warnings"))
         })?;
     }

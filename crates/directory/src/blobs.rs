@@ -5,7 +5,7 @@ use std::collections::BTreeMap;
 use bytes::Bytes;
 use entente_signing::Digest;
 
-/// Where [`crate::apply`] finds what changes name by hash.
+/// Where [`crate::apply()`] finds what changes name by hash.
 ///
 /// Whoever implements this has checked that the bytes have that SHA-256; `apply` checks again.
 pub trait Blobs {

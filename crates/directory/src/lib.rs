@@ -1,6 +1,6 @@
 //! The directory: a registry's signed changes, and the verified state they add up to.
 //!
-//! [`SignedChange`] is one change as it is signed, submitted and stored; [`apply`] is the only rule
+//! [`SignedChange`] is one change as it is signed, submitted and stored; [`apply()`] is the only rule
 //! of who may author what. The registry runs it to accept a change, every server runs it again to
 //! believe one, so a [`State`] is a function of the ledger's entries and of nothing else. A state is
 //! cheap to clone (persistent maps), so that readers keep a snapshot while the next one is made.

@@ -98,7 +98,7 @@ impl SignedChange {
         Self::parse(bytes.into()).map_err(SignChangeError::Malformed)
     }
 
-    /// Reads a change, strictly. The signature is not verified here: [`crate::apply`] knows the key.
+    /// Reads a change, strictly. The signature is not verified here: [`crate::apply()`] knows the key.
     ///
     /// # Errors
     /// When the bytes are not the one encoding of a change.
