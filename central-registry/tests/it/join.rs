@@ -85,6 +85,23 @@ async fn an_institution_joins_registers_publishes_and_agrees_and_a_follower_sees
 }
 
 #[tokio::test(flavor = "multi_thread")]
+async fn a_clock_that_was_set_back_makes_no_view_fresher() {
+    let mut town = Town::found().await;
+    let follower = town.follow("follower").await;
+    let directory = follower.directory();
+    caught_up(&directory, 1).await;
+    town.stop().await;
+    assert!(!directory.is_stale());
+    // As if to make a day last for ever.
+    let hour = std::time::Duration::from_secs(3600);
+    town.clock.set(town.now().saturating_sub(hour));
+    assert!(directory.is_stale());
+    town.clock.set(town.now().saturating_add(hour));
+    assert!(!directory.is_stale());
+    follower.shutdown().await;
+}
+
+#[tokio::test(flavor = "multi_thread")]
 async fn a_view_grows_stale_without_the_registry_and_says_so() {
     let mut town = Town::found().await;
     let follower = town.follow("follower").await;

@@ -99,11 +99,14 @@ impl Directory {
     }
 
     /// How long ago the registry was last heard to have nothing newer than this view, across
-    /// restarts; the longest time there is when it never was.
+    /// restarts; the longest time there is when it never was, or when the clock was set back since: by
+    /// how much nobody can tell, and the registry will be heard again in a second if it is there.
     pub fn age(&self) -> Duration {
+        let now = self.shared.clock.now();
         match self.shared.fresh_at.load(Ordering::Relaxed) {
             0 => Duration::MAX,
-            at => self.shared.clock.now().since(Timestamp::from_millis(at)),
+            at if Timestamp::from_millis(at).since(now) > SET_BACK => Duration::MAX,
+            at => now.since(Timestamp::from_millis(at)),
         }
     }
 
@@ -252,6 +255,9 @@ impl Behind {
         Reason::RegistryBehind
     }
 }
+
+/// How far a clock may go back and still be taken for the same.
+const SET_BACK: Duration = Duration::from_secs(60);
 
 /// Heartbeats come every second; a few may be late.
 const CONNECTED: Duration = Duration::from_secs(5);
