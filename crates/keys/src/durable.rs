@@ -1,6 +1,6 @@
 //! Files that are either absent or whole, private to this user.
 
-use std::fs::{self, DirBuilder, File, OpenOptions};
+use std::fs::{self, DirBuilder, File, OpenOptions, TryLockError};
 use std::io::{self, Read, Write};
 use std::os::unix::fs::{DirBuilderExt, OpenOptionsExt, PermissionsExt};
 use std::path::Path;
@@ -18,15 +18,22 @@ pub(crate) fn create_folder(folder: &Path) -> io::Result<()> {
 
 /// Creates `folder/name` holding `content`, mode 0600. Fails if it exists; never replaces.
 pub(crate) fn create(folder: &Path, name: &str, content: &[u8]) -> io::Result<()> {
-    let mut nonce = [0; 8];
-    getrandom::fill(&mut nonce).map_err(io::Error::other)?;
-    let temporary = folder.join(format!("{TEMPORARY}{}", hex::encode(nonce)));
-    let created = write_and_link(&temporary, &folder.join(name), content);
-    // If we crash here, a temporary file is left beside the whole one: `sweep` removes it.
-    let removed = fs::remove_file(&temporary);
-    created?;
-    removed?;
-    sync_folder(folder)
+    for _ in 0..ATTEMPTS {
+        let mut nonce = [0; 8];
+        getrandom::fill(&mut nonce).map_err(io::Error::other)?;
+        let temporary = folder.join(format!("{TEMPORARY}{}", hex::encode(nonce)));
+        let created = write_and_link(&temporary, &folder.join(name), content);
+        // If we crash here, a temporary file is left beside the whole one: `sweep` removes it.
+        let removed = unless_absent(fs::remove_file(&temporary));
+        match created {
+            // Somebody swept the folder in the moment before we held the lock.
+            Err(error) if error.kind() == io::ErrorKind::NotFound => continue,
+            created => created?,
+        }
+        removed?;
+        return sync_folder(folder);
+    }
+    Err(io::ErrorKind::NotFound.into())
 }
 
 fn write_and_link(temporary: &Path, target: &Path, content: &[u8]) -> io::Result<()> {
@@ -35,6 +42,8 @@ fn write_and_link(temporary: &Path, target: &Path, content: &[u8]) -> io::Result
         .create_new(true)
         .mode(0o600)
         .open(temporary)?;
+    // Says that whoever made this file lives, and goes with us if we die.
+    file.lock()?;
     file.write_all(content)?;
     file.sync_all()?;
     // If we crash here, the target is still absent: the key was never promised to anybody.
@@ -71,15 +80,30 @@ pub(crate) fn is_private(path: &Path) -> io::Result<bool> {
     Ok(fs::symlink_metadata(path)?.permissions().mode() & 0o077 == 0)
 }
 
-/// Removes what a crash left of files being created.
+/// Removes what a crash left of files being created; one that is being created now is locked.
 pub(crate) fn sweep(folder: &Path) -> io::Result<()> {
     for entry in fs::read_dir(folder)? {
         let entry = entry?;
         if entry.file_name().to_string_lossy().starts_with(TEMPORARY) {
-            fs::remove_file(entry.path())?;
+            unless_absent(remove_abandoned(&entry.path()))?;
         }
     }
     Ok(())
+}
+
+fn remove_abandoned(path: &Path) -> io::Result<()> {
+    match File::open(path)?.try_lock() {
+        Ok(()) => fs::remove_file(path),
+        Err(TryLockError::WouldBlock) => Ok(()),
+        Err(TryLockError::Error(error)) => Err(error),
+    }
+}
+
+fn unless_absent(removed: io::Result<()>) -> io::Result<()> {
+    match removed {
+        Err(error) if error.kind() != io::ErrorKind::NotFound => Err(error),
+        _ => Ok(()),
+    }
 }
 
 fn sync_folder(folder: &Path) -> io::Result<()> {
@@ -96,3 +120,6 @@ fn sync_folder(folder: &Path) -> io::Result<()> {
 pub(crate) const MAX_FILE: usize = 8 * 1024;
 
 const TEMPORARY: &str = ".tmp-";
+
+/// How often a file is tried to be created while others sweep the folder.
+const ATTEMPTS: usize = 8;

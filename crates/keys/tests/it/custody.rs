@@ -3,6 +3,8 @@
 use std::fs::{self, Permissions};
 use std::os::unix::fs::PermissionsExt;
 use std::path::Path;
+use std::sync::atomic::{AtomicBool, AtomicUsize, Ordering};
+use std::thread;
 
 use entente_keys::{KeyKind, KeyStore, KeyStoreError, KeyUse, Secret};
 use entente_reason::Reason;
@@ -164,6 +166,33 @@ fn an_interrupted_destruction_leaves_no_usable_key() {
     }
     assert!(store.load_secret(KeyUse::Kek, "a").is_err());
     assert!(store.load(KeyUse::Tls, "b").is_err());
+}
+
+#[test]
+fn makes_keys_while_others_open_the_folder() {
+    let folder = tempfile::tempdir().unwrap();
+    let store = open(folder.path());
+    let (made, opened) = (AtomicBool::new(false), AtomicUsize::new(0));
+    thread::scope(|scope| {
+        for _ in 0..2 {
+            scope.spawn(|| {
+                while !made.load(Ordering::Relaxed) {
+                    open(folder.path());
+                    opened.fetch_add(1, Ordering::Relaxed);
+                }
+            });
+        }
+        let make = || {
+            (0..100).try_for_each(|number| {
+                let made = store.generate_secret(KeyUse::Tag, &number.to_string());
+                made.map(drop)
+            })
+        };
+        let all = make();
+        made.store(true, Ordering::Relaxed);
+        all.unwrap();
+    });
+    assert!(opened.into_inner() > 0);
 }
 
 #[test]
