@@ -15,6 +15,7 @@ mod journal;
 mod limits;
 mod noise;
 mod owed;
+mod peer_sessions;
 mod peers;
 mod plans;
 mod probe;

@@ -36,7 +36,6 @@ use crate::probe::Step;
 use crate::refusal::Refusal;
 use crate::seals::ReceivedUnder;
 use crate::server::Server;
-use crate::session::signs_in;
 use crate::system::{CallContext, NoAnswer};
 use crate::view::Adopted;
 use refuse::out;
@@ -127,12 +126,7 @@ impl Server {
             .peer_sessions
             .accept(self, &adopted, &server, &request, &open.session_chain)
             .await?;
-        if !signs_in(&session, statement.mode) {
-            return Err(Reason::SessionInvalid);
-        }
-        let verified = request
-            .verify(session.key())
-            .map_err(|error| error.reason())?;
+        let verified = session.verify(&request)?;
         check_addressee(&verified, &self.id, |system| self.serves(system))
             .map_err(|error| error.reason())?;
         check_fresh(statement, self.clock.now()).map_err(|error| error.reason())?;

@@ -33,6 +33,7 @@ use crate::journal::Journal;
 use crate::limits::InFlight;
 use crate::noise::Noise;
 use crate::owed::Owed;
+use crate::peer_sessions::PeerSessions;
 use crate::peers::Peers;
 use crate::plans::Plans;
 use crate::probe::{NoProbe, Probe};
@@ -40,7 +41,7 @@ use crate::recover::{self, Found, RecoverError};
 use crate::running::{Running, listen};
 use crate::seals::{SealsIn, SealsOut};
 use crate::server::Server;
-use crate::session::{OwnSession, PeerSessions};
+use crate::session::OwnSession;
 use crate::signing_task::SigningTask;
 use crate::system::ProviderSystem;
 use crate::tags::TagKeys;
@@ -320,7 +321,7 @@ async fn build(
         views,
         session: ArcSwap::from_pointee(session),
         test_session: Mutex::default(),
-        signing: SigningTask::start(),
+        signing: SigningTask::start(config.server.clone()),
         peer_sessions: PeerSessions::default(),
         seals_in: SealsIn::new(vec![keys.hpke]),
         seals_out: SealsOut::default(),

@@ -36,6 +36,7 @@ use tonic::metadata::{AsciiMetadataKey, MetadataMap};
 use tonic::{Request, Response, Status};
 
 mod acts;
+mod logged;
 
 /// A registry, two members with a server each, and an agreement in force.
 #[derive(Debug)]

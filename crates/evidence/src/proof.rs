@@ -25,7 +25,7 @@ use entente_signing::cbor::{CborError, Kind, Reader};
 use entente_signing::cose::{self, CoseError, Protected, Sign1};
 use entente_signing::{Algorithm, Digest, KeyId, SignError, Signer, VerifyingKey};
 
-use crate::statement::{Statement, StatementError};
+use crate::statement::{MessageId, Statement, StatementError};
 
 pub use batch::sign_batch;
 pub use roots::RootCache;
@@ -33,6 +33,13 @@ pub use roots::RootCache;
 /// A statement and its proof, exactly as signed or received. Cheap to clone.
 #[derive(Clone)]
 pub struct SignedStatement(Arc<Inner>);
+
+/// A statement written out, not signed yet. Whatever could be wrong with it alone has been found.
+#[derive(Clone, Debug)]
+pub struct Draft {
+    statement: Statement,
+    bytes: Vec<u8>,
+}
 
 /// A signed statement whose signature verified. Holding one is the proof that it did.
 #[derive(Clone, Debug)]
@@ -156,6 +163,24 @@ impl SignedStatement {
         }
     }
 
+    /// The message id in bytes that were read in full before: reads no further than it has to, and
+    /// checks nothing. For indexes.
+    pub fn message_id_of(bytes: &[u8]) -> Option<MessageId> {
+        let mut reader = Reader::new(bytes);
+        match reader.peek().ok()? {
+            Kind::Tag => {
+                reader.tag().ok()?;
+                reader.array().ok()?;
+                reader.bytes().ok()?;
+                reader.raw_item().ok()?;
+            }
+            _ => {
+                reader.array().ok()?;
+            }
+        }
+        Statement::message_id_of(reader.bytes().ok()?)
+    }
+
     /// Verifies the proof under a key.
     ///
     /// # Errors
@@ -266,6 +291,21 @@ impl fmt::Debug for SignedStatement {
     }
 }
 
+// === impl Draft ===
+
+impl Draft {
+    /// Writes a statement out.
+    ///
+    /// # Errors
+    /// When a bound is broken or a value has no place in this kind.
+    pub fn new(statement: Statement) -> Result<Self, StatementError> {
+        Ok(Self {
+            bytes: statement.encode()?,
+            statement,
+        })
+    }
+}
+
 // === impl Verified ===
 
 impl Verified {
@@ -338,7 +378,14 @@ pub fn sign_direct(
     if signer.verifying_key().algorithm() != Algorithm::Ed25519 {
         return Err(ProofError::Algorithm);
     }
-    let payload = statement.encode()?;
+    sign_alone(signer, Draft::new(statement)?)
+}
+
+fn sign_alone(signer: &dyn Signer, draft: Draft) -> Result<SignedStatement, ProofError> {
+    let Draft {
+        statement,
+        bytes: payload,
+    } = draft;
     let protected = Protected::typed(
         signer,
         statement.sender.as_str(),

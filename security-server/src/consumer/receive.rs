@@ -3,7 +3,7 @@
 use entente_evidence::admission::{check_addressee, check_fresh};
 use entente_evidence::answer::Answer;
 use entente_evidence::opening::Openings;
-use entente_evidence::proof::{SignedStatement, Verified};
+use entente_evidence::proof::SignedStatement;
 use entente_evidence::receipt::Receipt;
 use entente_evidence::statement::{Body as Says, Failure};
 use entente_ledger::entry::{Body, Denied, DeniedCall, In};
@@ -14,7 +14,6 @@ use super::{Asked, Decided};
 use crate::journal::Keep;
 use crate::provider::keep_payload;
 use crate::server::Server;
-use crate::session::signs_in;
 use crate::system::metadata_may_pass;
 use crate::view::ServerView;
 
@@ -45,11 +44,8 @@ impl Server {
                 }
                 reason => reason,
             })?;
-        let verified: Verified = signed.verify(session.key()).map_err(|e| e.reason())?;
+        let verified = session.verify(&signed)?;
         let statement = verified.statement();
-        if !signs_in(&session, statement.mode) {
-            return Err(Reason::SessionInvalid);
-        }
         statement.answers(&asked.request).map_err(|e| e.reason())?;
         check_addressee(&verified, &self.id, |system| system == decided.caller)
             .map_err(|e| e.reason())?;

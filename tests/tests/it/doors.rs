@@ -5,10 +5,8 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use bytes::Bytes;
-use entente_keys::{KeyStore, Mode, SessionCertificate};
-use entente_ledger::Reader;
-use entente_ledger::disk::RealDisk;
-use entente_ledger::entry::{Body, DeniedCall, Entry};
+use entente_keys::{KeyStore, Mode, VerifiedSession};
+use entente_ledger::entry::{Body, DeniedCall};
 use entente_proto::exchange::v1 as wire;
 use entente_proto::exchange::v1::peer_exchange_client::PeerExchangeClient;
 use entente_proto::status::{Refusal, Told};
@@ -78,15 +76,20 @@ async fn a_message_too_large_to_read_is_refused_with_its_reason_and_an_entry() {
     let refused = system.ask(body, &[]).await.unwrap_err();
     assert_eq!(told(&refused).reason, "MESSAGE_TOO_LARGE");
     consumer.shutdown().await;
-    let denied = entries(&world.consumer).into_iter().find_map(|body| {
-        let Body::Denied(denied) = body else {
-            return None;
-        };
-        let DeniedCall::Attempt(attempt) = denied.call else {
-            return None;
-        };
-        Some((denied.reason, attempt.system))
-    });
+    let denied = world
+        .consumer
+        .entries()
+        .unwrap()
+        .into_iter()
+        .find_map(|body| {
+            let Body::Denied(denied) = body else {
+                return None;
+            };
+            let DeniedCall::Attempt(attempt) = denied.call else {
+                return None;
+            };
+            Some((denied.reason, attempt.system))
+        });
     let caller = Some(world.consumer.system.to_string());
     assert_eq!(denied, Some(("MESSAGE_TOO_LARGE".to_owned(), caller)));
 }
@@ -123,7 +126,8 @@ async fn a_test_call_is_signed_by_sessions_for_test_alone_and_reaches_the_test_s
     consumer.shutdown().await;
     provider.shutdown().await;
     for site in [&world.provider, &world.consumer] {
-        let sessions = sessions(&world, site);
+        let sessions = world.sessions(site).unwrap();
+        let sessions: Vec<Mode> = sessions.iter().map(VerifiedSession::mode).collect();
         // Its own and the other's, of each mode, each logged once.
         let count = |mode| sessions.iter().filter(|found| **found == mode).count();
         assert_eq!((count(Mode::Live), count(Mode::Test)), (2, 2));
@@ -189,32 +193,4 @@ fn refusing(reason: &str) -> Status {
         retry_after: None,
     }
     .into_status()
-}
-
-fn entries(site: &Site) -> Vec<Body> {
-    let mut reader = Reader::open(Arc::new(RealDisk), site.ledger_dir().unwrap()).unwrap();
-    let entries = reader.entries(0).map(|entry| entry.unwrap().1);
-    entries
-        .map(|bytes| Entry::decode(&bytes).unwrap().body)
-        .collect()
-}
-
-/// The modes of all sessions a server logged.
-fn sessions(world: &World, site: &Site) -> Vec<Mode> {
-    let entries = entries(site).into_iter();
-    entries
-        .filter_map(|body| match body {
-            Body::Session(session) => Some(session),
-            _ => None,
-        })
-        .map(|session| {
-            let of = [&world.consumer, &world.provider];
-            let of = of.into_iter().find(|site| site.server == session.server);
-            let keys = KeyStore::open(of.unwrap().dir.join("keys")).unwrap();
-            let keys = ServerKeys::load_or_create(&keys).unwrap();
-            let key = keys.server.verifying_key();
-            let session = SessionCertificate::verify(&session.chain[0], key, world.now());
-            session.unwrap().mode()
-        })
-        .collect()
 }

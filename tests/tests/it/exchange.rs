@@ -1,7 +1,8 @@
 //! One exchange, end to end: what crosses, what is logged, and what both sides can prove.
 
+use entente_evidence::proof::{Form, SignedStatement};
 use entente_security_server::Deps;
-use entente_tests::world::{Consumer, Source, World, answer, lookup};
+use entente_tests::world::{Consumer, Site, Source, World, answer, lookup};
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn an_answer_carries_only_the_elements_released_and_both_sides_logged_it() {
@@ -23,3 +24,43 @@ async fn an_answer_carries_only_the_elements_released_and_both_sides_logged_it()
     consumer.shutdown().await;
     provider.shutdown().await;
 }
+
+/// Statements signed while others wait are proven by one signature over the root of their tree.
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn statements_signed_together_are_each_accepted_logged_and_provable_alone() {
+    let dir = tempfile::tempdir().unwrap();
+    let world = World::build(dir.path()).await.unwrap();
+    let source = Source::answering(answer("2026-03-04", "canary-cause"));
+    source.serve(&world.provider.source_socket()).await.unwrap();
+    let provider = world.start(&world.provider, Deps::real()).await.unwrap();
+    let consumer = world.start(&world.consumer, Deps::real()).await.unwrap();
+    let system = Consumer::at(&world.consumer.caller_socket());
+    let asking = (0..CALLS).map(|_| system.ask(lookup("046454286"), &[]));
+    for answered in futures_util::future::join_all(asking).await {
+        answered.unwrap();
+    }
+    assert_eq!(source.asked(), CALLS);
+    consumer.shutdown().await;
+    provider.shutdown().await;
+    // Requests and answers, as sent and as received: the same bytes.
+    let statements = world.consumer.statements().unwrap();
+    assert_eq!(statements.len(), 2 * CALLS);
+    assert_eq!(statements, world.provider.statements().unwrap());
+    let sessions = world.sessions(&world.consumer).unwrap();
+    for signed in statements.values() {
+        let keys = sessions.iter().map(|session| session.key());
+        let mut signers = keys.filter(|key| key.key_id() == signed.key_id());
+        signed.verify(signers.next().unwrap()).unwrap();
+    }
+    let together = |signed: &&SignedStatement| signed.form() == Form::Batch;
+    let by = |site: &Site| {
+        let theirs = statements.values().filter(together);
+        theirs
+            .filter(|signed| signed.statement().sender_server == site.server)
+            .count()
+    };
+    assert!(by(&world.consumer) > 1 && by(&world.provider) > 1);
+}
+
+/// Calls at once.
+const CALLS: usize = 128;

@@ -13,45 +13,40 @@ use entente_signing::cose::{self, Claims, CoseError, Protected, Sign1};
 use entente_signing::{Algorithm, Digest, KeyId, Signer, VerifyingKey};
 
 use super::roots::{RootCache, VerifiedRoot};
-use super::{Inner, ParseError, Proof, ProofError, SignedStatement, merkle, sign_direct};
+use super::{Draft, Inner, ParseError, Proof, ProofError, SignedStatement, merkle, sign_alone};
 use crate::statement::Statement;
 
 /// Signs the statements one server has in flight with one signature. Each carries its own proof and
 /// can be verified alone. A batch of one is signed directly.
 ///
 /// # Errors
-/// When there are more than 4,096, one has another sender server or cannot be written, or the key
-/// cannot sign.
+/// When there are more than 4,096, one has another sender server, or the key cannot sign.
 pub fn sign_batch(
     signer: &dyn Signer,
     server: &ServerId,
-    mut statements: Vec<Statement>,
+    mut drafts: Vec<Draft>,
 ) -> Result<Vec<SignedStatement>, ProofError> {
     if signer.verifying_key().algorithm() != Algorithm::Ed25519 {
         return Err(ProofError::Algorithm);
     }
-    let ours = |statement: &Statement| statement.sender_server == *server;
-    if statements.len() > merkle::MAX_SIZE || !statements.iter().all(ours) {
+    let ours = |draft: &Draft| draft.statement.sender_server == *server;
+    if drafts.len() > merkle::MAX_SIZE || !drafts.iter().all(ours) {
         return Err(ProofError::Batch);
     }
-    if statements.len() < 2 {
-        let single = statements.pop().map(|one| sign_direct(signer, one));
+    if drafts.len() < 2 {
+        let single = drafts.pop().map(|one| sign_alone(signer, one));
         return single.into_iter().collect();
     }
-    let payloads = statements
-        .iter()
-        .map(Statement::encode)
-        .collect::<Result<Vec<_>, _>>()?;
-    let tree = merkle::Tree::of(
-        payloads
-            .iter()
-            .map(|payload| merkle::leaf_hash(payload))
-            .collect(),
-    );
+    let leaves = drafts.iter().map(|draft| merkle::leaf_hash(&draft.bytes));
+    let tree = merkle::Tree::of(leaves.collect());
     let root = tree.root();
     let protected = receipt_header(signer.verifying_key().key_id(), server, tree.len() as u64);
     let signature = cose::sign_detached(signer, &protected, root.as_bytes())?;
-    let sign = |(index, (statement, payload)): (usize, (Statement, Vec<u8>))| {
+    let sign = |(index, draft): (usize, Draft)| {
+        let Draft {
+            statement,
+            bytes: payload,
+        } = draft;
         let proof = encode_proof(tree.len(), index, &tree.path(index));
         let receipt = cose::receipt(&protected, &proof, &signature);
         let mut writer = Writer::with_capacity(payload.len() + receipt.len() + 8);
@@ -72,12 +67,7 @@ pub fn sign_batch(
             bytes,
         }))
     };
-    Ok(statements
-        .into_iter()
-        .zip(payloads)
-        .enumerate()
-        .map(sign)
-        .collect())
+    Ok(drafts.into_iter().enumerate().map(sign).collect())
 }
 
 pub(super) fn parse(bytes: Bytes) -> Result<SignedStatement, ParseError> {

@@ -77,6 +77,21 @@ impl Statement {
     }
 }
 
+impl Statement {
+    /// Key 3 of bytes that [`Statement::decode`] took: the third key, since all kinds have the first
+    /// three.
+    pub(crate) fn message_id_of(bytes: &[u8]) -> Option<MessageId> {
+        let mut reader = Reader::new(bytes);
+        reader.map().ok()?;
+        for key in 1..=2 {
+            (reader.uint().ok()? == key).then_some(())?;
+            reader.uint().ok()?;
+        }
+        (reader.uint().ok()? == 3).then_some(())?;
+        reader.bytes_exact().ok().map(MessageId::from_bytes)
+    }
+}
+
 // === impl Parts ===
 
 impl Parts {

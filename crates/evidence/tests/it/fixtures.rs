@@ -4,7 +4,7 @@ use std::collections::BTreeMap;
 
 use entente_clock::Timestamp;
 use entente_evidence::commitment::{Field, Salt, commit};
-use entente_evidence::proof::{SignedStatement, sign_direct};
+use entente_evidence::proof::{Draft, SignedStatement, sign_direct};
 use entente_evidence::receipt::Receipt;
 use entente_evidence::statement::{
     Actor, Body, Extensions, Failure, Links, LogOrigin, MessageId, Mode, Outcome, ReasonCode,
@@ -269,4 +269,10 @@ pub(crate) fn batch() -> Vec<Statement> {
 
 pub(crate) fn verifying_key(key: &Ed25519Key) -> entente_signing::VerifyingKey {
     key.verifying_key().clone()
+}
+
+/// The statements, written out to be signed.
+pub(crate) fn drafts(statements: impl IntoIterator<Item = Statement>) -> Vec<Draft> {
+    let drafts = statements.into_iter().map(Draft::new);
+    drafts.collect::<Result<_, _>>().unwrap()
 }

@@ -75,7 +75,7 @@ fn batch_proofs_are_the_published_bytes_and_verify() {
     let key = fixtures::provider_key();
     let statements = fixtures::batch();
     let server = statements[0].sender_server.clone();
-    let signed = sign_batch(&key, &server, statements.clone()).unwrap();
+    let signed = sign_batch(&key, &server, fixtures::drafts(statements.clone())).unwrap();
     let names = ["request", "response", "fault", "close", "progress"];
     for ((name, statement), signed) in names.iter().zip(statements).zip(signed) {
         let name = format!("batch-{name}");

@@ -15,7 +15,12 @@ use crate::fixtures;
 fn batch_of_five() -> Vec<SignedStatement> {
     let statements = fixtures::batch();
     let server = statements[0].sender_server.clone();
-    sign_batch(&fixtures::provider_key(), &server, statements).unwrap()
+    sign_batch(
+        &fixtures::provider_key(),
+        &server,
+        fixtures::drafts(statements),
+    )
+    .unwrap()
 }
 
 fn accepted(bytes: Vec<u8>, key: &VerifyingKey) -> bool {
@@ -114,15 +119,30 @@ fn a_root_verified_once_is_not_verified_again_and_proves_no_other() {
 }
 
 #[test]
+fn the_message_id_is_found_without_reading_the_statement() {
+    for signed in [vec![fixtures::signed_request()], batch_of_five()].concat() {
+        let id = signed.statement().message_id;
+        assert_eq!(SignedStatement::message_id_of(signed.bytes()), Some(id));
+        for len in 0..signed.bytes().len() {
+            let found = SignedStatement::message_id_of(&signed.bytes()[..len]);
+            assert!(found.is_none_or(|found| found == id), "{len}");
+        }
+    }
+    for no_statement in [&b""[..], &[0x00], &[0x82, 0x40], &[0xd2, 0x84], &[0xff; 40]] {
+        assert_eq!(SignedStatement::message_id_of(no_statement), None);
+    }
+}
+
+#[test]
 fn a_batch_holds_one_servers_statements_and_a_batch_of_one_is_direct() {
     let key = fixtures::provider_key();
     let server = fixtures::response().sender_server;
     let mixed = vec![fixtures::request(), fixtures::response()];
     assert!(matches!(
-        sign_batch(&key, &server, mixed),
+        sign_batch(&key, &server, fixtures::drafts(mixed)),
         Err(ProofError::Batch)
     ));
-    let single = sign_batch(&key, &server, vec![fixtures::response()]).unwrap();
+    let single = sign_batch(&key, &server, fixtures::drafts([fixtures::response()])).unwrap();
     assert_eq!(single, [sign_direct(&key, fixtures::response()).unwrap()]);
     assert_eq!(sign_batch(&key, &server, Vec::new()).unwrap(), []);
 }

@@ -187,7 +187,7 @@ proptest! {
         let public = fixtures::verifying_key(&key);
         let server = fixtures::request().sender_server;
         let direct = sign_direct(&key, statements[0].clone()).unwrap();
-        let batch = sign_batch(&key, &server, statements.clone()).unwrap();
+        let batch = sign_batch(&key, &server, fixtures::drafts(statements.clone())).unwrap();
         for (signed, statement) in batch.iter().zip(&statements).chain([(&direct, &statements[0])]) {
             let read = SignedStatement::parse(signed.bytes().clone()).unwrap();
             prop_assert_eq!(read.statement(), statement);
