@@ -1,4 +1,4 @@
-//! The index over our own ledger: message id to entries, and the replay window's messages.
+//! The index over our own ledger: message id to entries.
 //!
 //! It runs behind the ledger, in a task of its own, and nothing waits for it. It may be deleted at
 //! any time: the next start builds it anew from the ledger.
@@ -9,10 +9,10 @@ use std::time::Duration;
 
 use bytes::Bytes;
 use entente_evidence::proof::SignedStatement;
-use entente_evidence::statement::Kind;
+use entente_evidence::statement::MessageId;
 use entente_ledger::Ledger;
 use entente_ledger::entry::{Body, DeniedCall, Entry};
-use entente_store::{Batch, Journal, ReplayWindow, Store, StoreError};
+use entente_store::{Journal, Store, StoreError};
 use entente_telemetry::Metrics;
 
 /// An open index, and how far it reaches.
@@ -25,11 +25,8 @@ pub(crate) struct Index {
 /// How often new entries are looked at: in groups, since nobody waits.
 const EVERY: Duration = Duration::from_millis(250);
 
-/// Entries in one batch.
-const BATCH: usize = 1_024;
-
-/// Messages forgotten in one batch.
-const FORGET: usize = 4_096;
+/// Entries looked at in one go.
+const CHUNK: usize = 1_024;
 
 // === impl Index ===
 
@@ -63,52 +60,44 @@ impl Index {
         loop {
             tick.tick().await;
             while self.position < ledger.size() {
-                let Ok(entries) = ledger.entries(self.position, BATCH).await else {
+                let Ok(entries) = ledger.entries(self.position, CHUNK).await else {
                     break;
                 };
-                let mut batch = self.forget(&entries);
-                for bytes in &entries {
-                    note(&mut batch, self.position, bytes);
-                    self.position += 1;
-                }
-                batch.position(self.position);
-                if self.store.submit(batch).is_err() {
+                let next = self.position + entries.len() as u64;
+                let (store, first) = (Arc::clone(&self.store), self.position);
+                // Off the runtime: now and then it waits for the disk.
+                let noted =
+                    tokio::task::spawn_blocking(move || note(&store, first, &entries)).await;
+                if !matches!(noted, Ok(Ok(()))) {
                     tracing::warn!(event = "index.stopped", position = self.position);
                     return;
                 }
+                self.position = next;
             }
         }
     }
-
-    /// A batch that forgets what the replay window no longer holds.
-    fn forget(&self, entries: &[Bytes]) -> Batch {
-        let newest = entries.last().and_then(|bytes| Entry::time_of(bytes));
-        newest
-            .and_then(|now| self.store.expire_seen(now, FORGET).ok())
-            .unwrap_or_default()
-    }
 }
 
-fn note(batch: &mut Batch, index: u64, bytes: &[u8]) {
-    let Ok(entry) = Entry::decode(bytes) else {
-        return;
-    };
-    let (statement, received) = match entry.body {
-        Body::In(entry) => (entry.statement, true),
-        Body::Out(entry) => (entry.statement, false),
-        Body::Denied(entry) => match entry.call {
-            DeniedCall::Statement(statement) => (statement, true),
-            DeniedCall::Attempt(_) => return,
-        },
-        _ => return,
-    };
-    let Ok(signed) = SignedStatement::parse(statement) else {
-        return;
-    };
-    let says = signed.statement();
-    batch.message(says.message_id.as_bytes(), index);
-    if received && says.kind() == Kind::Request {
-        let expires = entry.at.saturating_add(ReplayWindow::SPAN);
-        batch.seen(&says.sender_server, says.message_id.as_bytes(), expires);
+fn note(store: &Store, first: u64, entries: &[Bytes]) -> Result<(), StoreError> {
+    for (index, bytes) in (first..).zip(entries) {
+        if let Some(id) = message_of(bytes) {
+            store.note(id.as_bytes(), index)?;
+        }
     }
+    Ok(())
+}
+
+/// The exchange an entry is about, when it holds a statement.
+fn message_of(entry: &[u8]) -> Option<MessageId> {
+    let statement = match Entry::decode(entry).ok()?.body {
+        Body::In(entry) => entry.statement,
+        Body::Out(entry) => entry.statement,
+        Body::Denied(entry) => match entry.call {
+            DeniedCall::Statement(statement) => statement,
+            DeniedCall::Attempt(_) => return None,
+        },
+        _ => return None,
+    };
+    // Ours or received, it was read in full before it was logged.
+    SignedStatement::message_id_of(&statement)
 }

@@ -1,9 +1,5 @@
 //! What is written, and under which keys.
 
-use entente_clock::Timestamp;
-use entente_identity::ServerId;
-
-use crate::replay::MessageId;
 use crate::store::StoreError;
 
 /// The indexes. Numbers are the first byte of every key on disk.
@@ -11,14 +7,12 @@ use crate::store::StoreError;
 #[repr(u8)]
 #[non_exhaustive]
 pub enum Tree {
-    /// Message id ‖ ledger index → nothing.
+    /// Sorted blocks of message ids and ledger indexes.
     Messages = 1,
-    /// Expiry ‖ message id ‖ server → nothing: the replay window.
-    Replay = 2,
     /// Parts of the verified directory, fetched again when lost.
-    Directory = 3,
+    Directory = 2,
     /// Where somebody stands in something: name → u64.
-    Cursors = 4,
+    Cursors = 3,
 }
 
 /// The ledger an index belongs to.
@@ -74,20 +68,6 @@ impl Batch {
         self.position = Some(entries);
     }
 
-    /// Notes that the ledger entry at `index` belongs to this message.
-    pub fn message(&mut self, id: &MessageId, index: u64) {
-        let key = [id.as_slice(), &index.to_be_bytes()].concat();
-        self.changes
-            .push((full_key(Tree::Messages, &key), Some(Vec::new())));
-    }
-
-    /// Notes that a message was seen, until `expires`.
-    pub fn seen(&mut self, server: &ServerId, id: &MessageId, expires: Timestamp) {
-        let key = replay_key(server, id, expires);
-        self.changes
-            .push((full_key(Tree::Replay, &key), Some(Vec::new())));
-    }
-
     /// Moves the cursor called `name` (at most [`MAX_KEY`] bytes).
     ///
     /// # Errors
@@ -113,25 +93,6 @@ pub(crate) fn full_key(tree: Tree, key: &[u8]) -> Vec<u8> {
     full.push(tree as u8);
     full.extend_from_slice(key);
     full
-}
-
-/// Expiry first, so that what has expired is one range.
-pub(crate) fn replay_key(server: &ServerId, id: &MessageId, expires: Timestamp) -> Vec<u8> {
-    [
-        &expires.as_millis().to_be_bytes(),
-        id.as_slice(),
-        server.as_str().as_bytes(),
-    ]
-    .concat()
-}
-
-/// The reverse of [`replay_key`].
-pub(crate) fn parse_replay_key(key: &[u8]) -> Option<(ServerId, MessageId, Timestamp)> {
-    let (expires, rest) = key.split_first_chunk::<8>()?;
-    let (id, server) = rest.split_first_chunk::<16>()?;
-    let server = str::from_utf8(server).ok()?.parse().ok()?;
-    let expires = Timestamp::from_millis(u64::from_be_bytes(*expires));
-    Some((server, *id, expires))
 }
 
 /// The longest key, in bytes.

@@ -1,8 +1,8 @@
 //! Rebuildable indexes: what can be found faster than by reading the ledger, and nothing else.
 //!
 //! The ledger is the truth; this is an index over it. **Trusted:** no, nothing is decided on its
-//! word alone except what it remembers of replays, which the ledger fills again. **Its loss** costs
-//! a rebuild, never evidence: the folder may be deleted at any time.
+//! word. **Its loss** costs a rebuild, never evidence: the folder may be deleted at any time. The
+//! replay window ([`ReplayWindow`]) is in memory alone, and filled from the ledger at each start.
 //!
 //! The only crate that names sled, which is a beta with known faults: `flush` is not fsync,
 //! concurrent `flush_async` hangs (sled #1308, #1357), files may not open after an abrupt stop. So
@@ -13,11 +13,13 @@
 mod backend;
 mod batch;
 mod folder;
+mod messages;
 mod replay;
 mod store;
 mod writer;
 
 pub use batch::{Batch, Journal, MAX_KEY, MAX_VALUE, Tree};
 pub use folder::retire;
+pub use messages::RUN;
 pub use replay::{MessageId, ReplayError, ReplayWindow, SeenMessage};
 pub use store::{Opened, RebuildCause, Store, StoreError};

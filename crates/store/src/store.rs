@@ -4,15 +4,14 @@ use std::fmt;
 use std::io;
 use std::ops::ControlFlow;
 use std::path::{Path, PathBuf};
-use std::sync::Arc;
+use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 
-use entente_clock::Timestamp;
 use entente_reason::Reason;
 
 use crate::backend::{Backend, Sled};
-use crate::batch::{Batch, Journal, Tree, full_key, parse_replay_key};
+use crate::batch::{Batch, Journal, Tree, full_key};
 use crate::folder::{Folder, OPENING, RUNNING};
-use crate::replay::{MessageId, SeenMessage};
+use crate::messages::Row;
 use crate::writer::Writer;
 
 /// An index over one ledger, in a folder of its own.
@@ -24,6 +23,8 @@ pub struct Store {
     writer: Writer,
     backend: Option<Arc<dyn Backend>>,
     folder: Folder,
+    /// Rows of messages that are not in the engine yet.
+    recent: Mutex<Vec<Row>>,
 }
 
 /// A store that was opened, and what its caller has to do before relying on it.
@@ -117,6 +118,7 @@ impl Store {
             writer,
             backend: Some(backend),
             folder,
+            recent: Mutex::default(),
         };
         if rebuild.is_some() {
             // An index that says it reflects nothing is distinct from one that says nothing.
@@ -227,29 +229,6 @@ impl Store {
             .map_err(StoreError::Read)
     }
 
-    /// The ledger indexes of a message's entries, ascending; at most `limit`.
-    ///
-    /// # Errors
-    /// When the engine cannot read.
-    pub fn messages(&self, id: &MessageId, limit: usize) -> Result<Vec<u64>, StoreError> {
-        let mut indexes = Vec::new();
-        if limit == 0 {
-            return Ok(indexes);
-        }
-        let to = [id.as_slice(), &[0xff; 9]].concat();
-        self.range(Tree::Messages, id, Some(&to), |key, _| {
-            if let Some(index) = key.last_chunk::<8>() {
-                indexes.push(u64::from_be_bytes(*index));
-            }
-            if indexes.len() < limit {
-                ControlFlow::Continue(())
-            } else {
-                ControlFlow::Break(())
-            }
-        })?;
-        Ok(indexes)
-    }
-
     /// Where the cursor called `name` stands.
     ///
     /// # Errors
@@ -262,43 +241,8 @@ impl Store {
             .map(|at| u64::from_be_bytes(*at)))
     }
 
-    /// What the index remembers of the replay window: messages that expire after `now`. To fill a
-    /// [`crate::ReplayWindow`] before listening, together with the ledger's newest entries.
-    ///
-    /// # Errors
-    /// When the engine cannot read.
-    pub fn seen(&self, now: Timestamp) -> Result<Vec<SeenMessage>, StoreError> {
-        let mut seen = Vec::new();
-        let from = now.as_millis().saturating_add(1).to_be_bytes();
-        self.range(Tree::Replay, &from, None, |key, _| {
-            seen.extend(
-                parse_replay_key(key).map(|(server, id, expires)| SeenMessage {
-                    server,
-                    id,
-                    expires,
-                }),
-            );
-            ControlFlow::Continue(())
-        })?;
-        Ok(seen)
-    }
-
-    /// A batch that forgets messages of the replay window that have expired by `now`; at most
-    /// `limit` of them.
-    ///
-    /// # Errors
-    /// When the engine cannot read.
-    pub fn expire_seen(&self, now: Timestamp, limit: usize) -> Result<Batch, StoreError> {
-        let mut batch = Batch::new();
-        let to = now.as_millis().saturating_add(1).to_be_bytes();
-        self.range(Tree::Replay, &[], Some(&to), |key, _| {
-            if batch.len() >= limit {
-                return ControlFlow::Break(());
-            }
-            batch.remove(Tree::Replay, key);
-            ControlFlow::Continue(())
-        })?;
-        Ok(batch)
+    pub(crate) fn recent(&self) -> MutexGuard<'_, Vec<Row>> {
+        self.recent.lock().unwrap_or_else(PoisonError::into_inner)
     }
 
     fn backend(&self) -> &dyn Backend {

@@ -3,54 +3,61 @@
 use std::fs;
 use std::ops::ControlFlow;
 
-use entente_store::{Batch, MAX_KEY, MAX_VALUE, RebuildCause, Store, StoreError, Tree, retire};
+use entente_store::{
+    Batch, MAX_KEY, MAX_VALUE, RUN, RebuildCause, Store, StoreError, Tree, retire,
+};
 
-use crate::{assert_reflects, fill, journal, message, open};
+use crate::{assert_reflects, fill, journal, message, open, settle};
+
+const SIZE: u64 = RUN as u64 + 5;
 
 #[test]
-fn remembers_across_a_clean_stop() {
+fn remembers_whole_runs_across_a_clean_stop_and_asks_for_the_rest_again() {
     let folder = tempfile::tempdir().unwrap();
     let opened = open(folder.path(), 0);
     assert_eq!(opened.rebuild, Some(RebuildCause::New));
     assert_eq!((opened.replay_from, opened.set_aside), (0, None));
-    fill(&opened.store, 0, 5);
-    assert_reflects(&opened.store, 5);
+    fill(&opened.store, 0, SIZE);
+    assert_reflects(&opened.store, SIZE);
     drop(opened.store);
     assert!(!folder.path().join("RUNNING").exists());
 
-    // The ledger went on to 7 entries meanwhile: the last two are to be replayed.
-    let opened = open(folder.path(), 7);
-    assert_eq!((opened.replay_from, opened.rebuild), (5, None));
-    fill(&opened.store, opened.replay_from, 7);
-    assert_reflects(&opened.store, 7);
+    // The ledger went on by two entries meanwhile.
+    let opened = open(folder.path(), SIZE + 2);
+    assert_eq!((opened.replay_from, opened.rebuild), (RUN as u64, None));
+    fill(&opened.store, opened.replay_from, SIZE + 2);
+    assert_reflects(&opened.store, SIZE + 2);
 }
 
 #[test]
 fn queued_batches_are_written_before_it_closes() {
     let folder = tempfile::tempdir().unwrap();
     let opened = open(folder.path(), 0);
-    for index in 0..500 {
-        opened.store.submit(crate::entry(index)).unwrap();
+    for position in 1..=500 {
+        let mut batch = Batch::new();
+        batch.cursor("last", position).unwrap();
+        batch.position(position);
+        opened.store.submit(batch).unwrap();
     }
     drop(opened.store);
     let opened = open(folder.path(), 500);
     assert_eq!((opened.replay_from, opened.rebuild), (500, None));
-    assert_reflects(&opened.store, 500);
+    assert_eq!(opened.store.cursor("last").unwrap(), Some(500));
 }
 
 #[test]
 fn deleting_the_folder_is_harmless() {
     let folder = tempfile::tempdir().unwrap();
     let path = folder.path().join("store");
-    fill(&open(&path, 0).store, 0, 5);
+    fill(&open(&path, 0).store, 0, SIZE);
     fs::remove_dir_all(&path).unwrap();
-    let opened = open(&path, 5);
+    let opened = open(&path, SIZE);
     assert_eq!(
         (opened.replay_from, opened.rebuild),
         (0, Some(RebuildCause::New))
     );
-    fill(&opened.store, 0, 5);
-    assert_reflects(&opened.store, 5);
+    fill(&opened.store, 0, SIZE);
+    assert_reflects(&opened.store, SIZE);
 }
 
 #[test]
@@ -107,28 +114,44 @@ fn refuses_keys_and_values_that_are_too_large() {
 }
 
 #[test]
-fn finds_at_most_as_many_entries_of_a_message_as_asked_for() {
+fn finds_every_entry_of_a_message_in_memory_in_one_block_and_in_many() {
     let folder = tempfile::tempdir().unwrap();
     let store = open(folder.path(), 0).store;
-    let mut batch = Batch::new();
-    for index in [7, 300, 2, u64::MAX] {
-        batch.message(&message(0), index);
+    let run = RUN as u64;
+    // In three runs of three: one message in each, with neighbours on either side; one that fills
+    // several blocks; the smallest and the greatest id.
+    let (often, low, high) = ([7; 16], [0; 16], [0xff; 16]);
+    let mut expected = Vec::new();
+    for index in 0..3 * run + 9 {
+        let id = match index % run {
+            0 => low,
+            1 => high,
+            2..=3_000 => often,
+            _ => message(index),
+        };
+        if id == often {
+            expected.push(index);
+        }
+        store.note(&id, index).unwrap();
     }
-    store.apply(batch).unwrap();
-    let found = |limit| store.messages(&message(0), limit).unwrap();
-    assert_eq!(found(9), [2, 7, 300, u64::MAX]);
-    assert_eq!(found(2), [2, 7]);
-    assert!(found(0).is_empty());
-    assert!(store.messages(&message(2), 9).unwrap().is_empty());
+    settle(&store, 3 * run + 9);
+    let found = |id, limit| store.messages(&id, limit).unwrap();
+    assert_eq!(found(often, usize::MAX), expected);
+    assert_eq!(found(often, 2), [2, 3]);
+    assert_eq!(found(low, 9), [0, run, 2 * run, 3 * run]);
+    assert_eq!(found(high, 9), [1, run + 1, 2 * run + 1, 3 * run + 1]);
+    assert_eq!(found(message(4_000), 9), [4_000, 4_001]);
+    assert!(found(often, 0).is_empty());
+    assert!(found([9; 16], 9).is_empty());
 }
 
 #[test]
 fn belongs_to_one_process_and_one_ledger() {
     let folder = tempfile::tempdir().unwrap();
     let opened = open(folder.path(), 0);
-    fill(&opened.store, 0, 5);
+    fill(&opened.store, 0, SIZE);
     assert!(matches!(
-        Store::open(folder.path(), journal(5)),
+        Store::open(folder.path(), journal(SIZE)),
         Err(StoreError::InUse)
     ));
     drop(opened);
@@ -136,10 +159,10 @@ fn belongs_to_one_process_and_one_ledger() {
     let opened = open(folder.path(), 4);
     assert_eq!(opened.rebuild, Some(RebuildCause::Ahead));
     assert!(opened.set_aside.unwrap().is_dir());
-    fill(&opened.store, 0, 4);
+    fill(&opened.store, 0, SIZE);
     drop(opened.store);
 
-    let mut other = journal(9);
+    let mut other = journal(2 * SIZE);
     other.origin = "ss2.service-ontario.ca-on/access/2026h2.1";
     let opened = Store::open(folder.path(), other).unwrap();
     assert_eq!(opened.rebuild, Some(RebuildCause::OtherJournal));
