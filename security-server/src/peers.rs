@@ -14,8 +14,9 @@ use entente_reason::Reason;
 use entente_signing::{Digest, KeyId};
 use entente_tls::net::Net;
 use entente_tls::{ChannelOptions, ClientTls, IdentitySlot, Pins, channel, never_sent, reason_of};
-use tonic::Request;
+use futures_util::FutureExt as _;
 use tonic::transport::Channel;
+use tonic::{Request, Streaming};
 
 use crate::config::MAX_MESSAGE;
 use crate::session::OwnSession;
@@ -49,6 +50,9 @@ pub(crate) enum NoEnvelope {
     Lost,
 }
 
+/// How long a peer may take to end an answer it has given.
+const TRAILERS: Duration = Duration::from_secs(1);
+
 /// An envelope's overhead beyond its payload: subjects, at most 256 KiB, statement, chain and salts.
 const OVERHEAD: usize = 512 * 1024;
 
@@ -81,7 +85,9 @@ impl Peers {
             Ok(response) => response.into_inner(),
             Err(status) => return Err(no_envelope(&status)),
         };
-        match frames.message().await {
+        let first = frames.message().await;
+        read_to_its_end(frames);
+        match first {
             Ok(Some(wire::ExchangeResponse {
                 frame: Some(wire::exchange_response::Frame::Open(open)),
             })) => Ok(open),
@@ -145,6 +151,18 @@ impl Peers {
 impl fmt::Debug for Peers {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         f.debug_struct("Peers").finish_non_exhaustive()
+    }
+}
+
+/// Takes what is left of an answer: its trailers. A stream that is dropped before them is reset, and
+/// HTTP/2 gives up a connection, with every other call on it, after so many frames for streams it
+/// had reset. Nothing in them counts, so the answer does not wait.
+fn read_to_its_end(mut frames: Streaming<wire::ExchangeResponse>) {
+    // Mostly they are here already.
+    if frames.message().now_or_never().is_none() {
+        tokio::spawn(async move {
+            let _ = tokio::time::timeout(TRAILERS, frames.message()).await;
+        });
     }
 }
 

@@ -38,7 +38,7 @@ use tonic::{Request, Status};
 use crate::world::{METHOD, PURPOSE, Site, World, lookup};
 
 pub use certificate::stretched;
-pub use impostor::{Heard, Impostor, Reply, Says};
+pub use impostor::{End, Heard, Impostor, Reply, Says};
 pub use raw::{sign_payload, without_key};
 
 /// Speaks as a server whose keys it has.

@@ -1,5 +1,6 @@
 //! A provider's server that answers what a test makes up.
 
+use std::pin::Pin;
 use std::sync::{Arc, Mutex};
 
 use anyhow::Context as _;
@@ -16,6 +17,7 @@ use entente_proto::exchange::v1::peer_exchange_server::{PeerExchange, PeerExchan
 use entente_signing::Digest;
 use entente_tls::net::{Net as _, TokioNet};
 use entente_tls::{AcceptLimits, ServerSecurity, ServerTls, incoming};
+use futures_util::{Stream, StreamExt as _};
 use tonic::{Request, Response, Status, Streaming};
 
 use super::{Forger, Session};
@@ -28,15 +30,19 @@ pub struct Impostor {
 }
 
 /// What it answers.
-#[derive(Debug)]
 pub enum Says {
     /// An envelope.
     Open(Box<wire::Open>),
+    /// An envelope, whose stream ends with the future.
+    OpenUntil(Box<wire::Open>, End),
     /// A status.
     Status(Status),
     /// Nothing, ever.
     Nothing,
 }
+
+/// When a stream ends.
+pub type End = Pin<Box<dyn Future<Output = ()> + Send>>;
 
 /// A request it was sent.
 #[derive(Clone, Debug)]
@@ -47,7 +53,7 @@ pub struct Heard {
     pub open: wire::Open,
     /// How many came before it.
     pub before: usize,
-    /// None when the request names a session that an earlier one set up.
+    /// None when the request names a session that nobody set up.
     under: Option<ReceiveSession>,
 }
 
@@ -62,10 +68,13 @@ pub struct Reply {
     pub session: Session,
 }
 
+type Frames = Pin<Box<dyn Stream<Item = Result<wire::ExchangeResponse, Status>> + Send>>;
+
 struct Stage<F> {
     forger: Forger,
     says: F,
     heard: Arc<Mutex<Vec<wire::Open>>>,
+    sessions: Mutex<Vec<ReceiveSession>>,
 }
 
 // === impl Impostor ===
@@ -89,6 +98,7 @@ impl Impostor {
             forger,
             says,
             heard: Arc::clone(&impostor.heard),
+            sessions: Mutex::default(),
         };
         let routes = PeerExchangeServer::new(stage).max_decoding_message_size(32 * 1024 * 1024);
         let served = entente_tls::server()
@@ -109,7 +119,7 @@ impl<F> PeerExchange for Stage<F>
 where
     F: Fn(&Forger, &Heard) -> anyhow::Result<Says> + Send + Sync + 'static,
 {
-    type ExchangeStream = tokio_stream::Once<Result<wire::ExchangeResponse, Status>>;
+    type ExchangeStream = Frames;
 
     async fn exchange(
         &self,
@@ -125,25 +135,38 @@ where
             heard.push(open.clone());
             heard.len() - 1
         };
-        let heard = Heard::of(&self.forger, open, before);
+        let heard = {
+            let mut sessions = self.sessions.lock().expect("no holder panics");
+            Heard::of(&self.forger, open, before, &mut sessions)
+        };
         let says = heard.and_then(|heard| (self.says)(&self.forger, &heard));
         match says.map_err(|error| Status::internal(format!("{error:#}")))? {
-            Says::Open(open) => {
-                let frame = wire::ExchangeResponse {
-                    frame: Some(wire::exchange_response::Frame::Open(*open)),
-                };
-                Ok(Response::new(tokio_stream::once(Ok(frame))))
-            }
+            Says::Open(open) => Ok(Response::new(frames(*open, Box::pin(async {})))),
+            Says::OpenUntil(open, end) => Ok(Response::new(frames(*open, end))),
             Says::Status(status) => Err(status),
             Says::Nothing => std::future::pending().await,
         }
     }
 }
 
+/// One frame, and then the stream's end.
+fn frames(open: wire::Open, end: End) -> Frames {
+    let frame = wire::ExchangeResponse {
+        frame: Some(wire::exchange_response::Frame::Open(open)),
+    };
+    let end = futures_util::stream::once(end).filter_map(|()| std::future::ready(None));
+    Box::pin(tokio_stream::once(Ok(frame)).chain(end))
+}
+
 // === impl Heard ===
 
 impl Heard {
-    fn of(forger: &Forger, open: wire::Open, before: usize) -> anyhow::Result<Self> {
+    fn of(
+        forger: &Forger,
+        open: wire::Open,
+        before: usize,
+        sessions: &mut Vec<ReceiveSession>,
+    ) -> anyhow::Result<Self> {
         let request = SignedStatement::parse(open.statement.clone())?;
         let statement = request.statement();
         let parties = SealParties {
@@ -151,11 +174,17 @@ impl Heard {
             receiver: statement.receiver_server.clone(),
             mode: statement.mode,
         };
-        let enc = &open.seal.as_ref().context("the request is not sealed")?.enc;
+        let seal = open.seal.as_ref().context("the request is not sealed")?;
         let now = statement.issued_at;
-        let accepted = ReceiveSession::accept(&parties, &forger.keys.hpke, enc, now);
+        sessions.extend(ReceiveSession::accept(
+            &parties,
+            &forger.keys.hpke,
+            &seal.enc,
+            now,
+        ));
+        let named = |session: &&ReceiveSession| session.id().0.as_bytes()[..] == seal.session[..];
         Ok(Self {
-            under: accepted.ok(),
+            under: sessions.iter().find(named).cloned(),
             request,
             open,
             before,
@@ -258,6 +287,17 @@ impl Reply {
 impl From<wire::Open> for Says {
     fn from(open: wire::Open) -> Self {
         Self::Open(Box::new(open))
+    }
+}
+
+impl std::fmt::Debug for Says {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        f.write_str(match self {
+            Self::Nothing => "Nothing",
+            Self::Open(_) => "Open",
+            Self::OpenUntil(..) => "OpenUntil",
+            Self::Status(_) => "Status",
+        })
     }
 }
 

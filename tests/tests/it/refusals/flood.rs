@@ -3,10 +3,12 @@
 use std::sync::Arc;
 use std::time::Duration;
 
+use bytes::Bytes;
 use entente_clock::{Clock as _, ManualClock, SystemClock};
 use entente_security_server::Deps;
-use entente_tests::hostile::{Says, openings_about};
+use entente_tests::hostile::{Forger, Heard, Says, openings_about};
 use tokio::net::UnixListener;
+use tokio::sync::Notify;
 use tokio::task::JoinSet;
 
 use super::support::{CONSUMER, Gate, Log, Window, at, refusal, within_5_s};
@@ -98,6 +100,37 @@ async fn refuses_a_local_system_more_than_its_share_of_what_may_be_in_flight() {
 }
 
 /// Eleven entries, and one summary of the five between the tenth and the eleventh.
+/// HTTP/2 gives a connection up, and every call on it, after 1,024 frames for streams it had reset.
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn an_answer_that_ends_late_is_used_at_once_and_read_to_its_end() {
+    let window = Window::open().await;
+    let (told, ended) = (Arc::new(Notify::new()), Arc::new(Notify::new()));
+    let (end, ends) = (Arc::clone(&told), Arc::clone(&ended));
+    let says = move |forger: &Forger, heard: &Heard| {
+        let open = heard.response(forger, released())?.seal(heard)?;
+        let (end, ends) = (Arc::clone(&end), Arc::clone(&ends));
+        let end = async move {
+            end.notified().await;
+            ends.notify_one();
+        };
+        Ok(Says::OpenUntil(Box::new(open), Box::pin(end)))
+    };
+    let _impostor = window.before(says).await;
+    for _ in 0..8 {
+        let answered = window.ask(&[]).await.unwrap();
+        assert_eq!(answered.into_inner(), released());
+        told.notify_one();
+        // Were the stream reset, its end would never be reached.
+        within_5_s(ended.notified()).await;
+    }
+    window.close().await;
+}
+
+/// What the agreement releases, and nothing else.
+fn released() -> Bytes {
+    [&[0x08, 1, 0x12, 10][..], b"2026-03-04"].concat().into()
+}
+
 fn assert_joined(log: &Log, reason: &str, party: &str) {
     let story = log.story();
     let denied = format!("DENIED {reason} {party}");
