@@ -215,7 +215,7 @@ impl Server {
         let recipient = server.seal_key().ok_or(Reason::PeerVersion)?;
         let outgoing = self
             .seals_out
-            .session(&statement, &recipient, self.clock.now())?;
+            .session(&statement, recipient, self.clock.now())?;
         let session = self.session(call.mode).await?;
         let request = self.signing.sign(&session, statement).await?;
         let (seal, sealed) = outgoing.seal(&request, openings.seal_plaintext())?;

@@ -1,10 +1,11 @@
 //! Seal sessions between servers: set up once, used for many messages, kept only when proven.
 
 use std::collections::HashMap;
-use std::sync::{Mutex, PoisonError};
+use std::sync::{Arc, Mutex, PoisonError};
 
 use bytes::{Bytes, BytesMut};
 use entente_clock::Timestamp;
+use entente_directory::HpkeKey;
 use entente_evidence::proof::SignedStatement;
 use entente_evidence::seal::{
     ReceiveSession, SealKeyPair, SealParties, SealPublicKey, SealRandom, SendSession, SessionId,
@@ -37,6 +38,8 @@ pub(crate) struct SealsOut {
 #[derive(Clone, Debug)]
 pub(crate) struct Outgoing {
     session: SendSession,
+    /// The key it was set up for, as registered.
+    recipient: Arc<HpkeKey>,
     acknowledged: bool,
 }
 
@@ -161,7 +164,7 @@ impl SealsOut {
     pub(crate) fn session(
         &self,
         statement: &Statement,
-        recipient: &SealPublicKey,
+        recipient: &HpkeKey,
         now: Timestamp,
     ) -> Result<Outgoing, Reason> {
         let parties = parties(statement);
@@ -170,16 +173,20 @@ impl SealsOut {
             current.get(&parties).cloned()
         };
         if let Some(outgoing) = current
-            && outgoing.session.recipient() == recipient.key_id()
+            && *outgoing.recipient == *recipient
             && outgoing.session.admit(now).is_ok()
         {
             return Ok(outgoing);
         }
-        let session = SendSession::establish(&parties, recipient, now)
+        // Reading an X-Wing key costs as much as a signature: once a session, not once a call.
+        let key = SealPublicKey::parse(suite(recipient), &recipient.public)
+            .map_err(|_| Reason::PeerVersion)?;
+        let session = SendSession::establish(&parties, &key, now)
             .and_then(|session| session.admit(now).map(|()| session))
             .map_err(|error| error.reason())?;
         let outgoing = Outgoing {
             session,
+            recipient: Arc::new(recipient.clone()),
             acknowledged: false,
         };
         let mut current = self.current.lock().unwrap_or_else(PoisonError::into_inner);
@@ -281,6 +288,12 @@ impl ReceivedUnder {
             .seal(plaintext, true)
             .map_err(|error| error.reason())?;
         Ok((seal, sealed))
+    }
+}
+
+const fn suite(key: &HpkeKey) -> Suite {
+    match key.suite {
+        entente_directory::Suite::XWing => Suite::XWing,
     }
 }
 

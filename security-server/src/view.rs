@@ -8,9 +8,8 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use entente_clock::Timestamp;
-use entente_directory::{ServerRecord, ShardOpen, State};
+use entente_directory::{HpkeKey, ServerRecord, ShardOpen, State};
 use entente_evidence::opening::Opened;
-use entente_evidence::seal::{SealPublicKey, Suite};
 use entente_evidence::statement::{Actor, LogOrigin, Mode, Statement, View as Seen};
 use entente_follow::{Directory, View};
 use entente_identity::{ElementName, ServerId, SystemId};
@@ -348,12 +347,7 @@ impl<'a> ServerView<'a> {
     }
 
     /// The newest key to seal to it with.
-    pub(crate) fn seal_key(&self) -> Option<SealPublicKey> {
-        let mut keys = self.record.hpke.iter().filter(|key| key.is_current());
-        let key = &keys.next_back()?.value;
-        let suite = match key.suite {
-            entente_directory::Suite::XWing => Suite::XWing,
-        };
-        SealPublicKey::parse(suite, &key.public).ok()
+    pub(crate) fn seal_key(&self) -> Option<&'a HpkeKey> {
+        self.record.hpke_newest()
     }
 }
