@@ -2,21 +2,21 @@
 
 use std::collections::HashMap;
 use std::fmt;
-use std::sync::{Arc, Mutex, PoisonError};
+use std::sync::{Arc, LazyLock, Mutex, PoisonError};
 use std::time::Duration;
 
 use bytes::Bytes;
 use entente_identity::ServerId;
 use entente_proto::exchange::v1 as wire;
-use entente_proto::exchange::v1::peer_exchange_client::PeerExchangeClient;
 use entente_proto::status::Told;
 use entente_reason::Reason;
 use entente_signing::{Digest, KeyId};
+use entente_tls::line::{self, Line};
 use entente_tls::net::Net;
-use entente_tls::{ChannelOptions, ClientTls, IdentitySlot, Pins, channel, never_sent, reason_of};
-use futures_util::FutureExt as _;
-use tonic::transport::Channel;
-use tonic::{Request, Streaming};
+use entente_tls::{ChannelOptions, ClientTls, IdentitySlot, Pins, never_sent, reason_of};
+use http::uri::PathAndQuery;
+use prost::Message as _;
+use tonic::metadata::MetadataMap;
 
 use crate::config::MAX_MESSAGE;
 use crate::session::OwnSession;
@@ -34,7 +34,7 @@ struct Peer {
     address: String,
     /// The keys it may show; with others it is another connection.
     keys: Vec<Digest>,
-    client: PeerExchangeClient<Channel>,
+    line: Line,
     /// Our session that it has accepted: its certificate need not be sent again.
     accepted: Option<KeyId>,
 }
@@ -50,8 +50,9 @@ pub(crate) enum NoEnvelope {
     Lost,
 }
 
-/// How long a peer may take to end an answer it has given.
-const TRAILERS: Duration = Duration::from_secs(1);
+/// `PeerExchange/Exchange`: a unary call is one Open each way.
+static EXCHANGE: LazyLock<PathAndQuery> =
+    LazyLock::new(|| PathAndQuery::from_static("/entente.exchange.v1.PeerExchange/Exchange"));
 
 /// An envelope's overhead beyond its payload: subjects, at most 256 KiB, statement, chain and salts.
 const OVERHEAD: usize = 512 * 1024;
@@ -75,24 +76,22 @@ impl Peers {
         open: wire::Open,
         deadline: Duration,
     ) -> Result<wire::Open, NoEnvelope> {
-        let mut client = self.client(server).map_err(NoEnvelope::NotSent)?;
+        let line = self.line(server).map_err(NoEnvelope::NotSent)?;
         let frame = wire::ExchangeRequest {
             frame: Some(wire::exchange_request::Frame::Open(open)),
         };
-        let mut request = Request::new(tokio_stream::once(frame));
-        request.set_timeout(deadline);
-        let mut frames = match client.exchange(request).await {
-            Ok(response) => response.into_inner(),
-            Err(status) => return Err(no_envelope(&status)),
-        };
-        let first = frames.message().await;
-        read_to_its_end(frames);
-        match first {
-            Ok(Some(wire::ExchangeResponse {
+        let framed = line::frame(frame.encoded_len(), |buffer| frame.encode_raw(buffer));
+        let answer = line.call(&EXCHANGE, MetadataMap::new(), deadline, framed);
+        let mut answer = answer.await.map_err(|status| no_envelope(&status))?;
+        let message = answer.message(MAX_MESSAGE + OVERHEAD).await;
+        // Used at once: nothing that may still come changes what was signed.
+        answer.read_to_its_end();
+        let message = message.map_err(|status| no_envelope(&status))?;
+        match message.map(wire::ExchangeResponse::decode) {
+            Some(Ok(wire::ExchangeResponse {
                 frame: Some(wire::exchange_response::Frame::Open(open)),
             })) => Ok(open),
-            Ok(_) => Err(NoEnvelope::Lost),
-            Err(status) => Err(no_envelope(&status)),
+            _ => Err(NoEnvelope::Lost),
         }
     }
 
@@ -114,7 +113,7 @@ impl Peers {
         }
     }
 
-    fn client(&self, server: &ServerView<'_>) -> Result<PeerExchangeClient<Channel>, Reason> {
+    fn line(&self, server: &ServerView<'_>) -> Result<Line, Reason> {
         let address = server.addresses().next().ok_or(Reason::PeerUnreachable)?;
         let mut known = self.known.lock().unwrap_or_else(PoisonError::into_inner);
         // A connection proven by a key that was taken back since is not used again.
@@ -122,47 +121,28 @@ impl Peers {
             && peer.address == address
             && server.tls_keys().eq(peer.keys.iter().copied())
         {
-            return Ok(peer.client.clone());
+            return Ok(peer.line.clone());
         }
         let endpoint = address.parse().map_err(|_| Reason::PeerUnreachable)?;
         let keys: Vec<Digest> = server.tls_keys().collect();
         let pins = Pins::new(keys.iter().copied());
         let tls = ClientTls::new(self.identity.clone(), pins).map_err(|error| error.reason())?;
-        let channel = channel(
-            Arc::clone(&self.net),
-            endpoint,
-            Some(tls),
-            &ChannelOptions::default(),
-        );
-        let client = PeerExchangeClient::new(channel)
-            .max_decoding_message_size(MAX_MESSAGE + OVERHEAD)
-            .max_encoding_message_size(MAX_MESSAGE + OVERHEAD);
+        let net = Arc::clone(&self.net);
+        let line = Line::new(net, endpoint, Some(tls), ChannelOptions::default());
         let peer = Peer {
             address: address.to_owned(),
             keys,
-            client: client.clone(),
+            line: line.clone(),
             accepted: None,
         };
         known.insert(server.id().clone(), peer);
-        Ok(client)
+        Ok(line)
     }
 }
 
 impl fmt::Debug for Peers {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         f.debug_struct("Peers").finish_non_exhaustive()
-    }
-}
-
-/// Takes what is left of an answer: its trailers. A stream that is dropped before them is reset, and
-/// HTTP/2 gives up a connection, with every other call on it, after so many frames for streams it
-/// had reset. Nothing in them counts, so the answer does not wait.
-fn read_to_its_end(mut frames: Streaming<wire::ExchangeResponse>) {
-    // Mostly they are here already.
-    if frames.message().now_or_never().is_none() {
-        tokio::spawn(async move {
-            let _ = tokio::time::timeout(TRAILERS, frames.message()).await;
-        });
     }
 }
 

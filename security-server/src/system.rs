@@ -10,23 +10,21 @@ use entente_clock::{Day, Timestamp};
 use entente_evidence::answer::Answer;
 use entente_evidence::statement::{Mode, Statement};
 use entente_policy::Permit;
-use entente_proto::raw::RawCodec;
 use entente_proto::status::Told;
 use entente_reason::{At, Reason};
+use entente_tls::line::{self, Line};
 use entente_tls::net::{Endpoint, Net};
-use entente_tls::{ChannelOptions, channel, never_sent};
+use entente_tls::{ChannelOptions, never_sent};
 use http::uri::PathAndQuery;
-use tonic::client::Grpc;
 use tonic::metadata::{AsciiMetadataKey, AsciiMetadataValue, MetadataMap};
-use tonic::transport::Channel;
-use tonic::{Code, Request, Status};
+use tonic::{Code, Status};
 
 use crate::config::MAX_MESSAGE;
 
 /// Where one system is dialled in one mode.
 #[derive(Debug)]
 pub(crate) struct ProviderSystem {
-    channel: Channel,
+    line: Line,
 }
 
 /// What the system is told about a call, all of it verified.
@@ -59,7 +57,7 @@ impl ProviderSystem {
     /// A system at a local endpoint, connected at its first call.
     pub(crate) fn at(net: Arc<dyn Net>, endpoint: Endpoint) -> Self {
         Self {
-            channel: channel(net, endpoint, None, &ChannelOptions::default()),
+            line: Line::new(net, endpoint, None, ChannelOptions::default()),
         }
     }
 
@@ -70,27 +68,26 @@ impl ProviderSystem {
         payload: Bytes,
         deadline: Duration,
     ) -> Result<Answer, NoAnswer> {
-        let mut grpc = Grpc::new(self.channel.clone())
-            .max_decoding_message_size(MAX_MESSAGE)
-            .max_encoding_message_size(MAX_MESSAGE);
-        tokio::time::timeout(deadline, grpc.ready())
-            .await
-            .map_err(|_| NoAnswer::NotAsked)?
-            .map_err(|_| NoAnswer::NotAsked)?;
         let path = PathAndQuery::try_from(context.statement.method.path())
             .map_err(|_| NoAnswer::NotAsked)?;
-        let mut request = Request::new(payload);
-        *request.metadata_mut() = context.metadata();
-        request.set_timeout(deadline);
-        match tokio::time::timeout(deadline, grpc.unary(request, path, RawCodec)).await {
-            Err(_) => Err(NoAnswer::MayHaveActed),
-            Ok(Ok(response)) => {
-                let metadata = allowed(response.metadata());
-                Ok(Answer {
-                    metadata,
-                    ..Answer::ok(response.into_inner())
-                })
+        let framed = line::frame(payload.len(), |buffer| buffer.extend_from_slice(&payload));
+        let answered = async {
+            let call = self.line.call(&path, context.metadata(), deadline, framed);
+            let mut answer = call.await?;
+            let message = answer.message(MAX_MESSAGE).await?;
+            let message = message.ok_or_else(|| Status::internal("no message came"))?;
+            // The status counts, and comes last.
+            match answer.message(0).await? {
+                None => Ok((answer.metadata(), message)),
+                Some(_) => Err(Status::internal("more than one message came")),
             }
+        };
+        match tokio::time::timeout(deadline, answered).await {
+            Err(_) => Err(NoAnswer::MayHaveActed),
+            Ok(Ok((metadata, message))) => Ok(Answer {
+                metadata: allowed(&metadata),
+                ..Answer::ok(message)
+            }),
             Ok(Err(status)) => refused(&status),
         }
     }

@@ -333,12 +333,7 @@ impl<'a> ServerView<'a> {
     /// Whether a ledger is one of its own. The origin says so itself: which shards are open is
     /// not asked, since a peer may have opened one we have not heard of.
     pub(crate) fn logs_in(&self, log: &LogOrigin) -> bool {
-        let shard = log.as_str().rsplit_once('/');
-        let shard = shard.and_then(|(_, shard)| shard.split_once('.'));
-        shard.is_some_and(|(half_year, n)| {
-            let n = n.parse().ok();
-            n.is_some_and(|n| ShardOpen::origin_of(self.id(), half_year, n) == log.as_str())
-        })
+        ShardOpen::is_origin_of(self.id(), log.as_str())
     }
 
     /// Where it is reached.

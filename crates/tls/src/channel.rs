@@ -17,7 +17,7 @@ use crate::net::{Endpoint, Net, Stream};
 /// No connection was made, so nothing was sent. In the chain of errors under a call's status.
 #[derive(Debug, thiserror::Error)]
 #[error("no connection was made")]
-struct NotConnected(#[source] io::Error);
+pub(crate) struct NotConnected(#[source] pub(crate) io::Error);
 
 /// How a channel behaves.
 #[derive(Clone, Debug)]
@@ -107,7 +107,11 @@ fn cause<'a>(error: &'a (dyn Error + 'static)) -> Option<&'a (dyn Error + 'stati
     }
 }
 
-async fn dial(net: &dyn Net, to: &Endpoint, tls: Option<&ClientTls>) -> io::Result<Stream> {
+pub(crate) async fn dial(
+    net: &dyn Net,
+    to: &Endpoint,
+    tls: Option<&ClientTls>,
+) -> io::Result<Stream> {
     let stream = net.connect(to).await?;
     Ok(match tls {
         Some(tls) => Box::new(tls.connect(stream, to).await?),

@@ -14,6 +14,7 @@ mod channel;
 mod config;
 mod identity;
 mod incoming;
+pub mod line;
 pub mod net;
 mod pins;
 mod signer;

@@ -8,6 +8,7 @@ mod grpc;
 mod handshake;
 mod hostile;
 mod identity;
+mod line;
 mod sockets;
 
 use std::sync::Arc;

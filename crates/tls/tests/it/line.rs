@@ -1,0 +1,350 @@
+//! Lines, against servers that answer frame by frame as each test wants.
+
+use std::future::Future;
+use std::sync::Arc;
+use std::sync::atomic::{AtomicUsize, Ordering};
+use std::time::Duration;
+
+use bytes::{BufMut as _, Bytes, BytesMut};
+use entente_tls::line::{IncomingAnswer, Line, frame};
+use entente_tls::net::{Endpoint, Listener, Net, NetFuture, Stream, TokioNet};
+use entente_tls::{ChannelOptions, never_sent};
+use h2::RecvStream;
+use h2::server::SendResponse;
+use http::uri::PathAndQuery;
+use http::{HeaderMap, HeaderValue, Request, Response};
+use tokio::sync::Notify;
+use tokio::task::JoinHandle;
+use tonic::metadata::MetadataMap;
+use tonic::{Code, Status};
+
+use crate::listener;
+
+const LIMIT: usize = 4 * 1024 * 1024;
+const DEADLINE: Duration = Duration::from_secs(20);
+
+/// What a server was asked, and how it answers.
+type Asked = (Request<Bytes>, SendResponse<Bytes>);
+
+/// Answers every call with `answer`; counts connections.
+fn serve<F, A>(mut listener: Listener, answer: F) -> (Endpoint, Arc<AtomicUsize>, JoinHandle<()>)
+where
+    F: Fn(Asked) -> A + Clone + Send + Sync + 'static,
+    A: Future<Output = ()> + Send + 'static,
+{
+    let at = listener.endpoint().clone();
+    let count = Arc::new(AtomicUsize::new(0));
+    let connections = Arc::clone(&count);
+    let serving = tokio::spawn(async move {
+        let mut held = tokio::task::JoinSet::new();
+        loop {
+            let (stream, _) = listener.accept().await.unwrap();
+            connections.fetch_add(1, Ordering::SeqCst);
+            held.spawn(serve_one(stream, answer.clone()));
+        }
+    });
+    (at, count, serving)
+}
+
+async fn serve_one<F, A>(stream: Stream, answer: F)
+where
+    F: Fn(Asked) -> A + Clone + Send + 'static,
+    A: Future<Output = ()> + Send + 'static,
+{
+    let mut connection = h2::server::handshake(stream).await.unwrap();
+    while let Some(Ok((request, respond))) = connection.accept().await {
+        let answer = answer.clone();
+        tokio::spawn(async move {
+            let (head, body) = request.into_parts();
+            let message = read(body).await;
+            answer((Request::from_parts(head, message), respond)).await;
+        });
+    }
+}
+
+async fn read(mut body: RecvStream) -> Bytes {
+    let mut message = BytesMut::new();
+    while let Some(Ok(chunk)) = body.data().await {
+        body.flow_control().release_capacity(chunk.len()).unwrap();
+        message.extend_from_slice(&chunk);
+    }
+    message.freeze()
+}
+
+fn ok() -> Response<()> {
+    Response::builder().header("is-a", "test").body(()).unwrap()
+}
+
+fn status(code: &'static str) -> HeaderMap {
+    HeaderMap::from_iter([
+        (
+            "grpc-status".parse().unwrap(),
+            HeaderValue::from_static(code),
+        ),
+        (
+            "grpc-message".parse().unwrap(),
+            HeaderValue::from_static("why"),
+        ),
+    ])
+}
+
+/// Sends `chunks` and then trailers with this status.
+fn send(mut respond: SendResponse<Bytes>, chunks: Vec<Bytes>, code: &'static str) {
+    let mut body = respond.send_response(ok(), false).unwrap();
+    for chunk in chunks {
+        body.send_data(chunk, false).unwrap();
+    }
+    body.send_trailers(status(code)).unwrap();
+}
+
+fn line(to: Endpoint) -> Line {
+    Line::new(Arc::new(TokioNet), to, None, ChannelOptions::default())
+}
+
+async fn call(line: &Line, message: &[u8]) -> Result<IncomingAnswer, Status> {
+    let path = PathAndQuery::from_static("/a.v1.B/Get");
+    let mut metadata = MetadataMap::new();
+    metadata.insert("entente-purpose", "AUDIT".parse().unwrap());
+    let framed = frame(message.len(), |buffer| buffer.put_slice(message));
+    line.call(&path, metadata, DEADLINE, framed).await
+}
+
+/// The one message of a call that is answered well.
+async fn ask(line: &Line, message: &[u8]) -> Result<Bytes, Status> {
+    let mut answer = call(line, message).await?;
+    let message = answer.message(LIMIT).await?.expect("a message");
+    assert_eq!(answer.message(LIMIT).await?, None);
+    Ok(message)
+}
+
+fn framed(message: &[u8]) -> Bytes {
+    frame(message.len(), |buffer| buffer.put_slice(message))
+}
+
+#[tokio::test]
+async fn a_call_carries_its_message_and_metadata_and_brings_the_answers_back() {
+    let (at, ..) = serve(listener().await, |(request, respond): Asked| async move {
+        assert_eq!(request.uri().path(), "/a.v1.B/Get");
+        let header = |name: &str| request.headers()[name].to_str().unwrap();
+        assert_eq!(header("content-type"), "application/grpc");
+        assert_eq!(header("te"), "trailers");
+        assert_eq!(header("grpc-timeout"), "20000m");
+        assert_eq!(header("entente-purpose"), "AUDIT");
+        assert_eq!(request.body()[..], [0, 0, 0, 0, 3, b'a', b's', b'k']);
+        send(respond, vec![framed(b"answer")], "0");
+    });
+    let line = line(at);
+    let mut answer = call(&line, b"ask").await.unwrap();
+    assert_eq!(answer.metadata().get("is-a").unwrap(), "test");
+    assert_eq!(answer.message(LIMIT).await.unwrap().unwrap(), "answer");
+    assert_eq!(answer.message(LIMIT).await.unwrap(), None);
+}
+
+#[tokio::test]
+async fn a_message_arrives_whole_however_it_is_cut() {
+    for size in (1..=12).chain([100, 1_000]) {
+        let (at, ..) = serve(listener().await, move |(_, respond): Asked| async move {
+            let both = [framed(&[7; 300]), framed(b"")].concat();
+            let mut chunks: Vec<_> = both.chunks(size).map(Bytes::copy_from_slice).collect();
+            chunks.insert(chunks.len() / 2, Bytes::new());
+            send(respond, chunks, "0");
+        });
+        let line = line(at);
+        let mut answer = call(&line, b"").await.unwrap();
+        assert_eq!(answer.message(300).await.unwrap().unwrap(), [7; 300][..]);
+        assert_eq!(answer.message(0).await.unwrap().unwrap(), "");
+        assert_eq!(answer.message(0).await.unwrap(), None);
+    }
+}
+
+#[tokio::test]
+async fn large_messages_pass_both_ways() {
+    let (at, ..) = serve(listener().await, |(request, respond): Asked| async move {
+        send(respond, vec![request.into_body()], "0");
+    });
+    let message: Vec<u8> = (0..LIMIT).map(|n| (n % 251) as u8).collect();
+    assert_eq!(ask(&line(at), &message).await.unwrap(), message);
+}
+
+#[tokio::test]
+async fn refuses_what_is_no_answer() {
+    let cases: [(Vec<Bytes>, &'static str, Code); 6] = [
+        // Longer than the limit: refused before any of it is kept.
+        (
+            vec![Bytes::from_static(&[0, 0xff, 0xff, 0xff, 0xff])],
+            "0",
+            Code::OutOfRange,
+        ),
+        (
+            vec![Bytes::from_static(&[0, 0, 0x40, 0, 1])],
+            "0",
+            Code::OutOfRange,
+        ),
+        (
+            vec![Bytes::from_static(&[1, 0, 0, 0, 0])],
+            "0",
+            Code::Internal,
+        ),
+        (vec![framed(b"cut").slice(..7)], "0", Code::Internal),
+        (vec![framed(b"cut").slice(..3)], "0", Code::Internal),
+        (vec![], "5", Code::NotFound),
+    ];
+    for (chunks, code, expected) in cases {
+        let (at, ..) = serve(listener().await, move |(_, respond): Asked| {
+            let chunks = chunks.clone();
+            async move { send(respond, chunks, code) }
+        });
+        let line = line(at);
+        let mut answer = call(&line, b"").await.unwrap();
+        let refused = answer.message(LIMIT).await.unwrap_err();
+        assert_eq!(refused.code(), expected, "{refused:?}");
+        assert!(!never_sent(&refused));
+    }
+}
+
+#[tokio::test]
+async fn a_message_is_followed_by_the_status_the_call_ends_with() {
+    let (at, ..) = serve(listener().await, |(_, respond): Asked| async move {
+        send(respond, vec![framed(b"half")], "9");
+    });
+    let refused = ask(&line(at), b"").await.unwrap_err();
+    assert_eq!(
+        (refused.code(), refused.message()),
+        (Code::FailedPrecondition, "why")
+    );
+}
+
+#[tokio::test]
+async fn a_status_without_a_message_is_told() {
+    let (at, ..) = serve(listener().await, |(_, mut respond): Asked| async move {
+        let mut head = ok();
+        *head.headers_mut() = status("7");
+        respond.send_response(head, true).unwrap();
+    });
+    let refused = call(&line(at), b"").await.unwrap_err();
+    assert_eq!(
+        (refused.code(), refused.message()),
+        (Code::PermissionDenied, "why")
+    );
+    // It came from the other side, not from the connection.
+    assert!(std::error::Error::source(&refused).is_none());
+}
+
+#[tokio::test]
+async fn an_end_without_a_status_and_another_protocol_are_no_answers() {
+    for http_status in [200, 404] {
+        let (at, ..) = serve(
+            listener().await,
+            move |(_, mut respond): Asked| async move {
+                let head = Response::builder().status(http_status).body(()).unwrap();
+                respond.send_response(head, true).unwrap();
+            },
+        );
+        let refused = call(&line(at), b"").await.unwrap_err();
+        assert_eq!(refused.code(), Code::Unknown);
+    }
+}
+
+#[tokio::test]
+async fn calls_share_one_connection_also_those_that_wait_for_it() {
+    let (at, connections, _) = serve(listener().await, |(_, respond): Asked| async move {
+        send(respond, vec![framed(b"answer")], "0");
+    });
+    let line = line(at);
+    let asking = (0..64).map(|_| ask(&line, b"ask"));
+    for answered in futures_util::future::join_all(asking).await {
+        answered.unwrap();
+    }
+    assert_eq!(connections.load(Ordering::SeqCst), 1);
+}
+
+#[tokio::test]
+async fn connects_again_when_the_other_side_is_back_and_tells_what_was_never_sent() {
+    let answer = |(_, respond): Asked| async move {
+        send(respond, vec![framed(b"answer")], "0");
+    };
+    let (at, _, serving) = serve(listener().await, answer);
+    let line = line(at.clone());
+    ask(&line, b"").await.unwrap();
+    serving.abort();
+    serving.await.unwrap_err();
+    // What was on its way when the connection broke may have acted; after that, nothing is sent.
+    let refused = loop {
+        let refused = ask(&line, b"").await.unwrap_err();
+        if never_sent(&refused) {
+            break refused;
+        }
+    };
+    assert_eq!(refused.code(), Code::Unavailable);
+    serve(TokioNet.listen(&at).await.unwrap(), answer);
+    ask(&line, b"").await.unwrap();
+}
+
+#[tokio::test]
+async fn a_call_cut_off_after_it_was_read_may_have_acted() {
+    let (at, ..) = serve(listener().await, |(_, mut respond): Asked| async move {
+        respond.send_reset(h2::Reason::INTERNAL_ERROR);
+    });
+    let lost = call(&line(at), b"").await.unwrap_err();
+    assert!(std::error::Error::source(&lost).is_some());
+    assert!(!never_sent(&lost));
+}
+
+#[tokio::test]
+async fn a_call_that_is_dropped_is_cancelled_at_the_other_side() {
+    let (read, gone) = (Arc::new(Notify::new()), Arc::new(Notify::new()));
+    let (told, end) = (Arc::clone(&read), Arc::clone(&gone));
+    let (at, ..) = serve(listener().await, move |(_, mut respond): Asked| {
+        let (told, end) = (Arc::clone(&told), Arc::clone(&end));
+        async move {
+            told.notify_one();
+            let reset = std::future::poll_fn(|context| respond.poll_reset(context)).await;
+            assert_eq!(reset.unwrap(), h2::Reason::CANCEL);
+            end.notify_one();
+        }
+    });
+    let line = line(at);
+    tokio::select! {
+        _ = call(&line, b"") => panic!("nobody answers"),
+        () = read.notified() => {}
+    }
+    gone.notified().await;
+}
+
+/// A network whose other end reads and says nothing.
+#[derive(Debug, Default)]
+struct Silent(std::sync::Mutex<Vec<tokio::io::DuplexStream>>);
+
+impl Net for Silent {
+    fn connect<'a>(&'a self, _: &'a Endpoint) -> NetFuture<'a, Stream> {
+        Box::pin(async {
+            let (near, far) = tokio::io::duplex(1024 * 1024);
+            self.0.lock().unwrap().push(far);
+            Ok(Box::new(near) as Stream)
+        })
+    }
+
+    fn listen<'a>(&'a self, _: &'a Endpoint) -> NetFuture<'a, Listener> {
+        unreachable!("a test that only connects")
+    }
+}
+
+#[tokio::test(start_paused = true)]
+async fn a_connection_that_answers_no_ping_is_given_up() {
+    let net = Arc::new(Silent::default());
+    let line = Line::new(
+        net.clone(),
+        Endpoint::loopback(),
+        None,
+        ChannelOptions::default(),
+    );
+    let began = tokio::time::Instant::now();
+    let lost = call(&line, b"").await.unwrap_err();
+    assert!(!never_sent(&lost));
+    assert_eq!(began.elapsed().as_secs(), 30);
+    // The next call tries another connection.
+    tokio::time::timeout(Duration::from_secs(1), call(&line, b""))
+        .await
+        .unwrap_err();
+    assert_eq!(net.0.lock().unwrap().len(), 2);
+}
