@@ -137,6 +137,13 @@ impl SystemId {
 // === impl ServerId ===
 
 impl ServerId {
+    /// Jurisdiction, member and server, each by its own name.
+    pub fn parts(&self) -> (&str, &str, &str) {
+        let (jurisdiction, rest) = self.0.split_once('/').unwrap_or_default();
+        let (member, server) = rest.split_once("/@").unwrap_or_default();
+        (jurisdiction, member, server)
+    }
+
     /// The member that runs this server.
     pub fn member(&self) -> MemberId {
         MemberId(head(&self.0))
@@ -283,6 +290,7 @@ mod tests {
         assert_eq!(system.label(), "vital-events");
         let server: ServerId = "ca-on/service-ontario/@ss1".parse().unwrap();
         assert_eq!(server.label(), "ss1");
+        assert_eq!(server.parts(), ("ca-on", "service-ontario", "ss1"));
         assert_eq!(server.member().label(), "service-ontario");
         let method = MethodName::from_path("/a.v1.B/Get").unwrap();
         assert_eq!(

@@ -117,7 +117,9 @@ impl Attachment {
 
 /// `"entente/sidecar/v1" ‖ 00 ‖ origin ‖ 00 ‖ message id ‖ kind`.
 fn place(of: &RecordOf<'_>) -> Vec<u8> {
-    let mut place = b"entente/sidecar/v1\0".to_vec();
+    const LABEL: &[u8] = b"entente/sidecar/v1\0";
+    let mut place = Vec::with_capacity(LABEL.len() + of.origin.len() + of.message_id.len() + 2);
+    place.extend_from_slice(LABEL);
     place.extend_from_slice(of.origin.as_bytes());
     place.push(0);
     place.extend_from_slice(of.message_id);

@@ -48,6 +48,8 @@ struct Shelf {
 struct Tail {
     file: Box<dyn DiskFile>,
     end: u64,
+    /// The last bytes before `end`, not written yet: one write for many records.
+    unwritten: Vec<u8>,
     /// How much of it is durable.
     durable: u64,
 }
@@ -80,6 +82,9 @@ struct Wrapped {
     /// Where the last whole one ends.
     end: u64,
 }
+
+/// How much gathers before it is written, in bytes; at a sync, all of it is.
+const BUFFER: usize = 256 * 1024;
 
 /// A segment is closed beyond this size, in bytes.
 const SEGMENT: u64 = 256 * 1024 * 1024;
@@ -265,8 +270,8 @@ impl Shelf {
     }
 
     fn roll_back(&mut self) {
-        self.records.end = self.records.durable;
-        self.wrapped.end = self.wrapped.durable;
+        self.records.roll_back_to(self.records.durable);
+        self.wrapped.roll_back_to(self.wrapped.durable);
         self.keys.clear();
         self.newest = self.durable;
     }
@@ -287,6 +292,7 @@ impl Tail {
         Ok(Self {
             file,
             end: 0,
+            unwritten: Vec::new(),
             durable: 0,
         })
     }
@@ -294,20 +300,43 @@ impl Tail {
     /// Ends the file at `end`.
     fn cut(&mut self, end: u64) -> Result<(), DiskError> {
         self.file.set_len(end)?;
-        (self.end, self.durable) = (end, end);
+        self.roll_back_to(end);
+        self.durable = end;
         Ok(())
     }
 
     fn append(&mut self, bytes: &[u8]) -> Result<(), DiskError> {
-        self.file.write_at(self.end, bytes)?;
+        self.unwritten.extend_from_slice(bytes);
         self.end += bytes.len() as u64;
+        if self.unwritten.len() < BUFFER {
+            return Ok(());
+        }
+        self.write()
+    }
+
+    fn write(&mut self) -> Result<(), DiskError> {
+        if self.unwritten.is_empty() {
+            return Ok(());
+        }
+        let at = self.end - self.unwritten.len() as u64;
+        self.file.write_at(at, &self.unwritten)?;
+        self.unwritten.clear();
+        // One large record does not keep its memory.
+        self.unwritten.shrink_to(2 * BUFFER);
         Ok(())
     }
 
     fn sync(&mut self) -> Result<(), DiskError> {
+        self.write()?;
         self.file.sync_data()?;
         self.durable = self.end;
         Ok(())
+    }
+
+    /// Forgets what lies beyond `end`.
+    fn roll_back_to(&mut self, end: u64) {
+        self.end = end;
+        self.unwritten.clear();
     }
 }
 

@@ -279,12 +279,25 @@ impl ServerUpdate {
 impl ShardOpen {
     /// The origin of a server's n-th shard of a half-year, as `2026h2` and 1.
     pub fn origin_of(server: &ServerId, half_year: &str, n: u32) -> String {
-        let (label, member) = (server.label(), server.member());
-        let jurisdiction = member.jurisdiction();
-        format!(
-            "{label}.{}.{jurisdiction}/access/{half_year}.{n}",
-            member.label()
-        )
+        let (jurisdiction, member, label) = server.parts();
+        format!("{label}.{member}.{jurisdiction}/access/{half_year}.{n}")
+    }
+
+    /// Whether `origin` is that of a shard of this server, whichever.
+    pub fn is_origin_of(server: &ServerId, origin: &str) -> bool {
+        let (jurisdiction, member, label) = server.parts();
+        let shard = || {
+            let rest = origin.strip_prefix(label)?.strip_prefix('.')?;
+            let rest = rest.strip_prefix(member)?.strip_prefix('.')?;
+            rest.strip_prefix(jurisdiction)?.strip_prefix("/access/")
+        };
+        shard()
+            .and_then(|shard| shard.split_once('.'))
+            .is_some_and(|(half_year, n)| {
+                // In its one spelling, and without another part hidden in it.
+                let is_number = n.parse::<u32>().is_ok() && !n.starts_with(['0', '+']);
+                !half_year.contains('/') && (is_number || n == "0")
+            })
     }
 
     pub(crate) fn fields(&self, to: &mut Fields) {
@@ -351,4 +364,35 @@ fn write_protocols(to: &mut Fields, at: u64, protocols: &BTreeSet<u32>) {
     to.list(at, protocols.iter(), |out, version| {
         out.uint(u64::from(*version));
     });
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn the_origins_of_a_server_are_known_from_those_of_others() {
+        let server: ServerId = "ca-on.sudbury/health/@ss1".parse().unwrap();
+        for n in [0, 1, 12, u32::MAX] {
+            let origin = ShardOpen::origin_of(&server, "2026h2", n);
+            assert!(ShardOpen::is_origin_of(&server, &origin), "{origin}");
+        }
+        for other in [
+            "ss1.health.ca-on.sudbury/access/2026h2",
+            "ss1.health.ca-on.sudbury/access/2026h2.",
+            "ss1.health.ca-on.sudbury/access/2026h2.01",
+            "ss1.health.ca-on.sudbury/access/2026h2.+1",
+            "ss1.health.ca-on.sudbury/access/2026h2.1.2",
+            "ss1.health.ca-on.sudbury/access/a/2026h2.1",
+            "ss1.health.ca-on.sudbury/reads/2026h2.1",
+            "ss1.health.ca-on/access/2026h2.1",
+            "ss1.health.ca-on.sudbury.x/access/2026h2.1",
+            "ss2.health.ca-on.sudbury/access/2026h2.1",
+            "ss1.healthy.ca-on.sudbury/access/2026h2.1",
+            "xss1.health.ca-on.sudbury/access/2026h2.1",
+            "",
+        ] {
+            assert!(!ShardOpen::is_origin_of(&server, other), "{other}");
+        }
+    }
 }

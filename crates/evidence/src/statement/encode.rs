@@ -12,7 +12,6 @@ use super::{
 use crate::receipt::Receipt;
 
 /// A map whose number of pairs is known only at its end.
-#[derive(Default)]
 struct MapWriter {
     pairs: usize,
     body: Writer,
@@ -27,7 +26,7 @@ impl Statement {
     /// When a bound is broken or a value has no place in this kind.
     pub fn encode(&self) -> Result<Vec<u8>, StatementError> {
         self.check()?;
-        let mut map = MapWriter::default();
+        let mut map = MapWriter::new();
         map.key(1).uint(Self::VERSION);
         map.key(2).uint(self.kind().code());
         map.key(3).bytes(self.message_id.as_bytes());
@@ -166,6 +165,13 @@ impl Statement {
 // === impl MapWriter ===
 
 impl MapWriter {
+    fn new() -> Self {
+        Self {
+            pairs: 0,
+            body: Writer::with_capacity(USUAL),
+        }
+    }
+
     /// Starts the next pair; the caller writes one item.
     fn key(&mut self, key: u64) -> &mut Writer {
         self.pairs += 1;
@@ -243,6 +249,9 @@ const fn is_progress(stream: &Segment) -> bool {
         && stream.first <= stream.last
         && stream.last - stream.first < Segment::MAX_FRAMES
 }
+
+/// Bytes that hold most statements.
+const USUAL: usize = 1_024;
 
 const fn allow(key: u64, allowed: bool) -> Result<(), StatementError> {
     if allowed {
