@@ -24,7 +24,7 @@ async fn joins_denials_of_a_peer_beyond_ten_a_second() {
         assert_eq!(gate.denied(&spoilt()).await, "COMMITMENT_MISMATCH");
     }
     for _ in 0..5 {
-        assert_eq!(gate.refused(&spoilt().open).await, "COMMITMENT_MISMATCH");
+        assert_eq!(gate.refused(&spoilt().open).await, "OVERLOADED");
     }
     clock.advance(Duration::from_secs(1));
     assert_eq!(gate.denied(&spoilt()).await, "COMMITMENT_MISMATCH");
