@@ -9,6 +9,7 @@ use bytes::Bytes;
 use entente_clock::{Day, Timestamp};
 use entente_evidence::answer::Answer;
 use entente_evidence::statement::{Mode, Statement};
+use entente_keys::{LocalToken, TokenError};
 use entente_policy::Permit;
 use entente_proto::raw::RawCodec;
 use entente_proto::status::Told;
@@ -21,12 +22,14 @@ use tonic::metadata::{AsciiMetadataKey, AsciiMetadataValue, MetadataMap};
 use tonic::transport::Channel;
 use tonic::{Code, Request, Status};
 
-use crate::config::MAX_MESSAGE;
+use crate::config::{Dial, MAX_MESSAGE};
 
 /// Where one system is dialled in one mode.
 #[derive(Debug)]
 pub(crate) struct ProviderSystem {
     channel: Channel,
+    /// What proves to it that it is its own server that calls.
+    token: Option<AsciiMetadataValue>,
 }
 
 /// What the system is told about a call, all of it verified.
@@ -47,6 +50,9 @@ pub(crate) enum NoAnswer {
     NotAsked,
 }
 
+/// Where the system looks for its token.
+const TOKEN: &str = "entente-token";
+
 /// The one metadatum of an answer that may pass: when its facts were true, a day or an RFC 3339 time.
 const SOURCE_DATE: &str = "entente-source-date";
 
@@ -56,11 +62,22 @@ pub(crate) const SOURCE_DATE_SEALED: &str = "source-date";
 // === impl ProviderSystem ===
 
 impl ProviderSystem {
-    /// A system at a local endpoint, connected at its first call.
-    pub(crate) fn at(net: Arc<dyn Net>, endpoint: Endpoint) -> Self {
-        Self {
+    /// A system as it is dialled, connected at its first call.
+    pub(crate) fn at(net: Arc<dyn Net>, dial: &Dial) -> Result<Self, TokenError> {
+        let (endpoint, token) = match dial {
+            Dial::Unix(path) => (Endpoint::Unix(path.as_path().to_path_buf()), None),
+            Dial::Loopback { dial, token } => {
+                let token = LocalToken::load(token.file.as_path())?;
+                let mut value = AsciiMetadataValue::try_from(token.expose())
+                    .expect("a token is letters and digits");
+                value.set_sensitive(true);
+                (dial.clone().into(), Some(value))
+            }
+        };
+        Ok(Self {
             channel: channel(net, endpoint, None, &ChannelOptions::default()),
-        }
+            token,
+        })
     }
 
     /// Asks the system. Its status text, details and other trailers stay here.
@@ -81,6 +98,9 @@ impl ProviderSystem {
             .map_err(|_| NoAnswer::NotAsked)?;
         let mut request = Request::new(payload);
         *request.metadata_mut() = context.metadata();
+        if let Some(token) = &self.token {
+            request.metadata_mut().insert(TOKEN, token.clone());
+        }
         request.set_timeout(deadline);
         match tokio::time::timeout(deadline, grpc.unary(request, path, RawCodec)).await {
             Err(_) => Err(NoAnswer::MayHaveActed),
