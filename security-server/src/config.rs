@@ -7,6 +7,7 @@ use std::path::Path;
 use std::time::Duration;
 
 use entente_config::{ConfigError, DurationText, Endpoint, FilePath, ListenAddr, SecretFile};
+use entente_evidence::statement::Mode;
 use entente_identity::{ServerId, SystemId};
 use entente_signing::Digest;
 use serde::Deserialize;
@@ -78,10 +79,25 @@ pub enum Caller {
 #[derive(Clone, Debug, Default, Deserialize)]
 #[serde(deny_unknown_fields, default)]
 pub struct Serves {
-    /// The real system or its adapter: a Unix socket or a loopback address.
-    pub live: Option<Endpoint>,
+    /// The real system or its adapter.
+    pub live: Option<Dial>,
     /// Its test double.
-    pub test: Option<Endpoint>,
+    pub test: Option<Dial>,
+}
+
+/// How one system is dialled, such that it can accept its server alone.
+#[derive(Clone, Debug, Deserialize)]
+#[serde(deny_unknown_fields, rename_all = "snake_case")]
+pub enum Dial {
+    /// A Unix socket: its file mode keeps others out.
+    Unix(FilePath),
+    /// A loopback address, where any local process could call: the system asks for a token.
+    Loopback {
+        /// Must be a loopback address.
+        dial: Endpoint,
+        /// The file with the token the system asks for (`entente-token`).
+        token: SecretFile,
+    },
 }
 
 /// A SHA-256 in hexadecimal.
@@ -115,6 +131,30 @@ impl Config {
     }
 }
 
+// === impl Serves ===
+
+impl Serves {
+    /// What is configured, by mode.
+    pub(crate) fn by_mode(&self) -> impl Iterator<Item = (Mode, &Dial)> {
+        let modes = [(Mode::Live, &self.live), (Mode::Test, &self.test)];
+        modes
+            .into_iter()
+            .filter_map(|(mode, dial)| Some((mode, dial.as_ref()?)))
+    }
+}
+
+// === impl Dial ===
+
+impl Dial {
+    /// Whether only this machine can answer there.
+    pub(crate) fn is_local(&self) -> bool {
+        match self {
+            Self::Unix(_) => true,
+            Self::Loopback { dial, .. } => dial.is_local(),
+        }
+    }
+}
+
 // === impl HexDigest ===
 
 impl TryFrom<String> for HexDigest {
@@ -143,3 +183,29 @@ pub const MAX_DEADLINE: Duration = Duration::from_secs(300);
 
 /// The largest message, in bytes.
 pub const MAX_MESSAGE: usize = 16 * 1024 * 1024;
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_system_on_loopback_is_not_configured_without_a_token() {
+        let read = |live: &str| entente_config::parse::<Serves>(&format!("live: {live}"), "test");
+        let token = "token: {file: ./adapter.token}";
+        assert!(read("{unix: ./adapter.sock}").is_ok());
+        assert!(
+            read(&format!(
+                "{{loopback: {{dial: \"127.0.0.1:7500\", {token}}}}}"
+            ))
+            .is_ok()
+        );
+        for refused in [
+            "\"127.0.0.1:7500\"",
+            "{loopback: \"127.0.0.1:7500\"}",
+            "{loopback: {dial: \"127.0.0.1:7500\"}}",
+            "{loopback: {dial: \"127.0.0.1:7500\", token: entente_0123}}",
+        ] {
+            assert!(read(refused).is_err(), "{refused}");
+        }
+    }
+}

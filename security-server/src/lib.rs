@@ -34,7 +34,7 @@ mod tags;
 mod view;
 
 pub use config::{
-    Caller, Config, Door, HexDigest, Limits, MAX_DEADLINE, MAX_MESSAGE, Serves, System,
+    Caller, Config, Dial, Door, HexDigest, Limits, MAX_DEADLINE, MAX_MESSAGE, Serves, System,
 };
 pub use probe::{NoProbe, Probe, Step};
 pub use recover::RecoverError;

@@ -19,6 +19,7 @@ use prost::Message as _;
 use tonic::metadata::MetadataMap;
 
 use crate::config::MAX_MESSAGE;
+use crate::refusal::unsigned;
 use crate::session::OwnSession;
 use crate::view::ServerView;
 
@@ -42,7 +43,7 @@ struct Peer {
 /// Why the peer gave no envelope back.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub(crate) enum NoEnvelope {
-    /// It said, unsigned, that it refused; with its reason and what else it told.
+    /// It said, unsigned, that it refused; with the reason a caller may be told.
     Refused(Reason),
     /// Nothing was sent: no connection.
     NotSent(Reason),
@@ -148,7 +149,7 @@ impl fmt::Debug for Peers {
 
 fn no_envelope(status: &tonic::Status) -> NoEnvelope {
     if let Some(reason) = Told::from_status(status).and_then(|told| Reason::parse(&told.reason)) {
-        return NoEnvelope::Refused(reason);
+        return NoEnvelope::Refused(unsigned(reason));
     }
     if never_sent(status) {
         return NoEnvelope::NotSent(reason_of(status));

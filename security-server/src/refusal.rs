@@ -78,3 +78,80 @@ impl From<Reason> for Refusal {
         Self::new(reason)
     }
 }
+
+/// What a caller is told of a reason that a peer gave without signing it: the reason, when it is one
+/// that a server gives before it accepts a request. Everything else a server signs; whoever says it
+/// unsigned may have acted.
+pub(crate) const fn unsigned(reason: Reason) -> Reason {
+    match reason {
+        Reason::ClockOff
+        | Reason::DeadlinePassed
+        | Reason::InternalFault
+        | Reason::KeyUnknown
+        | Reason::LogUnavailable
+        | Reason::MessageTooLarge
+        | Reason::Misaddressed
+        | Reason::Overloaded
+        | Reason::PeerUnknown
+        | Reason::PeerUntrusted
+        | Reason::PeerVersion
+        | Reason::RegistryStale
+        | Reason::RegistryUnreachable
+        | Reason::Replayed
+        | Reason::SessionExpired
+        | Reason::SessionInvalid
+        | Reason::SessionRevoked
+        | Reason::SessionUnknown
+        | Reason::ShuttingDown
+        | Reason::SignatureInvalid
+        | Reason::StatementMalformed
+        | Reason::StatementStale => reason,
+        _ => Reason::OutcomeUnknown,
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn an_unsigned_reason_is_believed_only_if_a_server_gives_it_before_it_accepts_a_request() {
+        let believed: Vec<&str> = Reason::ALL
+            .iter()
+            .filter(|reason| unsigned(**reason) == **reason)
+            .map(|reason| reason.code())
+            .collect();
+        assert_eq!(
+            believed,
+            [
+                "CLOCK_OFF",
+                "DEADLINE_PASSED",
+                "INTERNAL_FAULT",
+                "KEY_UNKNOWN",
+                "LOG_UNAVAILABLE",
+                "MESSAGE_TOO_LARGE",
+                "MISADDRESSED",
+                // What the others become.
+                "OUTCOME_UNKNOWN",
+                "OVERLOADED",
+                "PEER_UNKNOWN",
+                "PEER_UNTRUSTED",
+                "PEER_VERSION",
+                "REGISTRY_STALE",
+                "REGISTRY_UNREACHABLE",
+                "REPLAYED",
+                "SESSION_EXPIRED",
+                "SESSION_INVALID",
+                "SESSION_REVOKED",
+                "SESSION_UNKNOWN",
+                "SHUTTING_DOWN",
+                "SIGNATURE_INVALID",
+                "STATEMENT_MALFORMED",
+                "STATEMENT_STALE",
+            ]
+        );
+        for reason in Reason::ALL {
+            assert!(unsigned(*reason) == *reason || unsigned(*reason) == Reason::OutcomeUnknown);
+        }
+    }
+}

@@ -26,7 +26,7 @@ use entente_tls::{IdentitySlot, TlsError};
 use tokio::sync::Mutex;
 use tokio_util::task::TaskTracker;
 
-use crate::config::Config;
+use crate::config::{Config, Serves};
 use crate::enrol::{EnrolError, ServerKeys};
 use crate::index::Index;
 use crate::journal::Journal;
@@ -205,11 +205,8 @@ impl SecurityServer {
 
 fn check_systems(config: &Config) -> Result<(), StartError> {
     for (system, settings) in &config.systems {
-        let serves = settings
-            .serves
-            .iter()
-            .flat_map(|serves| [&serves.live, &serves.test]);
-        let local = serves.flatten().all(|endpoint| endpoint.is_local());
+        let mut serves = settings.serves.iter().flat_map(Serves::by_mode);
+        let local = serves.all(|(_, dial)| dial.is_local());
         if system.member() != config.server.member() || !local {
             return Err(StartError::System {
                 system: system.clone(),
@@ -329,7 +326,7 @@ async fn build(
         peers: Peers::new(Arc::clone(&net), identity.clone()),
         plans: Plans::default(),
         tag_keys: TagKeys::new(store, origin.clone(), Arc::clone(&clock)),
-        systems: provider_systems(&config, &net),
+        systems: provider_systems(&config, &net)?,
         noise: Noise::default(),
         owed: Owed::default(),
         metrics,
@@ -376,20 +373,15 @@ async fn begin(server: Server, found: Found) -> Result<Arc<Server>, StartError> 
 fn provider_systems(
     config: &Config,
     net: &Arc<dyn Net>,
-) -> BTreeMap<(SystemId, Mode), ProviderSystem> {
+) -> Result<BTreeMap<(SystemId, Mode), ProviderSystem>, TokenError> {
     let mut systems = BTreeMap::new();
     for (system, settings) in &config.systems {
-        let Some(serves) = &settings.serves else {
-            continue;
-        };
-        for (mode, endpoint) in [(Mode::Live, &serves.live), (Mode::Test, &serves.test)] {
-            if let Some(endpoint) = endpoint {
-                let at = ProviderSystem::at(Arc::clone(net), endpoint.clone().into());
-                systems.insert((system.clone(), mode), at);
-            }
+        for (mode, dial) in settings.serves.iter().flat_map(Serves::by_mode) {
+            let at = ProviderSystem::at(Arc::clone(net), dial)?;
+            systems.insert((system.clone(), mode), at);
         }
     }
-    systems
+    Ok(systems)
 }
 
 /// The folder of a shard: its origin's last part, as in `2026h2.1`.

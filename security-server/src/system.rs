@@ -9,6 +9,7 @@ use bytes::Bytes;
 use entente_clock::{Day, Timestamp};
 use entente_evidence::answer::Answer;
 use entente_evidence::statement::{Mode, Statement};
+use entente_keys::{LocalToken, TokenError};
 use entente_policy::Permit;
 use entente_proto::status::Told;
 use entente_reason::{At, Reason};
@@ -19,12 +20,14 @@ use http::uri::PathAndQuery;
 use tonic::metadata::{AsciiMetadataKey, AsciiMetadataValue, MetadataMap};
 use tonic::{Code, Status};
 
-use crate::config::MAX_MESSAGE;
+use crate::config::{Dial, MAX_MESSAGE};
 
 /// Where one system is dialled in one mode.
 #[derive(Debug)]
 pub(crate) struct ProviderSystem {
     line: Line,
+    /// What proves to it that it is its own server that calls.
+    token: Option<AsciiMetadataValue>,
 }
 
 /// What the system is told about a call, all of it verified.
@@ -45,6 +48,9 @@ pub(crate) enum NoAnswer {
     NotAsked,
 }
 
+/// Where the system looks for its token.
+const TOKEN: &str = "entente-token";
+
 /// The one metadatum of an answer that may pass: when its facts were true, a day or an RFC 3339 time.
 const SOURCE_DATE: &str = "entente-source-date";
 
@@ -54,11 +60,22 @@ pub(crate) const SOURCE_DATE_SEALED: &str = "source-date";
 // === impl ProviderSystem ===
 
 impl ProviderSystem {
-    /// A system at a local endpoint, connected at its first call.
-    pub(crate) fn at(net: Arc<dyn Net>, endpoint: Endpoint) -> Self {
-        Self {
+    /// A system as it is dialled, connected at its first call.
+    pub(crate) fn at(net: Arc<dyn Net>, dial: &Dial) -> Result<Self, TokenError> {
+        let (endpoint, token) = match dial {
+            Dial::Unix(path) => (Endpoint::Unix(path.as_path().to_path_buf()), None),
+            Dial::Loopback { dial, token } => {
+                let token = LocalToken::load(token.file.as_path())?;
+                let mut value = AsciiMetadataValue::try_from(token.expose())
+                    .expect("a token is letters and digits");
+                value.set_sensitive(true);
+                (dial.clone().into(), Some(value))
+            }
+        };
+        Ok(Self {
             line: Line::new(net, endpoint, None, ChannelOptions::default()),
-        }
+            token,
+        })
     }
 
     /// Asks the system. Its status text, details and other trailers stay here.
@@ -71,8 +88,12 @@ impl ProviderSystem {
         let path = PathAndQuery::try_from(context.statement.method.path())
             .map_err(|_| NoAnswer::NotAsked)?;
         let framed = line::frame(payload.len(), |buffer| buffer.extend_from_slice(&payload));
+        let mut metadata = context.metadata();
+        if let Some(token) = &self.token {
+            metadata.insert(TOKEN, token.clone());
+        }
         let answered = async {
-            let call = self.line.call(&path, context.metadata(), deadline, framed);
+            let call = self.line.call(&path, metadata, deadline, framed);
             let mut answer = call.await?;
             let message = answer.message(MAX_MESSAGE).await?;
             let message = message.ok_or_else(|| Status::internal("no message came"))?;

@@ -6,7 +6,7 @@
 use std::collections::HashMap;
 use std::sync::{Arc, Mutex, PoisonError};
 
-use entente_agreement::NoticeClass;
+use entente_agreement::{NoticeClass, RetentionClass};
 use entente_clock::Clock;
 use entente_evidence::commitment::Subject;
 use entente_evidence::statement::{LogOrigin, MessageId};
@@ -61,12 +61,7 @@ impl TagKeys {
 
     fn key(&self, permit: &Permit) -> Result<Arc<TagKey>, Reason> {
         let month = self.clock.now().month();
-        let notice = match permit.notice_class {
-            NoticeClass::Deferred => "deferred",
-            NoticeClass::Immediate => "immediate",
-            NoticeClass::Withheld => "withheld",
-        };
-        let label = format!("{month}-{}-{notice}", permit.retention_class);
+        let label = label(&month, &permit.retention_class, permit.notice_class);
         let mut loaded = self.loaded.lock().unwrap_or_else(PoisonError::into_inner);
         if let Some(key) = loaded.get(&label) {
             return Ok(Arc::clone(key));
@@ -87,6 +82,11 @@ impl TagKeys {
         loaded.insert(label, Arc::clone(&key));
         Ok(key)
     }
+}
+
+/// The key's label: the classes are bounded so that the longest still is one.
+fn label(month: &str, retention: &RetentionClass, notice: NoticeClass) -> String {
+    format!("{month}-{retention}-{}", notice.as_str())
 }
 
 // === impl ExchangeTags ===
@@ -118,6 +118,22 @@ mod tests {
     use entente_evidence::proof::SignedStatement;
     use entente_ledger::entry::{Body, Entry, In};
     use entente_signing::Digest;
+
+    use super::*;
+
+    #[test]
+    fn the_longest_retention_class_an_agreement_may_name_still_labels_a_key() {
+        let longest = "r".repeat(32).parse().unwrap();
+        assert!("r".repeat(33).parse::<RetentionClass>().is_err());
+        let month = Timestamp::MAX.month();
+        for notice in [
+            NoticeClass::Deferred,
+            NoticeClass::Immediate,
+            NoticeClass::Withheld,
+        ] {
+            assert!(label(&month, &longest, notice).len() <= KeyStore::MAX_LABEL);
+        }
+    }
 
     #[test]
     fn the_tags_of_the_most_subjects_fit_an_entry_beside_the_longest_statement() {

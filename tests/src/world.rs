@@ -541,7 +541,7 @@ fn write(path: &Path, text: &str) -> anyhow::Result<()> {
 }
 
 const CONSUMER: &str = "    callers: [{unix: ./caller.sock}]\n";
-const PROVIDER: &str = "    serves: {live: \"unix:./source.sock\"}\n";
+const PROVIDER: &str = "    serves: {live: {unix: ./source.sock}}\n";
 
 /// The agreement of every scenario; `{contract}` is put in.
 pub const AGREEMENT: &str = include_str!("world/agreement.yaml");

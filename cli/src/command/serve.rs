@@ -8,7 +8,8 @@ use entente_adapter_sdk::{ServeOptions, bind};
 use entente_adapter_sql::{OpenOptions, SqlAdapter};
 use entente_central_registry as registry;
 use entente_clock::SystemClock;
-use entente_config::{ListenAddr, SecretFile};
+use entente_config::{ListenAddr, Secret};
+use entente_keys::LocalToken;
 use entente_ledger::Runner;
 use entente_sandbox::Seams;
 use entente_security_server as security;
@@ -132,13 +133,10 @@ async fn adapter(args: &ServeArgs, stop: &mut Stop, screen: &Screen) -> Result<(
         ListenAddr::Unix(folder.join("adapter.sock"))
     };
     let listen = args.listen.clone().unwrap_or_else(beside);
-    let token = args
-        .token
-        .as_ref()
-        .map(|file| SecretFile::at(file).read_text());
-    let token = token.transpose();
+    let token = args.token.as_deref().map(LocalToken::load).transpose();
+    let token = token.map_err(|error| Failure::of(Exit::Usage, &error))?;
     let options = ServeOptions {
-        token: token.map_err(|error| Failure::of(Exit::Usage, &error))?,
+        token: token.map(|token| Secret::new(token.expose())),
         ..ServeOptions::default()
     };
     let bound = bind(&listen).map_err(|error| not_started(&error, screen))?;

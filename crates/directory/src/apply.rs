@@ -1,15 +1,17 @@
 //! The only rule of who may author what.
 //!
 //! Every check a change must pass is here or in the modules below, in one order: the registry and
-//! its dates, the author's sequence, the signature, the author's right, then the body. Nothing here
+//! its dates, the author's sequence, the signature, the author's right and budget, then the body. Nothing here
 //! depends on anything but the state, the change, its entry time and the blobs it names.
 
 mod agreement;
+mod budget;
 mod member;
 mod server;
 mod service;
 
 pub(crate) use agreement::check_denial;
+pub use budget::{MAX_CHANGES_A_DAY, MAX_SERVERS, MAX_SERVICES, MAX_VERSIONS};
 pub(crate) use member::check_revocation;
 pub(crate) use server::require_owner as check_owner;
 
@@ -20,7 +22,7 @@ use entente_signing::{Algorithm, Digest, VerifyingKey};
 
 use crate::blobs::{Blobs, MAX_BLOB};
 use crate::change::{Author, Change, Genesis, KeyRole, Kind, Policy, SignedChange, StateClaim};
-use crate::record::{AuthorPosition, RegistryRecord, Standing};
+use crate::record::{RegistryRecord, Standing};
 use crate::refusal::Refusal;
 use crate::state::{Core, State};
 
@@ -39,13 +41,10 @@ pub fn apply(
     check_order(&core, change)?;
     let role = check_author(&core, change)?;
     check_right(change, role)?;
+    let position = budget::next_position(&core, change, role, at)?;
     apply_body(&mut core, state, change, role, at, blobs)?;
-    let header = change.header();
-    let position = AuthorPosition {
-        sequence: header.sequence,
-        last: change.hash(),
-    };
-    core.authors.insert_mut(header.author.clone(), position);
+    core.authors
+        .insert_mut(change.header().author.clone(), position);
     core.size += 1;
     core.last_at = at;
     // A denial that was seen early is now part of the state, or was lifted by it.

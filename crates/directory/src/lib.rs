@@ -20,7 +20,10 @@ mod refusal;
 mod state;
 
 pub use address::{Address, InvalidAddress};
-pub use apply::{MAX_CHANGES_BETWEEN_STATES, RULES_VERSION, apply};
+pub use apply::{
+    MAX_CHANGES_A_DAY, MAX_CHANGES_BETWEEN_STATES, MAX_SERVERS, MAX_SERVICES, MAX_VERSIONS,
+    RULES_VERSION, apply,
+};
 pub use blobs::{Blobs, MAX_BLOB, MemoryBlobs};
 pub use change::{
     AgreementAct, Application, ApplicationError, Author, Change, ChangeHeader, Genesis, HpkeKey,

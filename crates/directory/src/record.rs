@@ -48,6 +48,10 @@ pub struct AuthorPosition {
     pub sequence: u64,
     /// Hash of the last change.
     pub last: Digest,
+    /// Entry time of the last change.
+    pub at: Timestamp,
+    /// How many changes there were in that UTC day, the last one included.
+    pub today: u32,
 }
 
 /// How a membership stands.

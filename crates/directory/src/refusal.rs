@@ -64,6 +64,14 @@ pub enum Refusal {
     /// The blob is above [`crate::MAX_BLOB`].
     #[error("blob {0} is too large")]
     BlobTooLarge(Digest),
+    /// The author has put as much into the directory as one may.
+    #[error("{author} has used up its {what}")]
+    Budget {
+        /// Who signed.
+        author: Author,
+        /// What there may be no more of.
+        what: &'static str,
+    },
     /// The new version breaks callers of the one before.
     #[error("contract breaks callers: {0}")]
     ContractBreaking(Breaking),
@@ -170,6 +178,7 @@ impl Refusal {
             Self::BlobMismatch(_) => Reason::BlobMismatch,
             Self::BlobMissing(_) => Reason::BlobMissing,
             Self::BlobTooLarge(_) => Reason::BlobTooLarge,
+            Self::Budget { .. } => Reason::BudgetSpent,
             Self::ContractBreaking(_) => Reason::ContractBreaking,
             Self::ContractInvalid(_) => Reason::ContractInvalid,
             Self::Expired { .. } => Reason::ChangeExpired,

@@ -113,6 +113,9 @@ pub enum KeyStoreError {
 // === impl KeyStore ===
 
 impl KeyStore {
+    /// The longest label, in bytes.
+    pub const MAX_LABEL: usize = 63;
+
     /// Opens the key folder, creating it (not its parents) if absent.
     ///
     /// # Errors
@@ -403,7 +406,7 @@ const fn extension(key_use: KeyUse) -> &'static str {
 }
 
 fn is_label(label: &str) -> bool {
-    (1..=63).contains(&label.len())
+    (1..=KeyStore::MAX_LABEL).contains(&label.len())
         && label
             .bytes()
             .all(|b| b.is_ascii_lowercase() || b.is_ascii_digit() || b == b'-')

@@ -147,6 +147,13 @@ catalogue! {
     fr: "Le document dépasse la taille acceptée par le registre.",
         "Limitez-le à 4 Mio.";
 
+    /// More changes in a day, or more of something at a time, than the registry takes from one author.
+    BudgetSpent = "BUDGET_SPENT", RESOURCE_EXHAUSTED, Caller,
+    en: "The registry takes no more of this from its author.",
+        "Retire what is no longer used, or go on after midnight UTC; revoking and suspending always pass.",
+    fr: "Le registre n’accepte plus rien de tel de cet auteur.",
+        "Retirez ce qui ne sert plus ou reprenez après minuit UTC; révoquer et suspendre restent toujours possibles.";
+
     /// A local caller asked in the name of a system that is not its own.
     CallerMismatch = "CALLER_MISMATCH", PERMISSION_DENIED, Caller,
     en: "This caller may not speak for the system it named.",

@@ -78,7 +78,7 @@ fn server_yaml(agency: &Agency, peer: u16, admin: u16) -> String {
         )
     } else {
         "    # The adapter: entente serve adapter --config adapter/vital-events.adapter.yaml\n    \
-         serves:\n      live: unix:./adapter/adapter.sock\n"
+         serves:\n      live: { unix: ./adapter/adapter.sock }\n"
             .to_owned()
     };
     format!(

@@ -1,7 +1,10 @@
 //! Keys that sign and keys that verify.
 //!
 //! Signing and P-256 are done by aws-lc-rs; Ed25519 is verified by ed25519-dalek's `verify_strict`,
-//! whose rules (no weak keys, no non-canonical encodings, no cofactor) are part of our formats.
+//! whose rules (no weak keys, no non-canonical encodings, no cofactor) are part of our formats. The
+//! low s of P-256 is, too: one signature has one spelling.
+
+mod low_s;
 
 use std::fmt;
 
@@ -19,7 +22,7 @@ use crate::Digest;
 pub enum Algorithm {
     /// Ed25519 under the COSE number −8 (EdDSA), pinned to this curve by the registered key.
     Ed25519,
-    /// ECDSA with P-256 and SHA-256, COSE number −7; signatures are r ‖ s, 64 bytes.
+    /// ECDSA with P-256 and SHA-256, COSE number −7; signatures are r ‖ s, 64 bytes, s ≤ n / 2.
     P256,
 }
 
@@ -75,7 +78,8 @@ pub trait Signer: fmt::Debug + Send + Sync {
     /// The public half.
     fn verifying_key(&self) -> &VerifyingKey;
 
-    /// Signs a message: 64 bytes for either algorithm.
+    /// Signs a message: 64 bytes for either algorithm. Of P-256's s and n − s, the lower: a token
+    /// that gives either is to be lowered by the signer that drives it.
     ///
     /// # Errors
     /// When the key cannot be used.
@@ -220,6 +224,7 @@ impl VerifyingKey {
             Point::Ed25519(key) => key
                 .verify_strict(message, &ed25519_dalek::Signature::from_bytes(signature))
                 .map_err(|_| SignatureInvalid)?,
+            Point::P256(_) if !low_s::is_low(signature) => return Err(SignatureInvalid),
             Point::P256(key) => key
                 .verify_sig(message, signature)
                 .map_err(|_| SignatureInvalid)?,
@@ -368,6 +373,7 @@ impl Signer for P256Key {
         signature
             .as_ref()
             .try_into()
+            .map(low_s::lowered)
             .map_err(|_| SignError { key_id })
     }
 }

@@ -38,7 +38,9 @@ impl Server {
             .noise
             .admits_denial(sender.as_str(), reason, self.clock.now())
         {
-            return Err(Refusal::new(reason));
+            // Without an entry there is nothing to sign a fault about, and unsigned no peer believes
+            // a decision. It may ask again in a second.
+            return Err(Refusal::new(Reason::Overloaded));
         }
         let denied = Body::Denied(Denied {
             reason: reason.code().to_owned(),

@@ -5,7 +5,12 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use bytes::Bytes;
-use entente_keys::{KeyStore, Mode, VerifiedSession};
+use entente_adapter_sdk::{
+    Adapter, AdapterError, Answer, Context, Description, ServeOptions, bind,
+};
+use entente_config::Secret;
+use entente_identity::MethodName;
+use entente_keys::{KeyStore, LocalToken, Mode, VerifiedSession};
 use entente_ledger::entry::{Body, DeniedCall};
 use entente_proto::exchange::v1 as wire;
 use entente_proto::exchange::v1::peer_exchange_client::PeerExchangeClient;
@@ -101,10 +106,10 @@ async fn a_test_call_is_signed_by_sessions_for_test_alone_and_reaches_the_test_s
     let (live, test) = (world.provider.source_socket(), dir.path().join("test.sock"));
     let text = std::fs::read_to_string(&world.provider.config).unwrap();
     let serves = format!(
-        "live: \"unix:./source.sock\", test: \"unix:{}\"",
+        "live: {{unix: ./source.sock}}, test: {{unix: \"{}\"}}",
         test.display()
     );
-    let text = text.replace("live: \"unix:./source.sock\"", &serves);
+    let text = text.replace("live: {unix: ./source.sock}", &serves);
     std::fs::write(&world.provider.config, text).unwrap();
     let (real, double) = (
         Source::answering(answer("2026-03-04", "canary-cause")),
@@ -135,6 +140,39 @@ async fn a_test_call_is_signed_by_sessions_for_test_alone_and_reaches_the_test_s
 }
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn a_system_on_loopback_answers_only_the_server_that_holds_its_token() {
+    let dir = tempfile::tempdir().unwrap();
+    let world = World::build(dir.path()).await.unwrap();
+    let (its_own, another) = (dir.path().join("its-own"), dir.path().join("another"));
+    let token = LocalToken::create(&its_own).unwrap();
+    LocalToken::create(&another).unwrap();
+    let adapter = bind(&"127.0.0.1:0".parse().unwrap()).unwrap();
+    let address = adapter.address();
+    let options = ServeOptions {
+        token: Some(Secret::new(token.expose())),
+        ..ServeOptions::default()
+    };
+    tokio::spawn(adapter.serve(Arc::new(Register), options, std::future::pending()));
+    let text = std::fs::read_to_string(&world.provider.config).unwrap();
+    for (token, refused) in [(&another, Some("SOURCE_REFUSED")), (&its_own, None)] {
+        let serves = format!(
+            "live: {{loopback: {{dial: \"{address}\", token: {{file: \"{}\"}}}}}}",
+            token.display()
+        );
+        let text = text.replace("live: {unix: ./source.sock}", &serves);
+        std::fs::write(&world.provider.config, text).unwrap();
+        let provider = world.start(&world.provider, Deps::real()).await.unwrap();
+        let consumer = world.start(&world.consumer, Deps::real()).await.unwrap();
+        let system = Consumer::at(&world.consumer.caller_socket());
+        let asked = system.ask(lookup("046454286"), &[]).await;
+        let reason = asked.as_ref().err().map(|status| told(status).reason);
+        assert_eq!(reason.as_deref(), refused);
+        consumer.shutdown().await;
+        provider.shutdown().await;
+    }
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn a_system_cannot_refuse_in_the_name_of_the_server_before_it() {
     let dir = tempfile::tempdir().unwrap();
     let world = World::build(dir.path()).await.unwrap();
@@ -160,6 +198,20 @@ async fn a_system_cannot_refuse_in_the_name_of_the_server_before_it() {
     }
     consumer.shutdown().await;
     provider.shutdown().await;
+}
+
+/// An adapter for the only method that is asked here.
+struct Register;
+
+impl Adapter for Register {
+    fn describe(&self) -> Description {
+        let service = "entente.demo.vitalevents.v1.VitalEvents".parse().unwrap();
+        Description::serving("register", service, ["LookupDeath"])
+    }
+
+    async fn call(&self, _: Context, _: &MethodName, _: Bytes) -> Result<Answer, AdapterError> {
+        Ok(Answer::from(answer("2026-03-04", "canary-cause")))
+    }
 }
 
 /// A connection to `site` under the keys of `who`.

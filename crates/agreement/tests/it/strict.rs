@@ -1,6 +1,7 @@
 //! What a document is read from, and what it is not.
 
 use entente_agreement::{Agreement, Document, lint};
+use entente_reason::Reason;
 
 use crate::{GUIDE, PENSIONS, TRANSPORT, pensions};
 
@@ -98,4 +99,22 @@ fn bounds_what_it_reads() {
     assert!(Document::from_canonical(&large).is_err());
     let deep = [vec![b'['; 100_000], vec![b']'; 100_000]].concat();
     assert!(Document::from_canonical(&deep).is_err());
+}
+
+#[test]
+fn refuses_a_retention_class_longer_than_a_key_can_be_named_after() {
+    let text = String::from_utf8(pensions().canonical().into_bytes()).unwrap();
+    let class = |length| {
+        let named = format!("\"class\":\"{}\"", "r".repeat(length));
+        text.replacen("\"class\":\"benefits\"", &named, 1)
+    };
+    assert_ne!(class(32), text);
+    assert!(Agreement::parse(class(32).as_bytes()).is_ok());
+    let refused = Agreement::parse(class(33).as_bytes()).unwrap_err();
+    assert_eq!(refused.reason(), Reason::AgreementInvalid);
+
+    let yaml = GUIDE.replace("class: benefits", &format!("class: {}", "r".repeat(33)));
+    let refused = Document::from_yaml(&yaml).unwrap_err();
+    let line = GUIDE.lines().position(|l| l.contains("class: benefits"));
+    assert_eq!(refused.line(), line.map(|line| line as u64 + 1));
 }

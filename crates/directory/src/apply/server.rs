@@ -7,6 +7,7 @@ use entente_clock::Timestamp;
 use entente_identity::{MemberId, ServerId, SystemId};
 use entente_signing::{Algorithm, Digest, VerifyingKey};
 
+use super::budget::check_servers;
 use super::{claim_key, expect_kind, not_allowed};
 use crate::change::{
     Author, HpkeKey, ServerRegister, ServerUpdate, SessionRevoke, ShardOpen, SignedChange,
@@ -25,8 +26,9 @@ pub(super) fn register(
     if core.servers.contains_key(&body.server) {
         return Err(Refusal::NameTaken(body.server.to_string()));
     }
-    body.verify_proof().map_err(|_| Refusal::Proof)?;
     let member = body.server.member();
+    check_servers(core, change, &member)?;
+    body.verify_proof().map_err(|_| Refusal::Proof)?;
     check_systems(&member, &body.systems)?;
     check_suites(core, &body.hpke)?;
     check_protocols(core, &body.protocols)?;

@@ -7,6 +7,7 @@ use entente_clock::Timestamp;
 use entente_contract::{Contract, compare};
 use entente_identity::MemberId;
 
+use super::budget::check_services;
 use super::{fetch, not_allowed};
 use crate::blobs::Blobs;
 use crate::change::{Author, ServicePublish, ServiceRetire, SignedChange};
@@ -38,6 +39,7 @@ pub(super) fn publish(
             retired: None,
         },
     };
+    check_services(core, change, &record)?;
     let newest = record.newest();
     if body.version != newest.map_or(1, |newest| newest.version.saturating_add(1)) {
         return Err(Refusal::NameTaken(format!(

@@ -36,10 +36,12 @@ impl State {
         }
         out.array(core.authors.size());
         for (author, position) in core.authors.iter() {
-            out.array(3)
+            out.array(5)
                 .text(&author.to_string())
                 .uint(position.sequence)
-                .bytes(position.last.as_bytes());
+                .bytes(position.last.as_bytes())
+                .uint(position.at.as_millis())
+                .uint(u64::from(position.today));
         }
         out.array(core.keys.size());
         for key in core.keys.keys() {

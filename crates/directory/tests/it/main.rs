@@ -6,6 +6,7 @@
 mod agreements;
 mod annotate;
 mod authors;
+mod budget;
 mod denials;
 mod golden;
 mod keys;

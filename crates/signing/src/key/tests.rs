@@ -71,6 +71,34 @@ fn refuses_a_signature_whose_scalar_is_not_reduced() {
 }
 
 #[test]
+fn a_p256_signature_has_one_spelling_and_its_mirror_is_refused() {
+    let key = P256Key::generate().unwrap();
+    // Half of all signatures come out high: 64 of them leave no doubt that they are lowered.
+    for message in 0..64_u8 {
+        let signature = key.sign(&[message]).unwrap();
+        assert!(key.verifying_key().verify(&[message], &signature).is_ok());
+        let mirror = low_s::mirrored(signature);
+        // The mirror is no forgery: the bare algorithm accepts it.
+        let Point::P256(bare) = &key.verifying_key().point else {
+            panic!("a P-256 key");
+        };
+        assert!(bare.verify_sig(&[message], &mirror).is_ok());
+        assert!(key.verifying_key().verify(&[message], &mirror).is_err());
+    }
+}
+
+#[test]
+fn refuses_a_p256_signature_of_zeros() {
+    let key = P256Key::generate().unwrap();
+    let signature = key.sign(b"m").unwrap();
+    for zeros in [0..64, 0..32, 32..64] {
+        let mut zeroed = signature;
+        zeroed[zeros].fill(0);
+        assert!(key.verifying_key().verify(b"m", &zeroed).is_err());
+    }
+}
+
+#[test]
 fn refuses_a_public_key_that_is_not_exactly_its_der() {
     let spki = P256Key::generate()
         .unwrap()

@@ -334,21 +334,7 @@ async fn a_refusal_for_a_reason_of_a_later_version_is_logged_and_told_as_no_answ
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn honours_the_hint_that_a_session_is_unknown_once_and_with_the_same_bytes() {
     let window = Window::open().await;
-    let impostor = window
-        .before(|_, _| {
-            let hint = Refusal {
-                code: 9,
-                reason: "SESSION_UNKNOWN",
-                at: "caller_server",
-                message: "no such session",
-                locale: "en",
-                localized: "No such session.",
-                metadata: Vec::new(),
-                retry_after: None,
-            };
-            Ok(Says::Status(hint.into_status()))
-        })
-        .await;
+    let impostor = window.before(|_, _| Ok(unsigned("SESSION_UNKNOWN"))).await;
     assert_eq!(window.refused(&[]).await, by_provider("SESSION_UNKNOWN"));
     let heard = impostor.heard();
     assert_eq!(heard.len(), 2);
@@ -356,6 +342,28 @@ async fn honours_the_hint_that_a_session_is_unknown_once_and_with_the_same_bytes
     assert_eq!(heard[0].sealed, heard[1].sealed);
     assert!(!heard[1].session_chain.is_empty());
     assert_eq!(window.close().await.story(), ["OUT", INVALID]);
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn an_unsigned_reason_that_a_server_would_have_signed_leaves_the_outcome_unknown() {
+    let cases = [
+        ("CALLER_UNKNOWN", "OUTCOME_UNKNOWN"),
+        ("NO_AGREEMENT", "OUTCOME_UNKNOWN"),
+        ("NO_RECORD", "OUTCOME_UNKNOWN"),
+        ("SOURCE_DOWN", "OUTCOME_UNKNOWN"),
+        ("LOG_UNAVAILABLE", "LOG_UNAVAILABLE"),
+        ("OVERLOADED", "OVERLOADED"),
+    ];
+    let window = Window::open().await;
+    window
+        .before(move |_, heard| Ok(unsigned(cases[heard.before].0)))
+        .await;
+    for (_, told) in cases {
+        assert_eq!(window.refused(&[]).await, by_provider(told));
+    }
+    let story = window.close().await.story();
+    let invalid = story.iter().filter(|entry| *entry == INVALID).count();
+    assert_eq!((story.len(), invalid), (2 * cases.len(), cases.len()));
 }
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
@@ -423,6 +431,21 @@ fn by_provider(reason: &str) -> Refused {
         at: "provider_server".to_owned(),
         code: tonic::Code::from_i32(code.0),
     }
+}
+
+/// A refusal that nobody signed.
+fn unsigned(reason: &'static str) -> Says {
+    let refusal = Refusal {
+        code: 9,
+        reason,
+        at: "caller_server",
+        message: "no",
+        locale: "en",
+        localized: "No.",
+        metadata: Vec::new(),
+        retry_after: None,
+    };
+    Says::Status(refusal.into_status())
 }
 
 fn honest(forger: &Forger, heard: &Heard) -> anyhow::Result<Reply> {

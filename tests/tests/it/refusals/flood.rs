@@ -26,7 +26,7 @@ async fn joins_denials_of_a_peer_beyond_ten_a_second() {
         assert_eq!(gate.denied(&spoilt()).await, "COMMITMENT_MISMATCH");
     }
     for _ in 0..5 {
-        assert_eq!(gate.refused(&spoilt().open).await, "COMMITMENT_MISMATCH");
+        assert_eq!(gate.refused(&spoilt().open).await, "OVERLOADED");
     }
     clock.advance(Duration::from_secs(1));
     assert_eq!(gate.denied(&spoilt()).await, "COMMITMENT_MISMATCH");
@@ -56,9 +56,11 @@ async fn refuses_a_peer_more_than_its_share_of_what_may_be_in_flight() {
     let socket = gate.world.provider.source_socket();
     std::fs::remove_file(&socket).unwrap();
     let _silent = UnixListener::bind(&socket).unwrap();
+    // Drafting opens the server's key folder, which sweeps it: done before the server makes a key.
+    let envelopes = [(); 3].map(|()| gate.seal(gate.draft()));
     let mut calls = JoinSet::new();
-    for _ in 0..3 {
-        let (wire, envelope) = (gate.wire.clone(), gate.seal(gate.draft()));
+    for envelope in envelopes {
+        let wire = gate.wire.clone();
         calls.spawn(async move { wire.send(envelope.open).await });
     }
     let first = within_5_s(calls.join_next()).await.unwrap();
