@@ -19,6 +19,8 @@ pub struct IncomingAnswer {
     body: RecvStream,
     /// Received and not read yet.
     held: Held,
+    /// Whether the head said already that the call ends well.
+    told: bool,
 }
 
 /// Bytes of a message, in the buffer they came in as long as there is only one.
@@ -39,14 +41,24 @@ impl IncomingAnswer {
         if head.status != StatusCode::OK {
             return Err(Status::new(Code::Unknown, "the answer is not gRPC's"));
         }
-        if body.is_end_stream() {
-            return Err(refused(&head.headers));
-        }
-        Ok(Self {
+        let told = Status::from_header_map(&head.headers);
+        let is_over = body.is_end_stream();
+        let answer = Self {
             metadata: head.headers,
             body,
             held: Held::Nothing,
-        })
+            told: told.is_some(),
+        };
+        match told {
+            Some(status) if status.code() != Code::Ok => {
+                answer.read_to_its_end();
+                Err(status)
+            }
+            // OK without a message is not an answer.
+            Some(_) if is_over => Err(Status::internal("no message came")),
+            None if is_over => Err(Status::unknown(NO_STATUS)),
+            _ => Ok(answer),
+        }
     }
 
     /// The metadata before the message.
@@ -115,7 +127,8 @@ impl IncomingAnswer {
         match status {
             Some(status) if status.code() == Code::Ok => Ok(()),
             Some(status) => Err(status),
-            None => Err(Status::unknown("the answer ends without a status")),
+            None if self.told => Ok(()),
+            None => Err(Status::unknown(NO_STATUS)),
         }
     }
 }
@@ -181,15 +194,7 @@ impl Held {
     }
 }
 
-/// A head that is an end: the status alone.
-fn refused(headers: &HeaderMap) -> Status {
-    match Status::from_header_map(headers) {
-        // OK without a message is not an answer.
-        Some(status) if status.code() == Code::Ok => Status::internal("no message came"),
-        Some(status) => status,
-        None => Status::unknown("the answer ends without a status"),
-    }
-}
+const NO_STATUS: &str = "the answer ends without a status";
 
 /// How long an answer may take to end, once its message is here.
 const END: Duration = Duration::from_secs(1);

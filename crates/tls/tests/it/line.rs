@@ -215,13 +215,24 @@ async fn a_message_is_followed_by_the_status_the_call_ends_with() {
 }
 
 #[tokio::test]
-async fn a_status_without_a_message_is_told() {
-    let (at, ..) = serve(listener().await, |(_, mut respond): Asked| async move {
-        let mut head = ok();
-        *head.headers_mut() = status("7");
-        respond.send_response(head, true).unwrap();
-    });
-    let refused = call(&line(at), b"").await.unwrap_err();
+async fn a_status_without_a_message_is_told_in_the_head_alone_or_before_an_empty_body() {
+    for is_over in [true, false] {
+        let (at, ..) = serve(
+            listener().await,
+            move |(_, mut respond): Asked| async move {
+                let mut head = ok();
+                *head.headers_mut() = status("7");
+                let mut body = respond.send_response(head, is_over).unwrap();
+                if !is_over {
+                    body.send_data(Bytes::new(), true).unwrap();
+                }
+            },
+        );
+        assert_is_told(call(&line(at), b"").await.unwrap_err());
+    }
+}
+
+fn assert_is_told(refused: Status) {
     assert_eq!(
         (refused.code(), refused.message()),
         (Code::PermissionDenied, "why")
