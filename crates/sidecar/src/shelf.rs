@@ -5,18 +5,21 @@
 //! record counts once its wrapped key is there, so that is written when the ciphertext is durable, never
 //! before.
 
+mod tail;
+
 use std::collections::BTreeMap;
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
 
 use entente_clock::Day;
-use entente_ledger::disk::{Disk, DiskError, DiskFile};
+use entente_ledger::disk::{Disk, DiskFile};
 use entente_signing::Digest;
 use entente_signing::cbor::{CborError, Reader, Writer};
 
 use crate::SidecarError;
 use crate::durable::settle;
 use crate::record::Attachment;
+use tail::Tail;
 
 /// Every day's shelf.
 #[derive(Debug)]
@@ -41,17 +44,6 @@ struct Shelf {
     durable: Option<u64>,
     /// Whether something waits for a sync: also what an earlier process wrote and perhaps did not sync.
     is_dirty: bool,
-}
-
-/// A file and where its next frame goes.
-#[derive(Debug)]
-struct Tail {
-    file: Box<dyn DiskFile>,
-    end: u64,
-    /// The last bytes before `end`, not written yet: one write for many records.
-    unwritten: Vec<u8>,
-    /// How much of it is durable.
-    durable: u64,
 }
 
 /// A record that was found.
@@ -82,9 +74,6 @@ struct Wrapped {
     /// Where the last whole one ends.
     end: u64,
 }
-
-/// How much gathers before it is written, in bytes; at a sync, all of it is.
-const BUFFER: usize = 256 * 1024;
 
 /// A segment is closed beyond this size, in bytes.
 const SEGMENT: u64 = 256 * 1024 * 1024;
@@ -270,73 +259,10 @@ impl Shelf {
     }
 
     fn roll_back(&mut self) {
-        self.records.roll_back_to(self.records.durable);
-        self.wrapped.roll_back_to(self.wrapped.durable);
+        self.records.roll_back();
+        self.wrapped.roll_back();
         self.keys.clear();
         self.newest = self.durable;
-    }
-}
-
-// === impl Tail ===
-
-impl Tail {
-    fn open(disk: &dyn Disk, path: &Path, dir: &Path) -> Result<Self, DiskError> {
-        let file = match disk.open(path) {
-            Err(error) if error.is_missing() => {
-                let file = disk.create(path)?;
-                disk.sync_dir(dir)?;
-                file
-            }
-            opened => opened?,
-        };
-        Ok(Self {
-            file,
-            end: 0,
-            unwritten: Vec::new(),
-            durable: 0,
-        })
-    }
-
-    /// Ends the file at `end`.
-    fn cut(&mut self, end: u64) -> Result<(), DiskError> {
-        self.file.set_len(end)?;
-        self.roll_back_to(end);
-        self.durable = end;
-        Ok(())
-    }
-
-    fn append(&mut self, bytes: &[u8]) -> Result<(), DiskError> {
-        self.unwritten.extend_from_slice(bytes);
-        self.end += bytes.len() as u64;
-        if self.unwritten.len() < BUFFER {
-            return Ok(());
-        }
-        self.write()
-    }
-
-    fn write(&mut self) -> Result<(), DiskError> {
-        if self.unwritten.is_empty() {
-            return Ok(());
-        }
-        let at = self.end - self.unwritten.len() as u64;
-        self.file.write_at(at, &self.unwritten)?;
-        self.unwritten.clear();
-        // One large record does not keep its memory.
-        self.unwritten.shrink_to(2 * BUFFER);
-        Ok(())
-    }
-
-    fn sync(&mut self) -> Result<(), DiskError> {
-        self.write()?;
-        self.file.sync_data()?;
-        self.durable = self.end;
-        Ok(())
-    }
-
-    /// Forgets what lies beyond `end`.
-    fn roll_back_to(&mut self, end: u64) {
-        self.end = end;
-        self.unwritten.clear();
     }
 }
 
