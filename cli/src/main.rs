@@ -16,6 +16,11 @@ use clap::Parser;
 
 use crate::args::Cli;
 
+/// An exchange makes some two hundred allocations, of which those above a kibibyte are slow in glibc:
+/// see `docs/decisions/005-the-allocator.md`.
+#[global_allocator]
+static ALLOCATOR: tikv_jemallocator::Jemalloc = tikv_jemallocator::Jemalloc;
+
 fn main() -> ExitCode {
     let cli = Cli::parse();
     let screen = cli.global.screen();

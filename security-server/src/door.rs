@@ -185,6 +185,8 @@ impl LocalCall {
             let _guard = cancelled.clone().drop_guard();
             let exchange =
                 Arc::clone(&server).consume(caller, call, request.into_inner(), cancelled);
+            // Five kilobytes, moved once here and not at every step of the spawning.
+            let exchange = Box::pin(exchange);
             let exchange = server.calls.spawn(async move {
                 let ended = exchange.await;
                 drop(place);
@@ -320,6 +322,7 @@ impl PeerExchange for PeerDoor {
         let cancelled = CancellationToken::new();
         let _guard = cancelled.clone().drop_guard();
         let exchange = Arc::clone(&self.server).provide(spki, open, deadline, cancelled);
+        let exchange = Box::pin(exchange);
         let exchange = self.server.calls.spawn(async move {
             let ended = exchange.await;
             drop(place);

@@ -7,6 +7,10 @@ use clap::{Parser, Subcommand};
 use entente_tests::bench::{Dial, Federation, Holder, Listen, Load, echo, hop, write_keys};
 use tokio::runtime::{Builder, Runtime};
 
+/// The product's own, so that what is compared differs in nothing else.
+#[global_allocator]
+static ALLOCATOR: tikv_jemallocator::Jemalloc = tikv_jemallocator::Jemalloc;
+
 #[derive(Debug, Parser)]
 #[command(about = "What the benchmarks start beside the product")]
 struct Cli {
