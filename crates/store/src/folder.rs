@@ -1,7 +1,7 @@
 //! The store's folder: its format, its lock, its markers, and setting aside what cannot be used.
 //!
 //! ```text
-//! FORMAT    entente-store 1
+//! FORMAT    entente-store 2
 //! LOCK      held while open: one process only
 //! OPENING   there while sled opens and is scanned; left behind by a crash in it
 //! RUNNING   there while open; left behind by an unclean stop
@@ -120,6 +120,11 @@ impl Folder {
                 fs::remove_file(&path).map_err(StoreError::Folder)?;
                 self.write_format(&path)
             }
+            Ok(found) if found == OLDER => {
+                self.set_aside().map_err(StoreError::Folder)?;
+                // If we crash here, the format is the older one still, and there is no index.
+                self.write_format(&path)
+            }
             Ok(found) => Err(StoreError::Format {
                 found: String::from_utf8_lossy(&found).chars().take(40).collect(),
             }),
@@ -180,6 +185,8 @@ pub(crate) const OPENING: &str = "OPENING";
 /// The marker of a store in use.
 pub(crate) const RUNNING: &str = "RUNNING";
 
-const FORMAT: &[u8] = b"entente-store 1\n";
+const FORMAT: &[u8] = b"entente-store 2\n";
+/// With a row for each message. Built anew.
+const OLDER: &[u8] = b"entente-store 1\n";
 const ASIDE: &str = "aside-";
 const KEPT_ASIDE: usize = 3;

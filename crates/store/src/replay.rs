@@ -15,6 +15,10 @@ pub type MessageId = [u8; 16];
 /// Remembers (sending server, message id) for [`ReplayWindow::SPAN`]. In memory, bounded, sharded;
 /// never forgets early: when full, it refuses. No server may hold more than half of it, so that one
 /// that sends without pause fills no other's place.
+///
+/// What is held of a message is 64 bits of a hash under a random key of this process. Nobody can look
+/// for two messages that share them, and that two do by chance, so that the second is refused as
+/// seen, is one case in 10¹² with a full window.
 #[derive(Debug)]
 pub struct ReplayWindow {
     shards: Box<[Mutex<Shard>]>,
@@ -49,15 +53,22 @@ pub enum ReplayError {
 
 #[derive(Debug, Default)]
 struct Shard {
-    seen: HashSet<Key>,
+    seen: HashSet<u64>,
     /// Oldest first, as far as the clock only moves forward; an entry out of order is merely
     /// forgotten later than it might be.
-    expiring: VecDeque<(Timestamp, Key)>,
+    expiring: VecDeque<Expiring>,
     /// How many there are of each server.
     of: HashMap<u32, usize>,
 }
 
-type Key = (u32, MessageId);
+/// 16 bytes: of these there are as many as messages.
+#[derive(Clone, Copy, Debug)]
+struct Expiring {
+    /// In seconds since 1970, rounded up; enough until 2106, after which nothing is forgotten.
+    at: u32,
+    server: u32,
+    mark: u64,
+}
 
 // === impl ReplayWindow ===
 
@@ -65,8 +76,8 @@ impl ReplayWindow {
     /// How long a message is remembered. Longer than a statement stays fresh (120 s) plus what two
     /// clocks may differ (60 s each).
     pub const SPAN: Duration = Duration::from_secs(600);
-    /// Messages held by default: ten minutes at 1,700 a second, in about 100 MiB when full.
-    pub const CAPACITY: usize = 1024 * 1024;
+    /// Messages held by default: ten minutes at 7,000 a second, in about 140 MiB when full.
+    pub const CAPACITY: usize = 4 * 1024 * 1024;
     /// Servers that can be told apart.
     pub const MAX_SERVERS: usize = 100_000;
 
@@ -91,18 +102,18 @@ impl ReplayWindow {
         id: &MessageId,
         now: Timestamp,
     ) -> Result<Timestamp, ReplayError> {
-        let key = (self.number(server)?, *id);
-        let mut shard = self.shard(&key);
+        let number = self.number(server)?;
+        let (mark, mut shard) = self.shard(number, id);
         shard.expire(now);
-        if shard.seen.contains(&key) {
+        if shard.seen.contains(&mark) {
             return Err(ReplayError::Replayed);
         }
         let share = (self.shard_capacity / 2).max(1);
-        if shard.seen.len() >= self.shard_capacity || shard.count(key.0) >= share {
+        if shard.seen.len() >= self.shard_capacity || shard.count(number) >= share {
             return Err(ReplayError::Full);
         }
         let expires = now.saturating_add(Self::SPAN);
-        shard.remember(expires, key);
+        shard.remember(expires, number, mark);
         Ok(expires)
     }
 
@@ -119,15 +130,15 @@ impl ReplayWindow {
         let mut messages: Vec<_> = messages.into_iter().filter(|m| m.expires > now).collect();
         messages.sort_by_key(|message| message.expires);
         for message in messages {
-            let key = (self.number(&message.server)?, message.id);
-            let mut shard = self.shard(&key);
-            if shard.seen.contains(&key) {
+            let number = self.number(&message.server)?;
+            let (mark, mut shard) = self.shard(number, &message.id);
+            if shard.seen.contains(&mark) {
                 continue;
             }
             if shard.seen.len() >= self.shard_capacity {
                 return Err(ReplayError::Full);
             }
-            shard.remember(message.expires, key);
+            shard.remember(message.expires, number, mark);
         }
         Ok(())
     }
@@ -149,9 +160,10 @@ impl ReplayWindow {
         self.len() == 0
     }
 
-    fn shard(&self, key: &Key) -> MutexGuard<'_, Shard> {
-        let index = self.hasher.hash_one(key) as usize % SHARDS;
-        lock(&self.shards[index])
+    /// A message's mark, and where it belongs.
+    fn shard(&self, server: u32, id: &MessageId) -> (u64, MutexGuard<'_, Shard>) {
+        let mark = self.hasher.hash_one((server, id));
+        (mark, lock(&self.shards[mark as usize % SHARDS]))
     }
 
     fn number(&self, server: &ServerId) -> Result<u32, ReplayError> {
@@ -178,10 +190,11 @@ impl Default for ReplayWindow {
 // === impl Shard ===
 
 impl Shard {
-    fn remember(&mut self, expires: Timestamp, key: Key) {
-        self.seen.insert(key);
-        *self.of.entry(key.0).or_insert(0) += 1;
-        self.expiring.push_back((expires, key));
+    fn remember(&mut self, expires: Timestamp, server: u32, mark: u64) {
+        self.seen.insert(mark);
+        *self.of.entry(server).or_insert(0) += 1;
+        let at = u32::try_from(expires.as_millis().div_ceil(1_000)).unwrap_or(u32::MAX);
+        self.expiring.push_back(Expiring { at, server, mark });
     }
 
     fn count(&self, server: u32) -> usize {
@@ -189,15 +202,16 @@ impl Shard {
     }
 
     fn expire(&mut self, now: Timestamp) {
-        while let Some((expires, key)) = self.expiring.front() {
-            if *expires > now {
+        let now = now.as_millis() / 1_000;
+        while let Some(first) = self.expiring.front() {
+            if u64::from(first.at) > now {
                 break;
             }
-            self.seen.remove(key);
-            if let Some(count) = self.of.get_mut(&key.0) {
+            self.seen.remove(&first.mark);
+            if let Some(count) = self.of.get_mut(&first.server) {
                 *count -= 1;
                 if *count == 0 {
-                    self.of.remove(&key.0);
+                    self.of.remove(&first.server);
                 }
             }
             self.expiring.pop_front();

@@ -99,10 +99,21 @@ fn keeps_the_newest_three_of_what_was_set_aside() {
 }
 
 #[test]
+fn an_index_of_an_older_format_is_set_aside() {
+    let folder = tempfile::tempdir().unwrap();
+    filled(folder.path());
+    fs::write(folder.path().join("FORMAT"), "entente-store 1\n").unwrap();
+    assert_eq!(recover(folder.path()), Some(RebuildCause::New));
+    assert!(folder.path().join("aside-1/db").exists());
+    let format = fs::read_to_string(folder.path().join("FORMAT")).unwrap();
+    assert_eq!(format, "entente-store 2\n");
+}
+
+#[test]
 fn refuses_a_folder_of_a_newer_format_and_touches_nothing() {
     let folder = tempfile::tempdir().unwrap();
     filled(folder.path());
-    fs::write(folder.path().join("FORMAT"), "entente-store 2\n").unwrap();
+    fs::write(folder.path().join("FORMAT"), "entente-store 3\n").unwrap();
     assert!(matches!(
         Store::open(folder.path(), journal(SIZE)),
         Err(StoreError::Format { .. })
