@@ -334,7 +334,11 @@ impl Server {
         again.seal = again
             .seal
             .map(|seal| asked.outgoing.with_encapsulation(seal));
-        self.peers.exchange(server, again, deadline).await
+        match self.peers.exchange(server, again, deadline).await {
+            // The first copy went out, whatever became of the second.
+            Err(NoEnvelope::NotSent(_)) => Err(NoEnvelope::Lost),
+            sent => sent,
+        }
     }
 
     /// A request has no answer: the ledger is owed a note of it.

@@ -80,7 +80,8 @@ impl Running {
         self.server.journal.ledger().size()
     }
 
-    /// The entries about one exchange, as far as the index reaches; at most `limit`.
+    /// The entries about one exchange, as far as the index reaches; at most `limit`. Blocks while
+    /// files are read.
     ///
     /// # Errors
     /// When the index cannot be read.

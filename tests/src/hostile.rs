@@ -30,9 +30,9 @@ use entente_proto::exchange::v1 as wire;
 use entente_proto::exchange::v1::peer_exchange_client::PeerExchangeClient;
 use entente_security_server::enrol::ServerKeys;
 use entente_signing::{Ed25519Key, Signer};
+use entente_tls::Channel;
 use entente_tls::net::TokioNet;
 use entente_tls::{ChannelOptions, ClientTls, Identity, Pins, channel};
-use tonic::transport::Channel;
 use tonic::{Request, Status};
 
 use crate::world::{METHOD, PURPOSE, Site, World, lookup};

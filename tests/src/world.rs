@@ -86,7 +86,7 @@ pub struct Source {
 /// A consumer system with its socket.
 #[derive(Clone, Debug)]
 pub struct Consumer {
-    grpc: Grpc<tonic::transport::Channel>,
+    grpc: Grpc<entente_tls::Channel>,
 }
 
 /// The method every scenario calls.

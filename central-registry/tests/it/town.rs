@@ -127,7 +127,7 @@ anchor: ./anchor.yaml
     }
 
     /// A connection to the registry, for calls no client of ours would make.
-    pub(crate) fn channel(&self) -> tonic::transport::Channel {
+    pub(crate) fn channel(&self) -> entente_tls::Channel {
         let pins = Pins::new(self.anchor.tls_keys.iter().copied());
         let tls = ClientTls::new(identity(), pins).unwrap();
         let at = self.anchor.addresses[0].clone();

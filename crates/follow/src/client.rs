@@ -13,10 +13,10 @@ use entente_proto::registry::v1::registry_service_client::RegistryServiceClient;
 use entente_proto::status::Told;
 use entente_reason::{Lang, Reason};
 use entente_signing::Digest;
+use entente_tls::Channel;
 use entente_tls::net::Net;
 use entente_tls::{ChannelOptions, ClientTls, IdentitySlot, Pins, TlsError, channel, reason_of};
 use tonic::metadata::AsciiMetadataValue;
-use tonic::transport::Channel;
 use tonic::{Request, Status, Streaming};
 
 use crate::anchor::Anchor;

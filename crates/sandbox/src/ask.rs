@@ -8,13 +8,13 @@ use entente_identity::{ElementName, MethodName, PurposeCode, SystemId};
 use entente_proto::raw::RawCodec;
 use entente_proto::status::Told;
 use entente_reason::{At, Lang, Reason};
+use entente_tls::Channel;
 use entente_tls::net::Endpoint;
 use entente_tls::{ChannelOptions, channel};
 use http::uri::{InvalidUri, PathAndQuery};
 use tonic::client::Grpc;
 use tonic::metadata::errors::InvalidMetadataValue;
 use tonic::metadata::{AsciiMetadataValue, MetadataMap};
-use tonic::transport::Channel;
 use tonic::{Request, Status};
 
 use crate::seams::Seams;

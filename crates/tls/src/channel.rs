@@ -1,23 +1,34 @@
 //! gRPC over these connections: a tuned tonic client channel and server.
 
 use std::error::Error;
+use std::fmt;
+use std::future::Future;
 use std::io;
+use std::pin::Pin;
 use std::sync::Arc;
+use std::task::{Context, Poll};
 use std::time::Duration;
 
 use entente_reason::Reason;
+use http_body_util::BodyExt as _;
 use hyper_util::rt::TokioIo;
 use tokio::time::timeout;
-use tonic::transport::{Channel, Server, Uri};
-use tower::service_fn;
+use tonic::body::Body;
+use tonic::transport::{Server, Uri};
+use tower::{Service, service_fn};
 
 use crate::config::{ClientTls, TlsError};
+use crate::details::check_details;
 use crate::net::{Endpoint, Net, Stream};
 
-/// No connection was made, so nothing was sent. In the chain of errors under a call's status.
-#[derive(Debug, thiserror::Error)]
-#[error("no connection was made")]
-pub(crate) struct NotConnected(#[source] pub(crate) io::Error);
+/// tonic's channel, whose answers are made harmless before tonic reads them.
+#[derive(Clone, Debug)]
+pub struct Channel(tonic::transport::Channel);
+
+/// No connection was made, so nothing was sent. In the chain of errors under a call's status. Shared by
+/// the calls that waited for the same connection.
+#[derive(Debug)]
+pub(crate) struct NotConnected(pub(crate) Arc<io::Error>);
 
 /// How a channel behaves.
 #[derive(Clone, Debug)]
@@ -38,7 +49,7 @@ pub fn channel(
     tls: Option<ClientTls>,
     options: &ChannelOptions,
 ) -> Channel {
-    let mut endpoint = Channel::builder(Uri::from_static(AUTHORITY))
+    let mut endpoint = tonic::transport::Channel::builder(Uri::from_static(AUTHORITY))
         .initial_stream_window_size(WINDOW)
         .initial_connection_window_size(WINDOW)
         .max_frame_size(MAX_FRAME)
@@ -50,17 +61,19 @@ pub fn channel(
         endpoint = endpoint.timeout(limit);
     }
     let limit = options.connect_timeout;
-    endpoint.connect_with_connector_lazy(service_fn(move |_: Uri| {
-        let (net, to, tls) = (net.clone(), to.clone(), tls.clone());
-        async move {
-            let dialling = dial(&*net, &to, tls.as_ref());
-            match timeout(limit, dialling).await {
-                Ok(Ok(stream)) => Ok(TokioIo::new(stream)),
-                Ok(Err(error)) => Err(NotConnected(error)),
-                Err(_) => Err(NotConnected(TlsError::Timeout.into())),
+    Channel(
+        endpoint.connect_with_connector_lazy(service_fn(move |_: Uri| {
+            let (net, to, tls) = (net.clone(), to.clone(), tls.clone());
+            async move {
+                let dialling = dial(&*net, &to, tls.as_ref());
+                match timeout(limit, dialling).await {
+                    Ok(Ok(stream)) => Ok(TokioIo::new(stream)),
+                    Ok(Err(error)) => Err(NotConnected(Arc::new(error))),
+                    Err(_) => Err(NotConnected(Arc::new(TlsError::Timeout.into()))),
+                }
             }
-        }
-    }))
+        })),
+    )
 }
 
 /// Whether a call failed before there was a connection to send it on. When not, nobody can say
@@ -117,6 +130,48 @@ pub(crate) async fn dial(
         Some(tls) => Box::new(tls.connect(stream, to).await?),
         None => stream,
     })
+}
+
+// === impl Channel ===
+
+impl Service<http::Request<Body>> for Channel {
+    type Response = http::Response<Body>;
+    type Error = tonic::transport::Error;
+    type Future = Pin<Box<dyn Future<Output = Result<Self::Response, Self::Error>> + Send>>;
+
+    fn poll_ready(&mut self, context: &mut Context<'_>) -> Poll<Result<(), Self::Error>> {
+        self.0.poll_ready(context)
+    }
+
+    fn call(&mut self, request: http::Request<Body>) -> Self::Future {
+        let answering = self.0.call(request);
+        Box::pin(async move {
+            let mut answer = answering.await?;
+            check_details(answer.headers_mut());
+            Ok(answer.map(|body| {
+                Body::new(body.map_frame(|mut frame| {
+                    if let Some(trailers) = frame.trailers_mut() {
+                        check_details(trailers);
+                    }
+                    frame
+                }))
+            }))
+        })
+    }
+}
+
+// === impl NotConnected ===
+
+impl fmt::Display for NotConnected {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str("no connection was made")
+    }
+}
+
+impl Error for NotConnected {
+    fn source(&self) -> Option<&(dyn Error + 'static)> {
+        Some(&*self.0)
+    }
 }
 
 // === impl ChannelOptions ===

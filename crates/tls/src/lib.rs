@@ -12,6 +12,7 @@
 
 mod channel;
 mod config;
+mod details;
 mod identity;
 mod incoming;
 pub mod line;
@@ -21,8 +22,8 @@ mod signer;
 mod verifier;
 
 pub use channel::{
-    ChannelOptions, KEEPALIVE_INTERVAL, KEEPALIVE_TIMEOUT, MAX_CONCURRENT_STREAMS, MAX_FRAME,
-    MAX_HEADER_LIST, WINDOW, channel, never_sent, reason_of, server,
+    Channel, ChannelOptions, KEEPALIVE_INTERVAL, KEEPALIVE_TIMEOUT, MAX_CONCURRENT_STREAMS,
+    MAX_FRAME, MAX_HEADER_LIST, WINDOW, channel, never_sent, reason_of, server,
 };
 pub use config::{ClientTls, ServerTls, TlsError, TlsStream};
 pub use identity::{Identity, IdentityError, IdentitySlot};

@@ -9,12 +9,16 @@ mod connection;
 mod incoming;
 
 use std::fmt;
+use std::future::poll_fn;
 use std::io;
 use std::sync::{Arc, Mutex, PoisonError};
 use std::time::Duration;
 
 use bytes::{BufMut, Bytes, BytesMut};
-use h2::client::SendRequest;
+use futures_util::FutureExt as _;
+use futures_util::future::{BoxFuture, Shared};
+use h2::SendStream;
+use h2::client::{ResponseFuture, SendRequest};
 use http::header::{CONTENT_TYPE, TE};
 use http::uri::PathAndQuery;
 use http::{HeaderMap, HeaderValue, Method, Request, Uri, Version};
@@ -37,11 +41,19 @@ struct Ends {
     to: Endpoint,
     tls: Option<ClientTls>,
     options: ChannelOptions,
-    /// The connection in use.
-    current: Mutex<Option<SendRequest<Bytes>>>,
-    /// Held by whoever connects: those who come meanwhile wait for the same connection.
-    connecting: tokio::sync::Mutex<()>,
+    /// The connection in use. One handle for all: through it HTTP/2 lets a stream be opened only when
+    /// the one before it is, so that a peer that takes none makes us hold one message and no more. The
+    /// lock is waited for while a peer takes no more streams, and otherwise never.
+    sender: tokio::sync::Mutex<Option<SendRequest<Bytes>>>,
+    /// The attempt to connect that is under way, or the last one.
+    attempt: Mutex<Option<Attempt>>,
 }
+
+type Opened = (ResponseFuture, SendStream<Bytes>);
+
+/// Shared by all who wait for it, and going on without them: it fails once for all, and a caller in a
+/// hurry does not end it.
+type Attempt = Shared<BoxFuture<'static, Result<(), Arc<io::Error>>>>;
 
 // === impl Line ===
 
@@ -58,8 +70,8 @@ impl Line {
             to,
             tls,
             options,
-            current: Mutex::default(),
-            connecting: tokio::sync::Mutex::default(),
+            sender: tokio::sync::Mutex::default(),
+            attempt: Mutex::default(),
         }))
     }
 
@@ -76,62 +88,72 @@ impl Line {
         deadline: Duration,
         message: Bytes,
     ) -> Result<IncomingAnswer, Status> {
+        let request = request(path, metadata, deadline)?;
         // In time or not, nothing was sent yet.
-        let mut sender = timeout(deadline, self.ready())
+        let (answer, mut body) = timeout(deadline, self.open(request))
             .await
-            .unwrap_or_else(|_| Err(not_connected(TlsError::Timeout.into())))?;
-        let (answer, mut body) = sender
-            .send_request(request(path, metadata, deadline)?, false)
-            .map_err(lost)?;
+            .unwrap_or_else(|_| Err(Arc::new(TlsError::Timeout.into())))
+            .map_err(not_connected)?;
         // Queued whole, and sent as far as the other side's window lets it.
         body.send_data(message, true).map_err(lost)?;
         IncomingAnswer::read(answer.await.map_err(lost)?)
     }
 
-    /// A connection on which a stream may be opened.
-    async fn ready(&self) -> Result<SendRequest<Bytes>, Status> {
-        if let Some(sender) = self.current()
-            && let Ok(sender) = sender.ready().await
-        {
-            return Ok(sender);
+    /// Opens a stream, on a connection made for it if there is none.
+    async fn open(&self, request: Request<()>) -> Result<Opened, Arc<io::Error>> {
+        let mut is_new = false;
+        loop {
+            let mut held = self.0.sender.lock().await;
+            if let Some(sender) = held.as_mut() {
+                match poll_fn(|context| sender.poll_ready(context)).await {
+                    Ok(()) => {
+                        let opened = sender.send_request(request, false);
+                        return opened.map_err(|error| Arc::new(io::Error::other(error)));
+                    }
+                    Err(error) if is_new => return Err(Arc::new(io::Error::other(error))),
+                    Err(_) => *held = None,
+                }
+            }
+            drop(held);
+            self.attempt().await?;
+            is_new = true;
         }
-        let _connecting = self.0.connecting.lock().await;
-        // Another may have connected meanwhile.
-        if let Some(sender) = self.current()
-            && let Ok(sender) = sender.ready().await
-        {
-            return Ok(sender);
-        }
-        let sender = self.connect().await.map_err(not_connected)?;
-        *self
-            .0
-            .current
-            .lock()
-            .unwrap_or_else(PoisonError::into_inner) = Some(sender.clone());
-        sender
-            .ready()
-            .await
-            .map_err(|error| not_connected(io::Error::other(error)))
     }
 
-    async fn connect(&self) -> io::Result<SendRequest<Bytes>> {
-        let ends = &self.0;
-        let connecting = async {
-            let stream = dial(&*ends.net, &ends.to, ends.tls.as_ref()).await?;
-            connection::start(stream).await.map_err(io::Error::other)
-        };
-        timeout(ends.options.connect_timeout, connecting)
-            .await
-            .unwrap_or_else(|_| Err(TlsError::Timeout.into()))
-    }
-
-    fn current(&self) -> Option<SendRequest<Bytes>> {
-        let current = self
+    /// The attempt to connect that is under way, or a new one.
+    fn attempt(&self) -> Attempt {
+        let mut held = self
             .0
-            .current
+            .attempt
             .lock()
             .unwrap_or_else(PoisonError::into_inner);
-        current.clone()
+        if let Some(attempt) = held.as_ref().filter(|attempt| attempt.peek().is_none()) {
+            return attempt.clone();
+        }
+        let connecting = tokio::spawn(Arc::clone(&self.0).connect());
+        let attempt = connecting.map(|ended| match ended {
+            Ok(connected) => connected.map_err(Arc::new),
+            Err(stopped) => Err(Arc::new(io::Error::other(stopped))),
+        });
+        let attempt = attempt.boxed().shared();
+        *held = Some(attempt.clone());
+        attempt
+    }
+}
+
+// === impl Ends ===
+
+impl Ends {
+    async fn connect(self: Arc<Self>) -> io::Result<()> {
+        let connecting = async {
+            let stream = dial(&*self.net, &self.to, self.tls.as_ref()).await?;
+            connection::start(stream).await.map_err(io::Error::other)
+        };
+        let sender = timeout(self.options.connect_timeout, connecting)
+            .await
+            .unwrap_or_else(|_| Err(TlsError::Timeout.into()))?;
+        *self.sender.lock().await = Some(sender);
+        Ok(())
     }
 }
 
@@ -191,7 +213,7 @@ fn lost(error: h2::Error) -> Status {
     )
 }
 
-fn not_connected(error: io::Error) -> Status {
+fn not_connected(error: Arc<io::Error>) -> Status {
     let error = Arc::new(NotConnected(error));
     with_source(Code::Unavailable, "no connection was made", error)
 }

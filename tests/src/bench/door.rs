@@ -7,13 +7,13 @@ use std::sync::Arc;
 use anyhow::{Context as _, ensure};
 use axum::body::Body;
 use clap::Args;
+use entente_tls::Channel;
 use entente_tls::net::{Endpoint, Net as _, TokioNet};
 use entente_tls::{
     AcceptLimits, ChannelOptions, ClientTls, ServerSecurity, ServerTls, channel, incoming, server,
 };
 use http::{Request, Response};
 use tonic::service::Routes;
-use tonic::transport::Channel;
 use tower::Service;
 
 use super::keys::Holder;

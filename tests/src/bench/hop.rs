@@ -7,10 +7,10 @@ use std::convert::Infallible;
 use axum::body::Body;
 use bytes::Bytes;
 use entente_proto::raw::RawCodec;
+use entente_tls::Channel;
 use entente_tls::ChannelOptions;
 use http::Request;
 use http::uri::PathAndQuery;
-use tonic::transport::Channel;
 use tonic::{Extensions, Response, Status, client, server};
 use tower::service_fn;
 

@@ -6,6 +6,7 @@ use anyhow::{Context as _, bail, ensure};
 use bytes::{BufMut as _, Bytes, BytesMut};
 use clap::{Args, FromArgMatches as _};
 use entente_proto::raw::RawCodec;
+use entente_tls::Channel;
 use entente_tls::ChannelOptions;
 use hdrhistogram::Histogram;
 use http::uri::PathAndQuery;
@@ -14,7 +15,6 @@ use tokio::task::JoinSet;
 use tokio::time::{Interval, MissedTickBehavior, interval_at};
 use tonic::client::Grpc;
 use tonic::metadata::{Ascii, MetadataKey, MetadataMap, MetadataValue};
-use tonic::transport::Channel;
 use tonic::{Extensions, Request};
 
 use super::door::Dial;

@@ -9,12 +9,12 @@ use base64::Engine as _;
 use base64::engine::{DecodePaddingMode, GeneralPurpose, GeneralPurposeConfig};
 use bytes::Bytes;
 use entente_proto::status::Told;
+use entente_tls::Channel;
 use entente_tls::net::{Endpoint, TokioNet};
 use entente_tls::{ChannelOptions, channel};
 use http::{HeaderMap, HeaderName, HeaderValue};
 use http_body_util::{BodyExt as _, Full};
 use tonic::Status;
-use tonic::transport::Channel;
 use tower::{Service as _, ServiceExt as _};
 
 use super::framed;

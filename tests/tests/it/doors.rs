@@ -19,10 +19,10 @@ use entente_security_server::Deps;
 use entente_security_server::enrol::ServerKeys;
 use entente_tests::hostile::Forger;
 use entente_tests::world::{Consumer, Site, Source, World, answer, lookup};
+use entente_tls::Channel;
 use entente_tls::net::TokioNet;
 use entente_tls::{ChannelOptions, ClientTls, Pins, channel};
 use tokio::task::JoinSet;
-use tonic::transport::Channel;
 use tonic::{Code, Status};
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]

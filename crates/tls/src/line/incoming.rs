@@ -11,6 +11,7 @@ use tonic::metadata::MetadataMap;
 use tonic::{Code, Status};
 
 use super::{PREFIX, lost};
+use crate::details::check_details;
 
 /// An answer that has begun. Dropped before its end, it cancels the call: see
 /// [`IncomingAnswer::read_to_its_end`].
@@ -37,7 +38,8 @@ enum Held {
 impl IncomingAnswer {
     /// An answer, unless its head is its end already.
     pub(super) fn read(response: Response<RecvStream>) -> Result<Self, Status> {
-        let (head, body) = response.into_parts();
+        let (mut head, body) = response.into_parts();
+        check_details(&mut head.headers);
         if head.status != StatusCode::OK {
             return Err(Status::new(Code::Unknown, "the answer is not gRPC's"));
         }
@@ -122,7 +124,10 @@ impl IncomingAnswer {
     }
 
     async fn end(&mut self) -> Result<(), Status> {
-        let trailers = self.body.trailers().await.map_err(lost)?;
+        let mut trailers = self.body.trailers().await.map_err(lost)?;
+        if let Some(trailers) = &mut trailers {
+            check_details(trailers);
+        }
         let status = trailers.as_ref().and_then(Status::from_header_map);
         match status {
             Some(status) if status.code() == Code::Ok => Ok(()),

@@ -359,3 +359,127 @@ async fn a_connection_that_answers_no_ping_is_given_up() {
         .unwrap_err();
     assert_eq!(net.0.lock().unwrap().len(), 2);
 }
+
+#[tokio::test]
+async fn details_that_are_not_base64_stop_nobody() {
+    for in_head in [true, false] {
+        let (at, ..) = serve(
+            listener().await,
+            move |(_, mut respond): Asked| async move {
+                let mut bad = status("13");
+                bad.insert("grpc-status-details-bin", HeaderValue::from_static("!"));
+                let mut head = ok();
+                if in_head {
+                    *head.headers_mut() = bad;
+                    respond.send_response(head, true).unwrap();
+                } else {
+                    let mut body = respond.send_response(head, false).unwrap();
+                    body.send_trailers(bad).unwrap();
+                }
+            },
+        );
+        let refused = ask(&line(at), b"").await.unwrap_err();
+        assert_eq!(
+            (refused.code(), refused.details()),
+            (Code::Internal, &[][..])
+        );
+    }
+}
+
+#[tokio::test]
+async fn a_peer_that_takes_no_more_calls_makes_us_hold_one_and_no_more() {
+    let listener = listener().await;
+    let at = listener.endpoint().clone();
+    tokio::spawn(async move {
+        let mut listener = listener;
+        let (stream, _) = listener.accept().await.unwrap();
+        let mut builder = h2::server::Builder::new();
+        builder.max_concurrent_streams(1);
+        let mut connection = builder.handshake::<_, Bytes>(stream).await.unwrap();
+        let mut held = Vec::new();
+        while let Some(Ok(call)) = connection.accept().await {
+            held.push(call);
+        }
+    });
+    let line = line(at);
+    let short = Duration::from_millis(100);
+    let path = PathAndQuery::from_static("/a.v1.B/Get");
+    let call = || line.call(&path, MetadataMap::new(), short, framed(b""));
+    // The first is taken and never answered, the second waits to be taken; the others are not sent.
+    let (first, second) = (call(), call());
+    tokio::pin!(first, second);
+    for waiting in [&mut first, &mut second] {
+        tokio::time::timeout(short, waiting).await.unwrap_err();
+    }
+    for _ in 0..3 {
+        assert!(never_sent(&call().await.unwrap_err()));
+    }
+}
+
+/// A network that takes its time, and counts.
+#[derive(Debug)]
+struct Slow {
+    takes: Duration,
+    then: Option<Endpoint>,
+    attempts: AtomicUsize,
+}
+
+impl Net for Slow {
+    fn connect<'a>(&'a self, _: &'a Endpoint) -> NetFuture<'a, Stream> {
+        Box::pin(async {
+            self.attempts.fetch_add(1, Ordering::SeqCst);
+            tokio::time::sleep(self.takes).await;
+            match &self.then {
+                Some(to) => TokioNet.connect(to).await,
+                None => Err(std::io::ErrorKind::ConnectionRefused.into()),
+            }
+        })
+    }
+
+    fn listen<'a>(&'a self, _: &'a Endpoint) -> NetFuture<'a, Listener> {
+        unreachable!("a test that only connects")
+    }
+}
+
+fn slow(takes: Duration, then: Option<Endpoint>) -> (Arc<Slow>, Line) {
+    let net = Arc::new(Slow {
+        takes,
+        then,
+        attempts: AtomicUsize::new(0),
+    });
+    let options = ChannelOptions::default();
+    let line = Line::new(net.clone(), Endpoint::loopback(), None, options);
+    (net, line)
+}
+
+#[tokio::test(start_paused = true)]
+async fn an_attempt_to_connect_that_fails_fails_once_for_all_who_waited() {
+    let (net, line) = slow(Duration::from_secs(1), None);
+    let began = tokio::time::Instant::now();
+    let asking = (0..16).map(|_| ask(&line, b""));
+    for refused in futures_util::future::join_all(asking).await {
+        assert!(never_sent(&refused.unwrap_err()));
+    }
+    assert_eq!(began.elapsed().as_secs(), 1);
+    assert_eq!(net.attempts.load(Ordering::SeqCst), 1);
+}
+
+#[tokio::test]
+async fn callers_in_a_hurry_do_not_end_an_attempt_to_connect() {
+    let (at, ..) = serve(listener().await, |(_, respond): Asked| async move {
+        send(respond, vec![framed(b"answer")], "0");
+    });
+    let (net, line) = slow(Duration::from_millis(300), Some(at));
+    let path = PathAndQuery::from_static("/a.v1.B/Get");
+    let short = Duration::from_millis(10);
+    let mut refused = 0;
+    while let Err(error) = line
+        .call(&path, MetadataMap::new(), short, framed(b""))
+        .await
+    {
+        assert!(never_sent(&error));
+        refused += 1;
+    }
+    assert!(refused > 0);
+    assert_eq!(net.attempts.load(Ordering::SeqCst), 1);
+}
