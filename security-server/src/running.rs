@@ -278,11 +278,16 @@ async fn open(
 /// Puts each new view of the directory in force, VIEW first.
 async fn adopt_views(server: Arc<Server>) {
     let mut views = server.views.directory().views();
-    while views.changed().await.is_ok() {
+    // Adopted before the first change is waited for: one that came since the start adopted a view is
+    // none any more to whoever only listens now.
+    loop {
         while let Err(reason) = server.views.adopt(&server.journal).await {
             // Until it is logged it decides nothing; the old view goes on, and grows stale.
             tracing::warn!(event = "view.not_adopted", reason = reason.code());
             tokio::time::sleep(TICK).await;
+        }
+        if views.changed().await.is_err() {
+            return;
         }
     }
 }
