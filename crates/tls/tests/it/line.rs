@@ -8,7 +8,7 @@ use std::time::Duration;
 use bytes::{BufMut as _, Bytes, BytesMut};
 use entente_tls::line::{IncomingAnswer, Line, frame};
 use entente_tls::net::{Endpoint, Listener, Net, NetFuture, Stream, TokioNet};
-use entente_tls::{ChannelOptions, never_sent};
+use entente_tls::{ChannelOptions, channel, never_sent};
 use h2::RecvStream;
 use h2::server::SendResponse;
 use http::uri::PathAndQuery;
@@ -17,6 +17,8 @@ use tokio::sync::Notify;
 use tokio::task::JoinHandle;
 use tonic::metadata::MetadataMap;
 use tonic::{Code, Status};
+use tonic_health::pb::HealthCheckRequest;
+use tonic_health::pb::health_client::HealthClient;
 
 use crate::listener;
 
@@ -378,11 +380,18 @@ async fn details_that_are_not_base64_stop_nobody() {
                 }
             },
         );
-        let refused = ask(&line(at), b"").await.unwrap_err();
-        assert_eq!(
-            (refused.code(), refused.details()),
-            (Code::Internal, &[][..])
-        );
+        let over_a_line = ask(&line(at.clone()), b"").await.unwrap_err();
+        // Nor over a channel, where tonic alone would panic.
+        let options = ChannelOptions::default();
+        let channel = channel(Arc::new(TokioNet), at, None, &options);
+        let request = HealthCheckRequest::default();
+        let over_a_channel = HealthClient::new(channel).check(request).await.unwrap_err();
+        for refused in [over_a_line, over_a_channel] {
+            assert_eq!(
+                (refused.code(), refused.details()),
+                (Code::Internal, &[][..])
+            );
+        }
     }
 }
 
