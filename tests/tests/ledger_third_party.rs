@@ -16,7 +16,7 @@ use entente_ledger::log::Log;
 use entente_ledger::note::{NoteKey, NoteSignature, SignedNote};
 use entente_ledger::proof::{ConsistencyProof, InclusionProof, TlogProof};
 use entente_ledger::tree::leaf_hash;
-use entente_ledger::{Append, LedgerConfig, NoCompanion, Reader};
+use entente_ledger::{Append, LedgerConfig, NoCompanion, Reader, Witnessed};
 use entente_signing::{Digest, Ed25519Key, Signer};
 use entente_testkit::MemDisk;
 use signed_note::{Note, StandardVerifier, VerifierList};
@@ -153,7 +153,8 @@ fn other_code_verifies_checkpoints_tiles_and_proofs_of_every_size() {
             log.integrator.integrate().unwrap();
         }
         let signed = log.integrator.prepare_checkpoint().unwrap().unwrap();
-        log.integrator.publish(signed).unwrap();
+        let signed = Witnessed::Short(Arc::new(signed));
+        log.integrator.publish(&signed).unwrap();
 
         let checkpoint = verify_note(&disk, &key);
         assert_eq!(checkpoint.size(), size);

@@ -83,6 +83,7 @@ struct Claims {
     tree: Option<State>,
     signed: Option<State>,
     checkpoint: Option<Checkpoint>,
+    finality: Option<Checkpoint>,
 }
 
 /// Replays a ledger whole. `progress(done, all)` counts entries. Stops adding findings after 1,000.
@@ -186,13 +187,14 @@ impl Check<'_> {
         Claims {
             tree,
             signed,
-            checkpoint: self.checkpoint(),
+            checkpoint: self.checkpoint(self.layout.checkpoint()),
+            finality: self.checkpoint(self.layout.finality()),
         }
     }
 
-    /// The checkpoint, when its signature verifies.
-    fn checkpoint(&mut self) -> Option<Checkpoint> {
-        let path = self.layout.checkpoint();
+    /// A checkpoint, when its signature by the ledger's key verifies. Its cosignatures are for whoever
+    /// knows the witnesses: [`crate::witness::WitnessPolicy::judge`].
+    fn checkpoint(&mut self, path: PathBuf) -> Option<Checkpoint> {
         if !self.disk.exists(&path).unwrap_or(true) {
             return None;
         }
@@ -287,9 +289,16 @@ impl Check<'_> {
         if signed_size.is_some_and(|size| size > tree_size) {
             self.find(&self.layout.tree_state(), Fault::Missing);
         }
-        if let Some(checkpoint) = &claims.checkpoint {
+        let published = [
+            (&claims.checkpoint, self.layout.checkpoint()),
+            (&claims.finality, self.layout.finality()),
+        ];
+        for (checkpoint, path) in published {
+            let Some(checkpoint) = checkpoint else {
+                continue;
+            };
             if checkpoint.origin != origin || !root_is(checkpoint.size, checkpoint.root) {
-                self.find(&self.layout.checkpoint(), Fault::Differs);
+                self.find(&path, Fault::Differs);
             }
             if signed_size.is_none_or(|size| size < checkpoint.size) {
                 self.find(&self.layout.signed(), Fault::Missing);
@@ -322,18 +331,18 @@ impl Claims {
     fn sizes(&self) -> Vec<u64> {
         let states = [&self.tree, &self.signed];
         let states = states.into_iter().flatten().map(|state| state.size);
-        let checkpoint = self.checkpoint.as_ref().map(|c| c.size);
-        states.chain(checkpoint).chain([self.size()]).collect()
+        let checkpoints = self.checkpoints().map(|c| c.size);
+        states.chain(checkpoints).chain([self.size()]).collect()
     }
 
     /// The root claimed for a size.
     fn root_at(&self, size: u64) -> Option<Digest> {
         let states = [&self.tree, &self.signed].into_iter().flatten();
         let mut claimed = states.map(|state| (state.size, state.root));
-        let checkpoint = self.checkpoint.as_ref().map(|c| (c.size, c.root));
+        let mut checkpoints = self.checkpoints().map(|c| (c.size, c.root));
         let found = claimed.find(|(at, _)| *at == size);
         found
-            .or_else(|| checkpoint.filter(|(at, _)| *at == size))
+            .or_else(|| checkpoints.find(|(at, _)| *at == size))
             .map(|(_, root)| root)
     }
 
@@ -342,6 +351,10 @@ impl Claims {
         let signed = self.signed.as_ref().map(|state| state.size);
         let checkpoint = self.checkpoint.as_ref().map(|c| c.size);
         signed.into_iter().chain(checkpoint).collect()
+    }
+
+    fn checkpoints(&self) -> impl Iterator<Item = &Checkpoint> {
+        self.checkpoint.iter().chain(&self.finality)
     }
 }
 

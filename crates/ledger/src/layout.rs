@@ -8,6 +8,7 @@
 //!   tile/<level>/…     tile/entries/…
 //!   .state/tree        size and root of what is in the tiles
 //!   .state/signed      size and root of what was or is about to be signed
+//!   .state/final       the newest checkpoint that the witnesses' quorum cosigned
 //! tmp/                 files being written
 //! wal/000000.wal …     the write-ahead log
 //! ```
@@ -89,6 +90,11 @@ impl Layout {
     /// Size and root of the newest tree that was signed, or was about to be.
     pub fn signed(&self) -> PathBuf {
         self.dir.join("log/.state/signed")
+    }
+
+    /// The newest checkpoint that the witnesses' quorum cosigned, a signed note.
+    pub fn finality(&self) -> PathBuf {
+        self.dir.join("log/.state/final")
     }
 
     /// Files being written; emptied at start.

@@ -16,20 +16,23 @@ use bytes::Bytes;
 use entente_clock::Clock;
 use entente_reason::Reason;
 use entente_signing::{Digest, Signer};
+use tokio::runtime::Handle;
 use tokio::sync::{mpsc, oneshot, watch};
 
 use crate::checkpoint::SignedCheckpoint;
 use crate::companion::Companion;
+use crate::cosigner::Cosigner;
 use crate::disk::Disk;
 use crate::layout::Layout;
 use crate::log::{Log, LogError, Recovery};
 use crate::proof::{ConsistencyProof, InclusionProof};
 
-use publisher::{Command, Publisher};
+use publisher::{Command, Publisher, Witnesses};
 use queue::{Appends, MAX_APPENDS, Pending, Queue, Reply};
-use shelf::Shelf;
 use signals::Signals;
 use writer::Writer;
+
+pub(crate) use shelf::Shelf;
 
 /// What to append.
 #[derive(Clone, Debug)]
@@ -62,6 +65,8 @@ pub struct LedgerConfig {
     pub disk: Arc<dyn Disk>,
     /// Where attachments go.
     pub companion: Box<dyn Companion>,
+    /// Who cosigns checkpoints before they are published; none: nobody has to, and each is final.
+    pub cosigner: Option<Arc<dyn Cosigner>>,
     /// For refusing to write while the clock is behind the newest entry.
     pub clock: Arc<dyn Clock>,
     /// Longest wait before full bundles leave the write-ahead log.
@@ -99,6 +104,7 @@ struct Inner {
     commands: mpsc::UnboundedSender<Command>,
     sizes: watch::Receiver<u64>,
     checkpoint: watch::Receiver<Option<Arc<SignedCheckpoint>>>,
+    finality: watch::Receiver<Option<Arc<SignedCheckpoint>>>,
     writable: watch::Receiver<bool>,
     shelf: Arc<Shelf>,
     runner: Runner,
@@ -171,6 +177,7 @@ impl LedgerConfig {
             signer,
             disk,
             companion,
+            cosigner: None,
             clock,
             integrate_every: Duration::from_millis(250),
             checkpoint_every: Duration::from_secs(10),
@@ -193,6 +200,7 @@ impl Ledger {
             checkpoint: config.checkpoint_every,
         };
         let (origin, disk) = (config.origin.clone(), Arc::clone(&config.disk));
+        let (cosigner, clock) = (config.cosigner.clone(), Arc::clone(&config.clock));
         let layout = Layout::new(&config.dir);
         let log = match runner {
             Runner::Task => Log::open(config)?,
@@ -204,7 +212,15 @@ impl Ledger {
         let (commands, incoming) = mpsc::unbounded_channel();
         let (signals, watched) = Signals::new(&log);
         let writer = Writer::new(log.appender, signals.clone(), commands.downgrade());
-        let publisher = Publisher::new(log.integrator, signals);
+        let witnesses = Witnesses {
+            cosigner,
+            clock,
+            shelf: Arc::clone(&shelf),
+            runtime: Handle::current(),
+            commands: commands.downgrade(),
+            may_block: runner == Runner::Task,
+        };
+        let publisher = Publisher::new(log.integrator, signals, witnesses);
         match runner {
             Runner::Task => task::start(&queue, writer, publisher, incoming, pace),
             Runner::Thread => {
@@ -220,6 +236,7 @@ impl Ledger {
                 commands,
                 sizes: watched.sizes,
                 checkpoint: watched.checkpoint,
+                finality: watched.finality,
                 writable: watched.writable,
                 shelf,
                 runner,
@@ -286,13 +303,20 @@ impl Ledger {
         self.inner.checkpoint.clone()
     }
 
+    /// The newest published checkpoint that its witnesses' quorum cosigned, of an earlier run too. Without
+    /// witnesses, the newest.
+    pub fn finality(&self) -> watch::Receiver<Option<Arc<SignedCheckpoint>>> {
+        self.inner.finality.clone()
+    }
+
     /// Whether entries can be appended. Turns false when the disk is full or failing, and true again
     /// by itself.
     pub fn writable(&self) -> watch::Receiver<bool> {
         self.inner.writable.clone()
     }
 
-    /// Publishes a checkpoint over everything durable now, and answers with it.
+    /// Publishes a checkpoint over everything durable now, and answers with it, with the cosignatures of
+    /// the witnesses that answered in time.
     ///
     /// # Errors
     /// When it could not be written.
@@ -349,7 +373,7 @@ impl Ledger {
         self.on_shelf(proof).await
     }
 
-    /// Takes no more entries; integrates, publishes and closes. Later calls answer at once.
+    /// Takes no more entries; integrates, publishes (without waiting for witnesses) and closes. Later calls answer at once.
     ///
     /// # Errors
     /// When something could not be written; the entries are in the write-ahead log all the same.

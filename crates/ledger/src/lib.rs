@@ -5,12 +5,14 @@
 //! thing without threads or waiting. [`Reader`] and [`fsck`] work on the folder alone, also on a
 //! copy of it.
 //!
-//! The tree code ([`tree`], [`tile`], [`proof`], [`checkpoint`], [`note`]) and the entries
-//! ([`entry`]) are pure: they read no clock, no socket and no file. Nothing here encrypts; what an
+//! The tree code ([`tree`], [`tile`], [`proof`], [`checkpoint`], [`note`],
+//! [`cosignature`], [`witness`]) and the entries ([`entry`]) are pure: they read no clock, no socket and no file. Nothing here encrypts; what an
 //! entry's attachment holds is the business of the [`Companion`].
 
 pub mod checkpoint;
 pub mod companion;
+pub mod cosignature;
+mod cosigner;
 pub mod disk;
 pub mod entry;
 pub mod fsck;
@@ -23,9 +25,11 @@ mod reader;
 pub mod tile;
 pub mod tree;
 mod wal;
+pub mod witness;
 
 pub use checkpoint::{Checkpoint, SignedCheckpoint};
 pub use companion::{Companion, NoCompanion};
+pub use cosigner::{Cosigner, CosignerFuture, SignedTree, Witnessed};
 pub use entry::Entry;
 pub use ledger::{
     Append, AppendError, Appended, Ledger, LedgerConfig, LedgerError, ReadError, Runner,

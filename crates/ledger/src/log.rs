@@ -10,7 +10,8 @@
 //! 2. the attachment, with the companion;
 //! 3. bundles and tiles, then `.state/tree`: only now may a segment of the write-ahead log go;
 //! 4. `.state/signed`: only now is a checkpoint over that tree signed;
-//! 5. `checkpoint`.
+//! 5. `.state/final`, when the witnesses' quorum cosigned it;
+//! 6. `checkpoint`.
 
 mod appender;
 pub(crate) mod files;
@@ -20,10 +21,12 @@ pub(crate) mod open;
 pub(crate) mod tail;
 
 use std::path::PathBuf;
+use std::sync::Arc;
 
 use entente_reason::Reason;
 
 use crate::companion::CompanionError;
+use crate::cosigner::Witnessed;
 use crate::disk::DiskError;
 use crate::note::SignNoteError;
 
@@ -106,7 +109,10 @@ impl Log {
     /// When the disk fails; the entries are in the write-ahead log all the same.
     pub fn close(mut self) -> Result<(), LogError> {
         let published = match self.integrator.prepare_checkpoint() {
-            Ok(Some(checkpoint)) => self.integrator.publish(checkpoint),
+            Ok(Some(checkpoint)) => {
+                let signed = Witnessed::Short(Arc::new(checkpoint));
+                self.integrator.publish(&signed)
+            }
             Ok(None) => Ok(()),
             Err(error) => Err(error),
         };

@@ -25,13 +25,19 @@ pub struct NoteSignature {
     pub bytes: Vec<u8>,
 }
 
-/// An Ed25519 key of a log, with its name: what a `vkey` says.
+/// An Ed25519 key with its name, for signatures of one kind: what a `vkey` says.
 #[derive(Clone, PartialEq, Eq)]
-pub struct NoteKey {
+pub struct NamedKey<const KIND: u8> {
     name: String,
     id: [u8; 4],
     key: VerifyingKey,
 }
+
+/// The key of a log: signs a note's text.
+pub type NoteKey = NamedKey<ED25519>;
+
+/// The key of a witness: signs a checkpoint with the time at which it was seen.
+pub type WitnessKey = NamedKey<COSIGNATURE_V1>;
 
 /// Why a note or a key is not accepted. Variants are alphabetical.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, thiserror::Error)]
@@ -63,11 +69,7 @@ impl SignedNote {
         let bytes = signer.sign(text.as_bytes())?;
         Ok(Self {
             text,
-            signatures: vec![NoteSignature {
-                name: key.name,
-                key_id: key.id,
-                bytes: bytes.to_vec(),
-            }],
+            signatures: vec![key.line(bytes.to_vec())],
         })
     }
 
@@ -91,9 +93,16 @@ impl SignedNote {
         })
     }
 
-    /// Adds a signature line, such as a witness's.
+    /// Adds a signature line, such as a witness's, in place of an earlier one of the same key. Beyond
+    /// 100 lines, which is as many as a note is read with, it is left out.
     pub fn add(&mut self, signature: NoteSignature) {
-        self.signatures.push(signature);
+        let is_same =
+            |held: &NoteSignature| held.name == signature.name && held.key_id == signature.key_id;
+        match self.signatures.iter().position(is_same) {
+            Some(at) => self.signatures[at] = signature,
+            None if self.signatures.len() < MAX_SIGNATURES => self.signatures.push(signature),
+            None => {}
+        }
     }
 
     /// The signed text, its last newline included.
@@ -113,7 +122,7 @@ impl SignedNote {
     pub fn verify(&self, key: &NoteKey) -> Result<(), NoteError> {
         let mut verified = false;
         for line in &self.signatures {
-            if line.name == key.name && line.key_id == key.id {
+            if key.made(line) {
                 let signature = line.bytes.as_slice().try_into();
                 let signature = signature.map_err(|_| NoteError::Unsigned)?;
                 key.key
@@ -180,9 +189,9 @@ impl FromStr for NoteSignature {
     }
 }
 
-// === impl NoteKey ===
+// === impl NamedKey ===
 
-impl NoteKey {
+impl<const KIND: u8> NamedKey<KIND> {
     /// Names an Ed25519 key. A log's key is named by the log's origin.
     ///
     /// # Errors
@@ -192,7 +201,7 @@ impl NoteKey {
         if !is_name(name) {
             return Err(NoteError::Key);
         }
-        let hash = Digest::of_parts(&[name.as_bytes(), b"\n", &[ED25519], &raw]);
+        let hash = Digest::of_parts(&[name.as_bytes(), b"\n", &[KIND], &raw]);
         let [a, b, c, d, ..] = *hash.as_bytes();
         Ok(Self {
             name: name.to_owned(),
@@ -210,27 +219,41 @@ impl NoteKey {
     pub const fn key(&self) -> &VerifyingKey {
         &self.key
     }
+
+    /// Whether a signature line says it is of this key.
+    pub(crate) fn made(&self, line: &NoteSignature) -> bool {
+        line.name == self.name && line.key_id == self.id
+    }
+
+    /// The line for a signature of this key.
+    pub(crate) fn line(&self, bytes: Vec<u8>) -> NoteSignature {
+        NoteSignature {
+            name: self.name.clone(),
+            key_id: self.id,
+            bytes,
+        }
+    }
 }
 
 /// The `vkey` form: `name+hex(key id)+base64(type ‖ key)`.
-impl fmt::Display for NoteKey {
+impl<const KIND: u8> fmt::Display for NamedKey<KIND> {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         write!(f, "{}+", self.name)?;
         for byte in self.id {
             write!(f, "{byte:02x}")?;
         }
         let raw = self.key.raw_ed25519().unwrap_or_default();
-        write!(f, "+{}", BASE64.encode([&[ED25519][..], &raw].concat()))
+        write!(f, "+{}", BASE64.encode([&[KIND][..], &raw].concat()))
     }
 }
 
-impl fmt::Debug for NoteKey {
+impl<const KIND: u8> fmt::Debug for NamedKey<KIND> {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         fmt::Display::fmt(self, f)
     }
 }
 
-impl FromStr for NoteKey {
+impl<const KIND: u8> FromStr for NamedKey<KIND> {
     type Err = NoteError;
 
     fn from_str(vkey: &str) -> Result<Self, NoteError> {
@@ -240,7 +263,7 @@ impl FromStr for NoteKey {
         let key = BASE64.decode(key).map_err(|_| NoteError::Key)?;
         let (kind, raw) = key.split_first().ok_or(NoteError::Key)?;
         let raw = raw.try_into().map_err(|_| NoteError::Key)?;
-        if *kind != ED25519 {
+        if *kind != KIND {
             return Err(NoteError::Key);
         }
         let key = VerifyingKey::from_ed25519_bytes(raw).map_err(|_| NoteError::Key)?;
@@ -265,6 +288,8 @@ fn is_text(text: &str) -> bool {
 }
 
 /// Signature type of a log's Ed25519 key.
-const ED25519: u8 = 0x01;
+pub const ED25519: u8 = 0x01;
+/// Signature type of a witness's Ed25519 key (C2SP `tlog-cosignature`).
+pub const COSIGNATURE_V1: u8 = 0x04;
 const MAX_NOTE: usize = 1024 * 1024;
 const MAX_SIGNATURES: usize = 100;

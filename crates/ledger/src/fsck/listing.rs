@@ -112,7 +112,10 @@ impl Listing {
                 true
             }
             Some(("wal", segment)) => segment_number(segment).is_some(),
-            Some(("log", rest)) => matches!(rest, "checkpoint" | ".state/tree" | ".state/signed"),
+            Some(("log", rest)) => matches!(
+                rest,
+                "checkpoint" | ".state/tree" | ".state/signed" | ".state/final"
+            ),
             Some(_) => false,
         }
     }

@@ -13,7 +13,7 @@ use crate::proof::{ConsistencyProof, InclusionProof};
 
 /// What can be read.
 #[derive(Debug)]
-pub(super) struct Shelf {
+pub(crate) struct Shelf {
     tail: Arc<Tail>,
     /// Reads full bundles.
     bundles: Mutex<Tiles>,
@@ -90,7 +90,7 @@ impl Shelf {
         proof.ok_or(ReadError::Beyond)
     }
 
-    pub(super) fn consistency(
+    pub(crate) fn consistency(
         &self,
         old_size: u64,
         new_size: u64,

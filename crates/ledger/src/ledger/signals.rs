@@ -12,6 +12,7 @@ use crate::log::Log;
 pub(super) struct Signals {
     sizes: Arc<watch::Sender<u64>>,
     checkpoint: Arc<watch::Sender<Option<Arc<SignedCheckpoint>>>>,
+    finality: Arc<watch::Sender<Option<Arc<SignedCheckpoint>>>>,
     health: Arc<watch::Sender<Health>>,
     writable: Arc<watch::Sender<bool>>,
 }
@@ -21,6 +22,7 @@ pub(super) struct Signals {
 pub(super) struct Watched {
     pub(super) sizes: watch::Receiver<u64>,
     pub(super) checkpoint: watch::Receiver<Option<Arc<SignedCheckpoint>>>,
+    pub(super) finality: watch::Receiver<Option<Arc<SignedCheckpoint>>>,
     pub(super) writable: watch::Receiver<bool>,
 }
 
@@ -38,6 +40,7 @@ impl Signals {
         let appends = log.appender.is_open();
         let (sizes, sizes_read) = watch::channel(log.appender.size());
         let (checkpoint, checkpoint_read) = watch::channel(log.integrator.checkpoint());
+        let (finality, finality_read) = watch::channel(log.integrator.finality());
         let (writable, writable_read) = watch::channel(appends);
         let (health, _) = watch::channel(Health {
             appends,
@@ -46,12 +49,14 @@ impl Signals {
         let signals = Self {
             sizes: Arc::new(sizes),
             checkpoint: Arc::new(checkpoint),
+            finality: Arc::new(finality),
             health: Arc::new(health),
             writable: Arc::new(writable),
         };
         let watched = Watched {
             sizes: sizes_read,
             checkpoint: checkpoint_read,
+            finality: finality_read,
             writable: writable_read,
         };
         (signals, watched)
@@ -67,6 +72,10 @@ impl Signals {
 
     pub(super) fn checkpoint(&self, checkpoint: Option<Arc<SignedCheckpoint>>) {
         self.checkpoint.send_replace(checkpoint);
+    }
+
+    pub(super) fn finality(&self, checkpoint: Option<Arc<SignedCheckpoint>>) {
+        self.finality.send_replace(checkpoint);
     }
 
     pub(super) fn appends(&self, works: bool) {

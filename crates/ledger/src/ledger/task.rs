@@ -70,7 +70,7 @@ async fn run(
                 }
                 Command::Integrate
             }
-            _ = checkpoint.tick() => Command::PublishWhenGrown,
+            _ = checkpoint.tick() => Command::PublishWhenDue,
         };
         match publisher.execute(command) {
             Some(next) => publisher = next,

@@ -149,7 +149,7 @@ async fn answer(
                 }
                 Command::Integrate
             }
-            _ = checkpoint.tick() => Command::PublishWhenGrown,
+            _ = checkpoint.tick() => Command::PublishWhenDue,
         };
         if let Some(commands) = commands.upgrade() {
             let _ = commands.send(command);

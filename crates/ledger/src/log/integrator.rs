@@ -6,6 +6,7 @@ use entente_signing::{Digest, Signer};
 
 use crate::checkpoint::{Checkpoint, SignedCheckpoint};
 use crate::companion::{Companion, CompanionError};
+use crate::cosigner::Witnessed;
 use crate::disk::{Disk, DiskLock};
 use crate::layout::{Layout, State};
 use crate::log::files::Files;
@@ -37,6 +38,10 @@ pub struct Integrator {
     pub(super) signed: Option<State>,
     /// The newest published checkpoint.
     pub(super) checkpoint: Option<Arc<SignedCheckpoint>>,
+    /// The newest published checkpoint with a quorum of cosignatures.
+    pub(super) finality: Option<Arc<SignedCheckpoint>>,
+    /// Whether witnesses are asked at all.
+    pub(super) is_witnessed: bool,
     /// Tiles and bundles narrower than full that are durable.
     pub(super) partials: Vec<TileId>,
     /// The same, found at start: perhaps durable, perhaps not. Written again when needed.
@@ -119,24 +124,46 @@ impl Integrator {
             .map_err(LogError::Sign)
     }
 
-    /// Publishes what [`Integrator::prepare_checkpoint`] signed, with the signatures that witnesses
-    /// added to it in between. With a quorum of zero that is none.
+    /// Publishes what [`Integrator::prepare_checkpoint`] signed, with the cosignatures that were gathered
+    /// in between; or the published one again, with more of them.
     ///
     /// # Errors
     /// When the disk fails.
-    pub fn publish(&mut self, checkpoint: SignedCheckpoint) -> Result<(), LogError> {
+    pub fn publish(&mut self, witnessed: &Witnessed) -> Result<(), LogError> {
+        let checkpoint = witnessed.checkpoint();
         let note = checkpoint.note().to_string();
-        let path = self.layout.checkpoint();
-        self.files.write(&path, note.as_bytes())?;
+        let is_final = matches!(witnessed, Witnessed::Final(_));
+        if is_final && self.is_witnessed {
+            self.files.write(&self.layout.finality(), note.as_bytes())?;
+            self.files.sync()?;
+            // If we crash here, a checkpoint is known to be final that is not published yet: the next start
+            // signs the same one and asks the witnesses again.
+        }
+        self.files
+            .write(&self.layout.checkpoint(), note.as_bytes())?;
         self.files.sync()?;
         // If we crash here, the checkpoint is out; `.state/signed` has had it since before it was signed.
-        self.checkpoint = Some(Arc::new(checkpoint));
+        self.checkpoint = Some(Arc::clone(checkpoint));
+        if is_final {
+            self.finality = Some(Arc::clone(checkpoint));
+        }
         self.release()
     }
 
     /// The newest published checkpoint.
     pub fn checkpoint(&self) -> Option<Arc<SignedCheckpoint>> {
         self.checkpoint.clone()
+    }
+
+    /// The newest published checkpoint that the witnesses' quorum cosigned.
+    pub fn finality(&self) -> Option<Arc<SignedCheckpoint>> {
+        self.finality.clone()
+    }
+
+    /// Whether the newest published checkpoint, if any, is final.
+    pub fn is_final(&self) -> bool {
+        let size = |held: &Option<Arc<SignedCheckpoint>>| held.as_ref().map(|c| c.size());
+        size(&self.checkpoint) == size(&self.finality)
     }
 
     /// Whether entries are durable that no published checkpoint covers.

@@ -63,7 +63,12 @@ impl Log {
         let edge = load_edge(&mut tiles)?;
         let tail = Arc::new(load_tail(&mut tiles, &edge, &tree, &layout)?);
         check_signed(&mut tiles, signed.as_ref(), &layout)?;
-        let checkpoint = load_checkpoint(&mut tiles, signed.as_ref(), &config, &layout)?;
+        let mut load = |path| load_checkpoint(path, &mut tiles, signed.as_ref(), &config);
+        let checkpoint = load(layout.checkpoint())?;
+        let finality = match config.cosigner {
+            Some(_) => load(layout.finality())?,
+            None => checkpoint.clone(),
+        };
 
         let replayed = replay_onto(&tail, &mut tiles, &layout, &*disk)?;
         let next_index = tail.size();
@@ -125,6 +130,8 @@ impl Log {
             tree,
             signed,
             checkpoint,
+            finality,
+            is_witnessed: config.cosigner.is_some(),
             partials: Vec::new(),
             segment_bytes: appender.segment_bytes,
             preallocate: config.preallocate,
@@ -212,12 +219,11 @@ fn check_signed(
 }
 
 fn load_checkpoint(
+    path: PathBuf,
     tiles: &mut Tiles,
     signed: Option<&State>,
     config: &LedgerConfig,
-    layout: &Layout,
 ) -> Result<Option<Arc<SignedCheckpoint>>, LogError> {
-    let path = layout.checkpoint();
     let bytes = match config.disk.read(&path) {
         Ok(bytes) => bytes,
         Err(error) if error.is_missing() => return Ok(None),

@@ -80,9 +80,15 @@ fn damage(
             );
             tried += 1;
         }
-        // A crash before the first checkpoint was published leaves none, a lock is made anew, tiles of older
+        // A crash before the first checkpoint was published leaves none, nor a final one, a lock is made anew, tiles of older
         // checkpoints are not known to have been there, and the first segment is in the tiles.
-        let may_go = ["lock", "checkpoint", "log/tile/1/000.p/2", "wal/000000.wal"];
+        let may_go = [
+            "lock",
+            "checkpoint",
+            "final",
+            "log/tile/1/000.p/2",
+            "wal/000000.wal",
+        ];
         if !may_go.iter().any(|name| path.ends_with(name)) {
             let image = disk.restart();
             image.remove(&path).unwrap();

@@ -11,3 +11,4 @@ mod notes;
 mod proofs;
 mod support;
 mod torn;
+mod witness;

@@ -13,7 +13,11 @@ use entente_ledger::disk::Disk;
 use entente_ledger::fsck::{Report, fsck};
 use entente_ledger::log::{Log, LogError};
 use entente_ledger::tree::{Frontier, leaf_hash};
-use entente_ledger::{Append, Companion, LedgerConfig};
+use entente_ledger::witness::WitnessPolicy;
+use entente_ledger::{
+    Append, Companion, Cosigner, CosignerFuture, LedgerConfig, SignedCheckpoint, SignedTree,
+    Witnessed,
+};
 use entente_signing::{Digest, Ed25519Key, SignError, Signer, VerifyingKey};
 use entente_testkit::MemDisk;
 
@@ -33,6 +37,10 @@ pub(crate) struct FileCompanion {
     disk: Arc<dyn Disk>,
     unsynced: Vec<PathBuf>,
 }
+
+/// A quorum of none, which always agrees.
+#[derive(Debug)]
+struct Agrees;
 
 /// Random numbers from a seed.
 #[derive(Debug)]
@@ -109,6 +117,19 @@ impl Companion for FileCompanion {
     }
 }
 
+// === impl Agrees ===
+
+impl Cosigner for Agrees {
+    fn cosign(&self, signed: SignedTree) -> CosignerFuture<'_> {
+        Box::pin(async move { agreed(signed.checkpoint()) })
+    }
+}
+
+fn agreed(checkpoint: &Arc<SignedCheckpoint>) -> Witnessed {
+    let now = Timestamp::from_millis(1_795_305_600_000);
+    Witnessed::Final(WitnessPolicy::default().judge(checkpoint, now).unwrap())
+}
+
 // === impl Random ===
 
 impl Random {
@@ -130,6 +151,7 @@ pub(crate) fn config(disk: &MemDisk, signer: &RecordingSigner) -> LedgerConfig {
         signer: Arc::new(signer.clone()),
         companion: Box::new(FileCompanion::new(Arc::clone(&disk))),
         disk,
+        cosigner: Some(Arc::new(Agrees)),
         clock: Arc::new(ManualClock::at(Timestamp::from_millis(1_795_305_600_000))),
         integrate_every: Duration::from_millis(250),
         checkpoint_every: Duration::from_secs(10),
@@ -190,7 +212,7 @@ pub(crate) fn closed_log(disk: &MemDisk, signer: &RecordingSigner, size: u64) {
 
 pub(crate) fn publish(log: &mut Log) -> Result<(), LogError> {
     match log.integrator.prepare_checkpoint()? {
-        Some(checkpoint) => log.integrator.publish(checkpoint),
+        Some(checkpoint) => log.integrator.publish(&agreed(&Arc::new(checkpoint))),
         None => Ok(()),
     }
 }
