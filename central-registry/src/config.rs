@@ -41,6 +41,9 @@ pub struct Config {
     /// Where metrics and health are read, in clear. Default: nowhere.
     #[serde(default)]
     pub admin: Option<ListenAddr>,
+    /// Where it cosigns its servers' ledgers, in clear (C2SP `tlog-witness`). Default: nowhere.
+    #[serde(default)]
+    pub witness: Option<ListenAddr>,
     /// Bounds.
     #[serde(default)]
     pub limits: Limits,
@@ -102,6 +105,8 @@ pub(crate) const FORMAT: &str = "entente-registry 1\n";
 
 /// Of keys in the key folder: the one that signs checkpoints.
 pub(crate) const LEDGER_KEY: &str = "changes";
+/// The one that cosigns the ledgers of servers.
+pub(crate) const WITNESS_KEY: &str = "witness";
 /// The one shown in TLS.
 pub(crate) const TLS_KEY: &str = "registry";
 /// The registrar's key that this server uses itself, to state its hash.

@@ -19,6 +19,7 @@ mod refusal;
 mod role;
 mod service;
 mod tasks;
+mod witness;
 
 pub use config::{Config, Limits};
 pub use init::{InitError, Initialised, OPERATOR, init};

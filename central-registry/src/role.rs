@@ -6,10 +6,11 @@ use std::time::Duration;
 use entente_clock::Clock;
 use entente_config::ListenAddr;
 use entente_directory::{Genesis, Refusal, RegistryEntry, State, apply};
+use entente_follow::witness::{WitnessError, WitnessLimits, serve};
 use entente_follow::{Anchor, BlobStore, Floors, durable};
 use entente_keys::{KeyStore, KeyStoreError, KeyUse};
 use entente_ledger::disk::{Disk, DiskError};
-use entente_ledger::note::{NoteError, NoteKey};
+use entente_ledger::note::{NoteError, NoteKey, WitnessKey};
 use entente_ledger::{Ledger, LedgerError, ReadError, Runner};
 use entente_proto::registry::v1::registry_service_server::RegistryServiceServer;
 use entente_reason::Reason;
@@ -29,6 +30,7 @@ use crate::init::open_ledger;
 use crate::limit::Limit;
 use crate::service::Service;
 use crate::tasks::{publish, report_health, until, watch_ledger};
+use crate::witness::{self, OpenWitnessError};
 
 /// The registry of one jurisdiction.
 #[derive(Debug)]
@@ -52,6 +54,7 @@ pub struct Deps {
 pub struct Running {
     endpoint: Endpoint,
     admin: Option<std::net::SocketAddr>,
+    witness: Option<(Endpoint, WitnessKey)>,
     anchor: Anchor,
     health: Health,
     metrics: Metrics,
@@ -103,6 +106,9 @@ pub enum StartError {
     /// TLS cannot be set up.
     #[error("preparing TLS")]
     Tls(#[from] TlsError),
+    /// The witness of its servers' ledgers cannot be opened.
+    #[error("opening the witness")]
+    Witness(#[source] WitnessError),
     /// The data folder holds no registry, or one of other keys or another jurisdiction.
     #[error("the data folder holds no registry of this jurisdiction and these keys")]
     Uninitialised,
@@ -151,6 +157,15 @@ impl CentralRegistry {
         let blobs = Arc::new(BlobStore::open(disk.clone(), &config.blobs(), limit)?);
         let record = Arc::new(Record::new());
         replay(&ledger, &record, &blobs).await?;
+        let witness = match &config.witness {
+            None => None,
+            Some(at) => {
+                let (disk, clock) = (disk.clone(), clock.clone());
+                let witness = witness::open(&config, &keys, record.clone(), disk, clock);
+                let listener = net.listen(&at.clone().into()).await;
+                Some((witness?, listener.map_err(StartError::Bind)?))
+            }
+        };
         let state = record.state();
         let registry = state
             .registry()
@@ -202,6 +217,16 @@ impl CentralRegistry {
             metrics.clone(),
             stopped.clone(),
         ));
+        let witness = witness.map(|(witness, listener)| {
+            let known = (listener.endpoint().clone(), witness.key().clone());
+            let limits = WitnessLimits {
+                may_block: runner == Runner::Task,
+                ..WitnessLimits::default()
+            };
+            let stop = until(stopped.clone());
+            tasks.spawn(serve(listener, Arc::new(witness), limits, stop));
+            known
+        });
         let admin_address = match admin {
             Some(listener) => {
                 let address = listener.local_addr().map_err(StartError::Bind)?;
@@ -266,6 +291,7 @@ impl CentralRegistry {
             },
             endpoint,
             admin: admin_address,
+            witness,
             health,
             metrics,
             stop,
@@ -332,6 +358,11 @@ impl Running {
         self.admin
     }
 
+    /// Where it cosigns its servers' ledgers, and with what key.
+    pub const fn witness(&self) -> Option<&(Endpoint, WitnessKey)> {
+        self.witness.as_ref()
+    }
+
     /// What a follower starts from. Its addresses are those configured, or where it listens.
     pub const fn anchor(&self) -> &Anchor {
         &self.anchor
@@ -370,6 +401,15 @@ impl Running {
 
 // === impl StartError ===
 
+impl From<OpenWitnessError> for StartError {
+    fn from(error: OpenWitnessError) -> Self {
+        match error {
+            OpenWitnessError::Keys(error) => Self::Keys(error),
+            OpenWitnessError::Witness(error) => Self::Witness(error),
+        }
+    }
+}
+
 impl StartError {
     /// What the caller is told.
     pub const fn reason(&self) -> Reason {
@@ -388,6 +428,7 @@ impl StartError {
             | Self::NoUnixAdmin
             | Self::Note(_)
             | Self::Uninitialised => Reason::InternalFault,
+            Self::Witness(error) => error.reason(),
         }
     }
 }

@@ -148,7 +148,7 @@ impl Server {
         if body.len() > MAX_MESSAGE {
             return Err(Reason::MessageTooLarge.into());
         }
-        let adopted = self.adopted()?;
+        let adopted = self.in_order()?;
         let permit = adopted.decide_call(caller, call, self.moment())?;
         let plan = self.plans.plan(&adopted, &call.method, &permit)?;
         let subjects = plan.check_request(body)?;

@@ -32,6 +32,7 @@ mod start;
 mod system;
 mod tags;
 mod view;
+mod witnessing;
 
 pub use config::{
     Caller, Config, Dial, Door, HexDigest, Limits, MAX_DEADLINE, MAX_MESSAGE, Serves, System,

@@ -113,7 +113,7 @@ impl Server {
         let request =
             SignedStatement::parse(open.statement.clone()).map_err(|error| error.reason())?;
         let statement = request.statement();
-        let adopted = self.adopted()?;
+        let adopted = self.in_order()?;
         // Of a suspended member too: the decision refuses it, with an entry and a signed fault.
         let server = adopted
             .registered(&statement.sender_server)

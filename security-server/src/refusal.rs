@@ -88,7 +88,9 @@ pub(crate) const fn unsigned(reason: Reason) -> Reason {
         | Reason::DeadlinePassed
         | Reason::InternalFault
         | Reason::KeyUnknown
+        | Reason::LogForked
         | Reason::LogUnavailable
+        | Reason::LogUnwitnessed
         | Reason::MessageTooLarge
         | Reason::Misaddressed
         | Reason::Overloaded
@@ -128,7 +130,9 @@ mod tests {
                 "DEADLINE_PASSED",
                 "INTERNAL_FAULT",
                 "KEY_UNKNOWN",
+                "LOG_FORKED",
                 "LOG_UNAVAILABLE",
+                "LOG_UNWITNESSED",
                 "MESSAGE_TOO_LARGE",
                 "MISADDRESSED",
                 // What the others become.

@@ -10,6 +10,7 @@ use entente_follow::Follower;
 use entente_identity::SystemId;
 use entente_keys::LocalToken;
 use entente_proto::exchange::v1::peer_exchange_server::PeerExchangeServer;
+use entente_reason::Reason;
 use entente_store::{Store, StoreError};
 use entente_telemetry::{AdminLimits, Condition, Health, serve_admin};
 use entente_tls::net::Endpoint;
@@ -281,6 +282,9 @@ async fn adopt_views(server: Arc<Server>) {
     // Adopted before the first change is waited for: one that came since the start adopted a view is
     // none any more to whoever only listens now.
     loop {
+        if let Some(policy) = views.borrow_and_update().state.policy() {
+            server.witnessing.follow(policy);
+        }
         while let Err(reason) = server.views.adopt(&server.journal).await {
             // Until it is logged it decides nothing; the old view goes on, and grows stale.
             tracing::warn!(event = "view.not_adopted", reason = reason.code());
@@ -325,6 +329,19 @@ fn look(server: &Server, health: &Health) {
             Condition::Registry,
             "the registry has not been heard for too long",
         );
+    }
+    let policy = server.views.current();
+    let policy = policy.as_ref().and_then(|adopted| adopted.state().policy());
+    match policy.map(|policy| server.witnessing.check(policy, server.clock.now())) {
+        Some(Err(Reason::LogForked)) => health.fail(
+            Condition::Witnesses,
+            "a witness has seen another ledger of this server; calls are refused",
+        ),
+        Some(Err(_)) => health.fail(
+            Condition::Witnesses,
+            "no quorum of witnesses cosigns the ledger; calls are refused",
+        ),
+        Some(Ok(())) | None => health.pass(Condition::Witnesses),
     }
     if server.journal.clock_is_on() {
         health.pass(Condition::Clock);

@@ -29,6 +29,7 @@ use crate::signing_task::SigningTask;
 use crate::system::ProviderSystem;
 use crate::tags::TagKeys;
 use crate::view::{Adopted, Moment, Views};
+use crate::witnessing::Witnessing;
 
 /// A running security server.
 #[derive(Debug)]
@@ -42,6 +43,7 @@ pub(crate) struct Server {
     pub(crate) probe: Arc<dyn Probe>,
     pub(crate) journal: Journal,
     pub(crate) views: Views,
+    pub(crate) witnessing: Witnessing,
     /// Signs live statements; see [`Server::session`].
     pub(crate) session: ArcSwap<OwnSession>,
     /// Signs test statements, once there were any.
@@ -76,6 +78,15 @@ impl Server {
         // Without the registry we go on for as long as the policy allows, and not a moment longer. (G8)
         if self.views.directory().is_stale() {
             return Err(Reason::RegistryStale);
+        }
+        Ok(adopted)
+    }
+
+    /// The view to exchange under: as [`Server::adopted`], while our own ledger is one others can rely on.
+    pub(crate) fn in_order(&self) -> Result<Arc<Adopted>, Reason> {
+        let adopted = self.adopted()?;
+        if let Some(policy) = adopted.state().policy() {
+            self.witnessing.check(policy, self.clock.now())?;
         }
         Ok(adopted)
     }

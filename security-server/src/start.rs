@@ -46,6 +46,7 @@ use crate::signing_task::SigningTask;
 use crate::system::ProviderSystem;
 use crate::tags::TagKeys;
 use crate::view::Views;
+use crate::witnessing::Witnessing;
 
 /// The machine a server runs on.
 #[derive(Clone, Debug)]
@@ -175,6 +176,7 @@ impl SecurityServer {
             Condition::Keys,
             Condition::Log,
             Condition::Registry,
+            Condition::Witnesses,
         ]);
         check_systems(&config)?;
         health.pass(Condition::Config);
@@ -287,7 +289,9 @@ async fn build(
         data.join("sidecar"),
         config.keys.as_path().join("kek"),
     )?;
-    let ledger_config = LedgerConfig::new(
+    let witnessing = Witnessing::new(Arc::clone(&net), Arc::clone(&clock));
+    witnessing.begin(follower.directory().view().state.policy());
+    let mut ledger_config = LedgerConfig::new(
         data.join("ledger").join(folder_of(origin)),
         origin.as_str(),
         Arc::clone(&keys.ledger),
@@ -295,7 +299,9 @@ async fn build(
         Box::new(sidecar.clone()),
         Arc::clone(&clock),
     );
+    ledger_config.cosigner = Some(witnessing.cosigner());
     let ledger = Ledger::open(ledger_config, runner).await?;
+    witnessing.recall(&ledger);
     let index = Index::open(&data.join("store"), &ledger, &metrics)?;
     let found = recover::search(&ledger, origin, clock.now()).await?;
     let journal = Journal::new(
@@ -316,6 +322,7 @@ async fn build(
         server_key: keys.server,
         probe,
         views,
+        witnessing,
         session: ArcSwap::from_pointee(session),
         test_session: Mutex::default(),
         signing: SigningTask::start(config.server.clone()),
@@ -367,6 +374,9 @@ async fn begin(server: Server, found: Found) -> Result<Arc<Server>, StartError> 
     };
     let booted = server.journal.append(Body::Boot(boot)).await;
     booted.map_err(StartError::Log)?;
+    // The witnesses are asked before anybody calls: a quorum may be due, or long overdue.
+    let published = server.journal.ledger().publish_now().await;
+    published.map_err(StartError::Ledger)?;
     Ok(Arc::new(server))
 }
 

@@ -116,7 +116,7 @@ impl World {
         let config = dir.join("registry/registry.yaml");
         write(
             &config,
-            "jurisdiction: ca-demo\nlisten: unix:./r.sock\ndata: ./data\nkeys: ./keys\nanchor: ./anchor.yaml\n",
+            "jurisdiction: ca-demo\nlisten: unix:./r.sock\nwitness: 127.0.0.1:0\ndata: ./data\nkeys: ./keys\nanchor: ./anchor.yaml\n",
         )?;
         let config: registry::Config = entente_config::load(&config)?;
         let runner = Runner::Thread;

@@ -44,6 +44,7 @@ pub(crate) enum FileKind {
     Member,
     Registry,
     SecurityServer,
+    Witness,
 }
 
 pub(crate) fn run(command: &ConfigCommand, screen: &Screen) -> Result<(), Failure> {
@@ -91,6 +92,7 @@ pub(crate) fn check(
             file,
         )?),
         FileKind::SecurityServer => shown(&entente_security_server::Config::load(file)?),
+        FileKind::Witness => shown(&entente_oversight::witness::Config::load(file)?),
     };
     let value = json!({ "file": file, "is": kind.code(), "valid": true });
     screen.event("config.checked", value, |screen| {
@@ -151,6 +153,8 @@ impl FileKind {
             Self::Anchor
         } else if has("jurisdiction:") {
             Self::Registry
+        } else if has("listen:") && has("name:") {
+            Self::Witness
         } else {
             return None;
         })
@@ -164,6 +168,7 @@ impl FileKind {
             Self::Member => "member",
             Self::Registry => "registry",
             Self::SecurityServer => "security-server",
+            Self::Witness => "witness",
         }
     }
 
@@ -175,6 +180,7 @@ impl FileKind {
             Self::Member => Text::FileMember,
             Self::Registry => Text::FileRegistry,
             Self::SecurityServer => Text::FileSecurityServer,
+            Self::Witness => Text::FileWitness,
         }
     }
 }

@@ -11,6 +11,7 @@ use entente_clock::SystemClock;
 use entente_config::{ListenAddr, Secret};
 use entente_keys::LocalToken;
 use entente_ledger::Runner;
+use entente_oversight::witness;
 use entente_sandbox::Seams;
 use entente_security_server as security;
 use entente_telemetry::{LOG_VARIABLE, LogOutput, Logging};
@@ -58,6 +59,8 @@ pub(crate) enum Role {
     Registry,
     /// Answers questions from a legacy database
     Adapter,
+    /// Cosigns the ledgers of others, for an oversight body
+    Witness,
 }
 
 /// SIGTERM and SIGINT.
@@ -77,6 +80,7 @@ pub(crate) async fn run(mut args: ServeArgs, screen: &Screen) -> Result<(), Fail
         Role::Adapter => adapter(&args, &mut stop, screen).await,
         Role::Registry => registry(&args.config, &mut stop, screen).await,
         Role::SecurityServer => security_server(&args.config, &mut stop, screen).await,
+        Role::Witness => witness(&args.config, &mut stop, screen).await,
     }
 }
 
@@ -125,6 +129,19 @@ async fn registry(file: &Path, stop: &mut Stop, screen: &Screen) -> Result<(), F
     Ok(())
 }
 
+async fn witness(file: &Path, stop: &mut Stop, screen: &Screen) -> Result<(), Failure> {
+    let config = witness::Config::load(file)?;
+    let starting = witness::Running::start(config, witness::Deps::real());
+    let Some(started) = stop.or(starting).await else {
+        return Ok(());
+    };
+    let running = started.map_err(|error| not_started(&error, screen))?;
+    stop.wait().await;
+    stop.or(running.shutdown()).await;
+    tracing::info!(event = "witness.stopped");
+    Ok(())
+}
+
 async fn adapter(args: &ServeArgs, stop: &mut Stop, screen: &Screen) -> Result<(), Failure> {
     let opened = SqlAdapter::open(&args.config, &OpenOptions::default()).await;
     let adapter = opened.map_err(|error| not_started(&error, screen))?;
@@ -160,6 +177,7 @@ impl Role {
             Self::Adapter => FileKind::Adapter,
             Self::Registry => FileKind::Registry,
             Self::SecurityServer => FileKind::SecurityServer,
+            Self::Witness => FileKind::Witness,
         }
     }
 }
@@ -196,4 +214,5 @@ const EXAMPLES: &str = "\
 Examples, in the folder of a sandbox that is down:
   entente serve registry --config sandbox/registry/registry.yaml
   entente serve adapter --config sandbox/vital-events/adapter/vital-events.adapter.yaml
-  entente serve security-server --config sandbox/vital-events/security-server.yaml";
+  entente serve security-server --config sandbox/vital-events/security-server.yaml
+  entente serve witness --config witness.yaml";

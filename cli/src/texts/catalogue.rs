@@ -248,6 +248,7 @@ catalogue! {
     FileMember = "a member's desk", "le bureau d’un membre";
     FileRegistry = "a registry", "un registre central";
     FileSecurityServer = "a security server", "un serveur de sécurité";
+    FileWitness = "a witness", "un témoin";
     NotStarted = "it did not start", "il n’a pas démarré";
 
     // sandbox

@@ -18,7 +18,13 @@ fn every_sample_of_the_guides_is_a_valid_file() {
     kinds.sort();
     assert_eq!(
         kinds,
-        ["agreement", "member", "registry", "security-server"]
+        [
+            "agreement",
+            "member",
+            "registry",
+            "security-server",
+            "witness"
+        ]
     );
 }
 

@@ -23,6 +23,7 @@ mod replica;
 mod session;
 mod tree;
 mod view;
+pub mod witness;
 
 pub use alarm::{Alarm, AlarmKind};
 pub use anchor::{Anchor, Floors, InvalidAnchor};

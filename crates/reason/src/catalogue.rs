@@ -294,12 +294,26 @@ catalogue! {
     fr: "Cette clé publique est trop faible ou mal formée.",
         "Générez une nouvelle clé Ed25519 ou P-256, selon son usage.";
 
+    /// A ledger was shown in two versions, or a witness has seen another one of it.
+    LogForked = "LOG_FORKED", FAILED_PRECONDITION, ProviderServer,
+    en: "The access log of a security server was shown in two versions.",
+        "Its operator must open a new shard and explain; the evidence is kept as an incident.",
+    fr: "Le journal d’accès d’un serveur de sécurité a été montré en deux versions.",
+        "Son exploitant doit ouvrir un nouveau fragment et s’expliquer; les preuves sont conservées comme incident.";
+
     /// The local ledger cannot be written; nothing was sent.
     LogUnavailable = "LOG_UNAVAILABLE", UNAVAILABLE, CallerServer,
     en: "The access log cannot be written, so nothing was sent.",
         "It is safe to try again once the operator has restored the log.",
     fr: "Le journal d’accès ne peut pas être écrit; rien n’a donc été envoyé.",
         "Vous pouvez réessayer sans risque dès que l’exploitant aura rétabli le journal.";
+
+    /// The ledger's newest checkpoint lacks recent cosignatures of the policy's witnesses.
+    LogUnwitnessed = "LOG_UNWITNESSED", UNAVAILABLE, CallerServer,
+    en: "The access log has not been cosigned by its witnesses for too long, so nothing was sent.",
+        "The operator must restore the way to the witnesses; it is safe to try again afterwards.",
+    fr: "Le journal d’accès n’a pas été cosigné par ses témoins depuis trop longtemps; rien n’a donc été envoyé.",
+        "L’exploitant doit rétablir l’accès aux témoins; vous pourrez ensuite réessayer sans risque.";
 
     /// The member is suspended in the directory.
     MemberSuspended = "MEMBER_SUSPENDED", PERMISSION_DENIED, Registry,

@@ -22,6 +22,8 @@ pub enum Condition {
     Log,
     /// What is known of the registry is fresh enough.
     Registry,
+    /// Witnesses cosign the ledger, as far as the policy asks for any. Fails closed.
+    Witnesses,
 }
 
 /// The state of a role. Clones share it.
@@ -189,6 +191,7 @@ impl Condition {
             Self::Keys => "keys",
             Self::Log => "log",
             Self::Registry => "registry",
+            Self::Witnesses => "witnesses",
         }
     }
 }

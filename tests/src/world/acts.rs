@@ -1,7 +1,8 @@
 //! What may happen in a federation after it was built: a member joins, is suspended, loses sessions.
 
+use anyhow::Context as _;
 use entente_clock::Timestamp;
-use entente_directory::{Author, Change, MemberAct, SessionRevoke};
+use entente_directory::{Author, Change, MemberAct, Policy, SessionRevoke};
 
 use super::{CONSUMER, Site, World};
 
@@ -22,6 +23,19 @@ impl World {
         self.admit(&site).await?;
         self.register(&site).await?;
         Ok(site)
+    }
+
+    /// The registrar puts another policy in force, changed from the present one.
+    ///
+    /// # Errors
+    /// When it is refused.
+    pub async fn change_policy(&self, change: impl FnOnce(&mut Policy)) -> anyhow::Result<()> {
+        let view = self.view();
+        let mut policy = view.state.policy().context("a policy is in force")?.clone();
+        change(&mut policy);
+        let change = Change::Policy(policy);
+        self.submit(Author::Registrar, &*self.registrar, &change, Vec::new())
+            .await
     }
 
     /// The registrar suspends a member.

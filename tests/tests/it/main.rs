@@ -14,3 +14,4 @@ mod full_disk;
 mod minimisation;
 mod refusals;
 mod walk;
+mod witnessing;

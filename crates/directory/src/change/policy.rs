@@ -4,6 +4,7 @@ use std::collections::BTreeSet;
 use std::time::Duration;
 
 use entente_identity::PurposeCode;
+use entente_ledger::witness::{MAX_POLICY, WitnessPolicy};
 use entente_signing::cbor::{CborError, Reader, Writer};
 
 use super::Suite;
@@ -24,6 +25,15 @@ pub struct Policy {
     pub suites: BTreeSet<Suite>,
     /// The lowest protocol version that may be registered.
     pub protocol_floor: u32,
+    /// Which witnesses cosign the ledgers of this jurisdiction's servers, and how many of them a
+    /// checkpoint needs (C2SP `tlog-policy`, without logs; at most 8 KiB). Default: none.
+    pub witnesses: WitnessPolicy,
+    /// How old a server's newest cosigned checkpoint may be before it stops, and its peers refuse it, in
+    /// seconds: 60 to 86,400. Default 900.
+    pub cosigned_within_seconds: u32,
+    /// How old a server's newest time stamp may be before it stops, in hours: 1 to 168. Default: it goes
+    /// on without.
+    pub stamped_within_hours: Option<u32>,
 }
 
 // === impl Policy ===
@@ -40,6 +50,9 @@ impl Policy {
             witness_quorum: 0,
             suites: BTreeSet::from([Suite::XWing]),
             protocol_floor: 1,
+            witnesses: WitnessPolicy::default(),
+            cosigned_within_seconds: COSIGNED_WITHIN,
+            stamped_within_hours: None,
         }
     }
 
@@ -48,14 +61,31 @@ impl Policy {
         Duration::from_secs(u64::from(self.validity_hours) * 3600)
     }
 
+    /// How old a server's newest cosigned checkpoint may be.
+    pub fn cosigned_within(&self) -> Duration {
+        Duration::from_secs(u64::from(self.cosigned_within_seconds))
+    }
+
+    /// How old a server's newest time stamp may be; none when it needs none.
+    pub fn stamped_within(&self) -> Option<Duration> {
+        let hours = self.stamped_within_hours?;
+        Some(Duration::from_secs(u64::from(hours) * 3600))
+    }
+
     /// Whether going from this policy to `next` asks less of anybody: a longer validity, an older
-    /// checkpoint, fewer witnesses, more suites or older protocols.
+    /// checkpoint, fewer or other witnesses, no time stamps, more suites or older protocols.
     pub fn weakened_by(&self, next: &Self) -> bool {
         next.validity_hours > self.validity_hours
             || next.freshness_seconds > self.freshness_seconds
             || next.witness_quorum < self.witness_quorum
             || next.protocol_floor < self.protocol_floor
             || !next.suites.is_subset(&self.suites)
+            // Which of two policies asks more of whom cannot be told: any other counts as less.
+            || (next.witnesses != self.witnesses && self.witnesses.fewest() > 0)
+            || next.cosigned_within_seconds > self.cosigned_within_seconds
+            || self.stamped_within_hours.is_some_and(|held| {
+                next.stamped_within_hours.is_none_or(|next| next > held)
+            })
     }
 
     pub(crate) fn fields(&self, to: &mut Fields) {
@@ -69,6 +99,16 @@ impl Policy {
                 out.uint(suite.number());
             })
             .uint(6, u64::from(self.protocol_floor));
+        // What is the default is absent.
+        if self.witnesses != WitnessPolicy::default() {
+            to.text(7, &self.witnesses.to_string());
+        }
+        if self.cosigned_within_seconds != COSIGNED_WITHIN {
+            to.uint(8, u64::from(self.cosigned_within_seconds));
+        }
+        if let Some(hours) = self.stamped_within_hours {
+            to.uint(9, u64::from(hours));
+        }
     }
 
     pub(crate) fn read(reader: &mut Reader<'_>) -> Result<Self, CborError> {
@@ -80,15 +120,46 @@ impl Policy {
             witness_quorum: map.required(4, u32)?,
             suites: map.required(5, |r| ascending(r, Suite::read))?,
             protocol_floor: map.required(6, u32)?,
+            witnesses: map.optional(7, witnesses)?.unwrap_or_default(),
+            cosigned_within_seconds: map
+                .optional(8, |r| other_than(r, COSIGNED_WITHIN))?
+                .unwrap_or(COSIGNED_WITHIN),
+            stamped_within_hours: map.optional(9, u32)?,
         };
         map.end()?;
         let in_bounds = (1..=168).contains(&policy.validity_hours)
             && (5..=86_400).contains(&policy.freshness_seconds)
             && policy.witness_quorum <= 64
-            && policy.protocol_floor >= 1;
+            && policy.protocol_floor >= 1
+            && (60..=86_400).contains(&policy.cosigned_within_seconds)
+            && policy
+                .stamped_within_hours
+                .is_none_or(|hours| (1..=168).contains(&hours));
         in_bounds.then_some(policy).ok_or(CborError::Range)
     }
 }
+
+/// A policy of witnesses in the one form in which it is written.
+fn witnesses(reader: &mut Reader<'_>) -> Result<WitnessPolicy, CborError> {
+    let text = reader.text()?;
+    let policy: WitnessPolicy = text.parse().map_err(|_| CborError::Range)?;
+    let is_written = text.len() <= MAX_POLICY && policy.to_string() == text;
+    let is_of_servers = policy.logs().is_empty() && policy != WitnessPolicy::default();
+    (is_written && is_of_servers)
+        .then_some(policy)
+        .ok_or(CborError::Range)
+}
+
+/// A value that is written only when it is not the default.
+fn other_than(reader: &mut Reader<'_>, default: u32) -> Result<u32, CborError> {
+    let value = u32(reader)?;
+    if value == default {
+        return Err(CborError::Range);
+    }
+    Ok(value)
+}
+
+const COSIGNED_WITHIN: u32 = 900;
 
 const PURPOSES: [&str; 11] = [
     "AUDIT",

@@ -4,8 +4,9 @@
 //! entries go on to be integrated, and what they answered comes back as a command.
 
 use std::sync::Arc;
+use std::time::Duration;
 
-use entente_clock::Clock;
+use entente_clock::{Clock, Timestamp};
 use tokio::runtime::Handle;
 use tokio::sync::{mpsc, oneshot};
 
@@ -26,6 +27,8 @@ pub(super) struct Publisher {
     asking: Option<Vec<Waiter>>,
     /// Whoever waits for the one after it.
     next: Vec<Waiter>,
+    /// When the quorum had seen the newest final checkpoint; none when it asks for no witness.
+    cosigned_at: Option<Timestamp>,
     /// Whether the last attempt to publish failed; then each tick tries again.
     is_overdue: bool,
 }
@@ -58,7 +61,8 @@ pub(super) enum Command {
     Integrate,
     /// Publish a checkpoint over everything durable now.
     Publish(Waiter),
-    /// Publish a checkpoint when the ledger grew, or its newest one is not final.
+    /// Publish a checkpoint when the ledger grew, its newest one is not final, or its cosignatures have
+    /// grown old.
     PublishWhenDue,
 }
 
@@ -76,6 +80,7 @@ impl Publisher {
             witnesses,
             asking: None,
             next: Vec::new(),
+            cosigned_at: None,
             is_overdue: false,
         }
     }
@@ -111,7 +116,8 @@ impl Publisher {
             }
             Command::Publish(waiter) => self.begin(vec![waiter]),
             Command::PublishWhenDue => {
-                if self.integrator.has_grown() || !self.integrator.is_final() {
+                let is_due = self.integrator.has_grown() || !self.is_settled();
+                if is_due && self.asking.is_none() {
                     self.begin(Vec::new());
                 }
             }
@@ -128,7 +134,7 @@ impl Publisher {
         }
         let prepared = match self.integrator.prepare_checkpoint() {
             Ok(Some(signed)) => Ok(Some(Arc::new(signed))),
-            Ok(None) if self.integrator.is_final() => Ok(None),
+            Ok(None) if self.is_settled() => Ok(None),
             Ok(None) => Ok(self.integrator.checkpoint()),
             Err(error) => Err(error),
         };
@@ -157,7 +163,8 @@ impl Publisher {
         let published = self.integrator.publish(witnessed);
         if published.is_ok() {
             self.signals.checkpoint(self.integrator.checkpoint());
-            if self.integrator.is_final() {
+            if let Witnessed::Final(cosigned) = witnessed {
+                self.cosigned_at = cosigned.at();
                 self.signals.finality(self.integrator.finality());
             }
         }
@@ -178,6 +185,14 @@ impl Publisher {
                 let _ = waiter.send(held.ok_or(LogError::Unpublished));
             }
         }
+    }
+
+    /// Whether the newest published checkpoint is final, and was so lately.
+    fn is_settled(&self) -> bool {
+        let age = self
+            .cosigned_at
+            .map(|at| self.witnesses.clock.now().since(at));
+        self.integrator.is_final() && age.is_none_or(|age| age < COSIGN_AGAIN)
     }
 
     /// Publishes with the cosignatures there are: who closes a ledger does not wait for others. The next
@@ -220,3 +235,6 @@ impl Witnesses {
         });
     }
 }
+
+/// How old cosignatures grow before a checkpoint is cosigned again: peers and readers go by their time.
+const COSIGN_AGAIN: Duration = Duration::from_secs(300);

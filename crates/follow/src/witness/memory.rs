@@ -1,0 +1,242 @@
+//! What a witness remembers, and the check-and-persist that makes its cosignatures worth something.
+//!
+//! ```text
+//! FORMAT             "entente-witness 1"
+//! lock               empty; locked by the one witness
+//! log/<hex>          the newest checkpoint cosigned of the log, with the cosignature; <hex> is the SHA-256
+//!                    of its origin
+//! evidence/<hex>-…   requests that a log signed and that do not continue what was cosigned before
+//! ```
+//!
+//! Trusted, and worth its backup least of all: a witness restored from an older copy cosigns a fork
+//! since. A folder that is lost is begun anew under another key.
+
+use std::fmt;
+use std::path::{Path, PathBuf};
+use std::sync::{Arc, Mutex, PoisonError};
+
+use entente_clock::Clock;
+use entente_ledger::SignedCheckpoint;
+use entente_ledger::cosignature::cosign;
+use entente_ledger::disk::{Disk, DiskError, DiskLock};
+use entente_ledger::note::{
+    NoteError, NoteKey, NoteSignature, SignNoteError, SignedNote, WitnessKey,
+};
+use entente_ledger::witness::{AddCheckpoint, Refused, Seen};
+use entente_reason::Reason;
+use entente_signing::{Digest, Signer};
+
+use crate::durable;
+
+/// Which logs a witness knows.
+pub trait KnownLogs: fmt::Debug + Send + Sync {
+    /// The keys that the log of this origin may sign with; empty when it is not known.
+    fn keys(&self, origin: &str) -> Vec<NoteKey>;
+}
+
+/// How a witness is opened.
+#[derive(Debug)]
+pub struct WitnessConfig {
+    /// Its name; the name of its key.
+    pub name: String,
+    /// Its Ed25519 key, used for nothing else.
+    pub signer: Arc<dyn Signer>,
+    /// Its own folder; created when missing.
+    pub dir: PathBuf,
+    /// Where the folder is.
+    pub disk: Arc<dyn Disk>,
+    /// The time in its cosignatures.
+    pub clock: Arc<dyn Clock>,
+    /// Whom it cosigns for.
+    pub logs: Arc<dyn KnownLogs>,
+}
+
+/// A witness.
+#[derive(Debug)]
+pub struct Witness {
+    key: WitnessKey,
+    config: WitnessConfig,
+    /// Held from the check until what was cosigned is durable.
+    deciding: Mutex<()>,
+    _lock: Box<dyn DiskLock>,
+}
+
+/// Why a witness could not be opened. Variants are alphabetical.
+#[derive(Debug, thiserror::Error)]
+#[non_exhaustive]
+pub enum WitnessError {
+    /// The disk failed, or another process holds the folder.
+    #[error("opening the witness's folder")]
+    Disk(#[from] DiskError),
+    /// The folder holds something else, or is of a newer version.
+    #[error("the witness's folder is not in a format this version knows")]
+    Format,
+    /// The key is not Ed25519, or its name has a space or a `+`.
+    #[error("naming the witness's key")]
+    Key(#[from] NoteError),
+}
+
+/// Why a checkpoint was not cosigned. Variants are alphabetical.
+#[derive(Debug, thiserror::Error)]
+#[non_exhaustive]
+pub enum AddError {
+    /// What is remembered of the log does not read, or is not this witness's.
+    #[error("what is remembered of the log is damaged")]
+    Damaged,
+    /// The disk failed.
+    #[error("keeping what was cosigned")]
+    Disk(#[from] DiskError),
+    /// The rule says no.
+    #[error("refusing a checkpoint")]
+    Refused(#[from] Refused),
+    /// The key could not sign.
+    #[error("cosigning a checkpoint")]
+    Sign(#[from] SignNoteError),
+}
+
+// === impl Witness ===
+
+impl Witness {
+    /// Opens or begins a witness.
+    ///
+    /// # Errors
+    /// When the folder is another's, or cannot be written, or the key cannot be used.
+    pub fn open(config: WitnessConfig) -> Result<Self, WitnessError> {
+        let key = WitnessKey::new(&config.name, config.signer.verifying_key().clone())?;
+        let (disk, dir) = (&*config.disk, &config.dir);
+        if durable::claim(disk, dir, FORMAT)?.is_err() {
+            return Err(WitnessError::Format);
+        }
+        let lock = disk.lock(&dir.join("lock"))?;
+        for folder in [LOGS, EVIDENCE] {
+            disk.create_dir_all(&dir.join(folder))?;
+            durable::sweep(disk, &dir.join(folder))?;
+        }
+        // The folders themselves: without them a cosigned tree could be forgotten.
+        disk.sync_dir(dir)?;
+        Ok(Self {
+            key,
+            config,
+            deciding: Mutex::new(()),
+            _lock: lock,
+        })
+    }
+
+    /// Its key, for policies.
+    pub const fn key(&self) -> &WitnessKey {
+        &self.key
+    }
+
+    /// Takes the body of an `add-checkpoint`, and answers with the cosignature. Blocks on the disk.
+    ///
+    /// # Errors
+    /// When the checkpoint does not continue what was cosigned before, or cannot be kept.
+    pub fn add(&self, body: &[u8]) -> Result<NoteSignature, AddError> {
+        let request = AddCheckpoint::parse(body)?;
+        let origin = request.origin()?;
+        let keys = self.config.logs.keys(&origin);
+        if keys.is_empty() {
+            return Err(Refused::UnknownLog.into());
+        }
+        let name = file_name(&origin);
+        let path = self.config.dir.join(LOGS).join(&name);
+        // Nothing is awaited under it, and no panic leaves anything half done.
+        let deciding = self.deciding.lock().unwrap_or_else(PoisonError::into_inner);
+        let seen = self.seen(&path, &origin)?;
+        let mut checkpoint = match request.admit(&keys, seen) {
+            Ok(checkpoint) => checkpoint,
+            Err(refused) => {
+                if refused == Refused::Inconsistent {
+                    self.keep_evidence(&name, body)?;
+                }
+                return Err(refused.into());
+            }
+        };
+        let (now, signer) = (self.config.clock.now(), &*self.config.signer);
+        let line = cosign(&checkpoint, now, self.key.name(), signer)?;
+        checkpoint.add(line.clone());
+        let note = checkpoint.note().to_string();
+        durable::replace(&*self.config.disk, &path, note.as_bytes())?;
+        // If we crash here, it is remembered as cosigned and nobody has the cosignature: the log is told of
+        // the size when it asks again, and gets another.
+        drop(deciding);
+        Ok(line)
+    }
+
+    /// The newest checkpoint cosigned of the log whose origin has this SHA-256, in hexadecimal.
+    ///
+    /// # Errors
+    /// When it cannot be read.
+    pub fn latest(&self, origin: &Digest) -> Result<Option<Vec<u8>>, DiskError> {
+        let path = self.config.dir.join(LOGS).join(origin.to_string());
+        durable::read(&*self.config.disk, &path)
+    }
+
+    fn seen(&self, path: &Path, origin: &str) -> Result<Option<Seen>, AddError> {
+        let Some(bytes) = durable::read(&*self.config.disk, path)? else {
+            return Ok(None);
+        };
+        let note = SignedNote::parse(&bytes).map_err(|_| AddError::Damaged)?;
+        let says: entente_ledger::Checkpoint =
+            note.text().parse().map_err(|_| AddError::Damaged)?;
+        if says.origin != origin {
+            return Err(AddError::Damaged);
+        }
+        Ok(Some(Seen {
+            size: says.size,
+            root: says.root,
+        }))
+    }
+
+    /// Keeps what a log signed against itself, unless it was kept before or there is enough of it.
+    fn keep_evidence(&self, name: &str, body: &[u8]) -> Result<(), DiskError> {
+        let folder = self.config.dir.join(EVIDENCE);
+        let path = folder.join(format!("{name}-{}", Digest::of(body)));
+        tracing::error!(event = "witness.inconsistent", log = name);
+        let disk = &*self.config.disk;
+        if disk.exists(&path)? || disk.list(&folder)?.len() >= MAX_EVIDENCE {
+            return Ok(());
+        }
+        durable::replace(disk, &path, body)
+    }
+}
+
+// === impl WitnessError ===
+
+impl WitnessError {
+    /// What the caller is told.
+    pub const fn reason(&self) -> Reason {
+        match self {
+            Self::Disk(_) => Reason::LogUnavailable,
+            Self::Format | Self::Key(_) => Reason::InternalFault,
+        }
+    }
+}
+
+// === impl AddError ===
+
+impl AddError {
+    /// The HTTP status.
+    pub const fn status(&self) -> u16 {
+        match self {
+            Self::Refused(refused) => refused.status(),
+            Self::Damaged | Self::Disk(_) | Self::Sign(_) => 500,
+        }
+    }
+}
+
+/// A checkpoint that was verified before is kept under this name.
+fn file_name(origin: &str) -> String {
+    Digest::of(origin.as_bytes()).to_string()
+}
+
+const FORMAT: &str = "entente-witness 1\n";
+const LOGS: &str = "log";
+const EVIDENCE: &str = "evidence";
+/// Files kept as evidence: a log can sign ever new forks.
+const MAX_EVIDENCE: usize = 256;
+
+/// Reads back what [`Witness::latest`] gives, for a log of this key.
+pub(super) fn verified(bytes: &[u8], key: &NoteKey) -> Option<SignedCheckpoint> {
+    SignedCheckpoint::verify(bytes, key).ok()
+}

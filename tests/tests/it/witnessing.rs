@@ -1,0 +1,127 @@
+//! Witnesses: what they cosign, what they refuse, and what a server does without them.
+
+use std::sync::Arc;
+use std::time::Duration;
+
+use entente_clock::{Clock as _, ManualClock, SystemClock};
+use entente_oversight::witness;
+use entente_security_server::{Deps, Running};
+use entente_tests::world::{Consumer, Source, World, answer, lookup};
+
+use entente_proto::status::Told;
+
+/// A witness of the registry's servers in a folder of its own; at `listen`, which may be any port.
+async fn commissioner(
+    world: &World,
+    clock: &Arc<ManualClock>,
+    listen: &str,
+) -> anyhow::Result<witness::Running> {
+    let dir = world.dir.join("commissioner");
+    std::fs::create_dir_all(&dir)?;
+    let anchor = world.consumer.dir.join("anchor.yaml");
+    let yaml = format!(
+        "name: witness.commissioner.example\nlisten: {listen}\ndata: ./data\nkeys: ./keys\n\
+         anchors: [\"{}\"]\n",
+        anchor.display()
+    );
+    let file = dir.join("witness.yaml");
+    std::fs::write(&file, yaml)?;
+    let deps = witness::Deps {
+        clock: clock.clone(),
+        ..witness::Deps::real()
+    };
+    Ok(witness::Running::start(witness::Config::load(&file)?, deps).await?)
+}
+
+/// A policy of one witness.
+fn one(witness: &witness::Running) -> String {
+    let (key, at) = (witness.key(), witness.endpoint());
+    format!("witness commissioner {key} http://{at}\nquorum commissioner\n")
+}
+
+fn deps(clock: &Arc<ManualClock>) -> Deps {
+    Deps {
+        clock: clock.clone(),
+        ..Deps::real()
+    }
+}
+
+async fn both_publish(servers: [&Running; 2]) {
+    for server in servers {
+        server.publish_checkpoint().await.unwrap();
+    }
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn exchange_goes_on_while_a_quorum_cosigns_stops_when_it_does_not_and_recovers() {
+    let clock = Arc::new(ManualClock::at(SystemClock.now()));
+    let dir = tempfile::tempdir().unwrap();
+    let world = World::build_at(dir.path(), clock.clone()).await.unwrap();
+    let witness = commissioner(&world, &clock, "127.0.0.1:0").await.unwrap();
+    let at = witness.endpoint().to_string();
+    let policy = one(&witness).parse().unwrap();
+    world
+        .change_policy(|held| held.witnesses = policy)
+        .await
+        .unwrap();
+
+    let source = Source::answering(answer("2026-03-04", "canary-cause"));
+    source.serve(&world.provider.source_socket()).await.unwrap();
+    let provider = world.start(&world.provider, deps(&clock)).await.unwrap();
+    let consumer = world.start(&world.consumer, deps(&clock)).await.unwrap();
+    let system = Consumer::at(&world.consumer.caller_socket());
+    // Cosigned at their start, before anybody called.
+    system.ask(lookup("046454286"), &[]).await.unwrap();
+
+    witness.shutdown().await;
+    clock.advance(Duration::from_secs(14 * 60));
+    both_publish([&provider, &consumer]).await;
+    system.ask(lookup("046454286"), &[]).await.unwrap();
+    clock.advance(Duration::from_secs(2 * 60));
+    let refused = system.ask(lookup("046454286"), &[]).await.unwrap_err();
+    let told = Told::from_status(&refused).unwrap();
+    assert_eq!(told.reason, "LOG_UNWITNESSED");
+    assert_eq!(source.asked(), 2);
+
+    let witness = commissioner(&world, &clock, &at).await.unwrap();
+    both_publish([&provider, &consumer]).await;
+    system.ask(lookup("046454286"), &[]).await.unwrap();
+    assert_eq!(source.asked(), 3);
+    consumer.shutdown().await;
+    provider.shutdown().await;
+    witness.shutdown().await;
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn the_registry_is_a_witness_and_any_of_two_suffices() {
+    let clock = Arc::new(ManualClock::at(SystemClock.now()));
+    let dir = tempfile::tempdir().unwrap();
+    let mut world = World::build_at(dir.path(), clock.clone()).await.unwrap();
+    let witness = commissioner(&world, &clock, "127.0.0.1:0").await.unwrap();
+    let registry = world.registry.take().unwrap();
+    let (at, key) = registry.witness().unwrap();
+    let policy = one(&witness).replace("quorum commissioner\n", "")
+        + &format!("witness registry {key} http://{at}\n")
+        + "group any-of-two any commissioner registry\nquorum any-of-two\n";
+    let policy = policy.parse().unwrap();
+    world
+        .change_policy(|held| held.witnesses = policy)
+        .await
+        .unwrap();
+    let provider = world.start(&world.provider, deps(&clock)).await.unwrap();
+    let lines = |note: &str| {
+        note.lines()
+            .filter(|line| line.starts_with('\u{2014}'))
+            .count()
+    };
+    let published = || {
+        let folder = world.provider.ledger_dir().unwrap();
+        std::fs::read_to_string(folder.join("log/checkpoint")).unwrap()
+    };
+    assert_eq!(lines(&published()), 3, "{}", published());
+    witness.shutdown().await;
+    registry.shutdown().await.unwrap();
+    clock.advance(Duration::from_secs(6 * 60));
+    provider.publish_checkpoint().await.unwrap();
+    provider.shutdown().await;
+}
