@@ -97,6 +97,11 @@ impl Server {
             let refusal = Refusal::new(Reason::PeerUnknown);
             return Err(self.deny_local(&caller, &call, refusal).await);
         };
+        let policy = decided.adopted.state().policy();
+        if let Err(reason) = self.gossip.check(server.id(), policy) {
+            let refusal = Refusal::new(reason).at(At::ProviderServer);
+            return Err(self.deny_local(&caller, &call, refusal).await);
+        }
         let asked = self
             .write_request(&decided, &server, body)
             .await
@@ -245,7 +250,7 @@ impl Server {
             session_chain: self.peers.chain_for(server.id(), &session),
             seal: Some(seal),
             sealed,
-            checkpoint: Bytes::new(),
+            checkpoint: self.gossip.tell(server.id()),
         };
         Ok(Asked {
             request,

@@ -140,10 +140,7 @@ impl Gossip {
             heard.cosigned_at = heard.cosigned_at.max(at);
         }
         if heard.is_news(&checkpoint) {
-            if heard
-                .logged_at
-                .is_none_or(|at| now.since(at) >= LOG_AGAIN)
-            {
+            if heard.logged_at.is_none_or(|at| now.since(at) >= LOG_AGAIN) {
                 heard.logged_at = Some(now);
                 self.log(checkpoint.note().to_string());
             }
@@ -172,6 +169,11 @@ impl Gossip {
             return Err(Reason::LogUnwitnessed);
         }
         Ok(())
+    }
+
+    /// Where what peers signed against themselves is kept.
+    pub(crate) const fn incidents(&self) -> &Incidents {
+        &self.incidents
     }
 
     /// The newest checkpoint a peer told.

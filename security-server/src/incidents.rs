@@ -4,10 +4,14 @@
 //! `<data>/incidents/fork.<jurisdiction>!<member>!@<server>.<sha256>`: two signed notes, one after the other. While the
 //! file is there, nothing is exchanged with that server; who has settled the matter moves it away and
 //! starts the server anew.
+//!
+//! `<data>/incidents/omission.<jurisdiction>!<member>!@<server>.<sha256>`: a proof that the server broke
+//! the promise in an answer; `entente log prove-omission --check` reads it.
 
 use std::path::PathBuf;
 use std::sync::Arc;
 
+use entente_bundle::omission::Omission;
 use entente_follow::durable;
 use entente_identity::ServerId;
 use entente_ledger::disk::{Disk, DiskError};
@@ -52,6 +56,18 @@ impl Incidents {
         if let Err(error) = kept {
             tracing::error!(event = "incident.not_kept", name, %error);
         }
+    }
+
+    /// Keeps the proof of a broken promise. Durable when it returns.
+    pub(crate) fn keep_omission(
+        &self,
+        peer: &ServerId,
+        omission: &Omission,
+    ) -> Result<(), DiskError> {
+        let text = omission.to_json();
+        let id = Digest::of(text.as_bytes());
+        let name = format!("omission.{}.{id}", peer.to_string().replace('/', "!"));
+        durable::replace(&*self.disk, &self.dir.join(name), text.as_bytes())
     }
 }
 

@@ -10,8 +10,11 @@ mod config;
 mod consumer;
 mod door;
 pub mod enrol;
+mod gossip;
+mod incidents;
 mod index;
 mod journal;
+mod ledger_door;
 mod limits;
 mod noise;
 mod owed;
@@ -20,6 +23,7 @@ mod peers;
 mod plans;
 mod probe;
 mod provider;
+mod receipts;
 mod recover;
 mod refusal;
 mod running;
@@ -38,6 +42,7 @@ pub use config::{
     Caller, Config, Dial, Door, HexDigest, Limits, MAX_DEADLINE, MAX_MESSAGE, Serves, System,
 };
 pub use probe::{NoProbe, Probe, Step};
+pub use receipts::Checked;
 pub use recover::RecoverError;
 pub use running::Running;
 pub use start::{Deps, SecurityServer, StartError};

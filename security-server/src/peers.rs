@@ -13,7 +13,9 @@ use entente_reason::Reason;
 use entente_signing::{Digest, KeyId};
 use entente_tls::line::{self, Line};
 use entente_tls::net::Net;
-use entente_tls::{ChannelOptions, ClientTls, IdentitySlot, Pins, never_sent, reason_of};
+use entente_tls::{
+    Channel, ChannelOptions, ClientTls, IdentitySlot, Pins, channel, never_sent, reason_of,
+};
 use http::uri::PathAndQuery;
 use prost::Message as _;
 use tonic::metadata::MetadataMap;
@@ -112,6 +114,21 @@ impl Peers {
         if let Some(peer) = known.get_mut(server) {
             peer.accepted = Some(session.signer().verifying_key().key_id());
         }
+    }
+
+    /// A connection for questions that are not exchanges.
+    pub(crate) fn channel(&self, server: &ServerView<'_>) -> Result<Channel, Reason> {
+        let address = server.addresses().next().ok_or(Reason::PeerUnreachable)?;
+        let endpoint = address.parse().map_err(|_| Reason::PeerUnreachable)?;
+        let pins = Pins::new(server.tls_keys());
+        let tls = ClientTls::new(self.identity.clone(), pins).map_err(|error| error.reason())?;
+        let net = Arc::clone(&self.net);
+        Ok(channel(
+            net,
+            endpoint,
+            Some(tls),
+            &ChannelOptions::default(),
+        ))
     }
 
     fn line(&self, server: &ServerView<'_>) -> Result<Line, Reason> {

@@ -10,7 +10,6 @@ use std::collections::BTreeSet;
 use std::sync::Arc;
 use std::time::Duration;
 
-use bytes::Bytes;
 use entente_evidence::admission::{check_addressee, check_fresh};
 use entente_evidence::answer::Answer;
 use entente_evidence::commitment::Subject;
@@ -156,6 +155,10 @@ impl Server {
             .registered(&statement.sender_server)
             .filter(|server| server.signs_for(&statement.sender) && server.logs_in(&statement.log))
             .ok_or(Stopped::Denied(Reason::SenderNotAllowed))?;
+        let (peer, log) = (server.id(), &statement.log);
+        self.gossip.hear(&adopted, peer, log, &open.checkpoint);
+        let policy = adopted.state().policy();
+        self.gossip.check(peer, policy).map_err(Stopped::Denied)?;
         // What was waited for may be the very revocation of the session that signed this.
         if !Arc::ptr_eq(&adopted, &before) {
             self.peer_sessions
@@ -382,7 +385,7 @@ impl Server {
             session_chain: session.chain(),
             seal: Some(seal),
             sealed,
-            checkpoint: Bytes::new(),
+            checkpoint: self.gossip.tell(&request.statement().sender_server),
         })
     }
 }

@@ -10,6 +10,7 @@ use entente_follow::Follower;
 use entente_identity::SystemId;
 use entente_keys::LocalToken;
 use entente_proto::exchange::v1::peer_exchange_server::PeerExchangeServer;
+use entente_proto::oversight::v1::ledger_service_server::LedgerServiceServer;
 use entente_reason::Reason;
 use entente_store::{Store, StoreError};
 use entente_telemetry::{AdminLimits, Condition, Health, serve_admin};
@@ -23,6 +24,8 @@ use tokio_util::sync::CancellationToken;
 use crate::config::Caller;
 use crate::door::{LocalDoor, PeerDoor, Proof};
 use crate::index::Index;
+use crate::ledger_door::LedgerDoor;
+use crate::receipts::{self, Checked};
 use crate::server::Server;
 use crate::start::StartError;
 
@@ -98,6 +101,14 @@ impl Running {
         self.server.journal.ledger().publish_now().await.map(|_| ())
     }
 
+    /// Checks now whether providers kept the promises in their answers, instead of waiting for the time.
+    ///
+    /// # Errors
+    /// When our own ledger cannot be read, or there is no view of the directory.
+    pub async fn check_receipts(&self) -> Result<Checked, Reason> {
+        self.server.check_receipts().await
+    }
+
     /// Takes no new calls, lets those in flight end within the drain limit, writes what is owed and
     /// closes the ledger.
     pub async fn shutdown(mut self) {
@@ -144,8 +155,10 @@ pub(crate) async fn listen(
     let exchange = PeerExchangeServer::new(PeerDoor::new(Arc::clone(&server)))
         .max_decoding_message_size(PeerDoor::MAX_FRAME)
         .max_encoding_message_size(PeerDoor::MAX_FRAME);
+    let ledger = LedgerServiceServer::new(LedgerDoor::new(Arc::clone(&server)));
     let served = entente_tls::server()
         .add_service(exchange)
+        .add_service(ledger)
         .serve_with_incoming_shutdown(arriving, stop.clone().cancelled_owned());
     doors.spawn(async move { log_end("peer", served.await) });
 
@@ -192,6 +205,9 @@ pub(crate) async fn listen(
     let store = index.store();
     beside.spawn(index.follow(server.journal.ledger().clone()));
     beside.spawn(adopt_views(Arc::clone(&server)));
+    beside.spawn(check_receipts(Arc::clone(&server)));
+    let gossiping = Arc::clone(&server);
+    beside.spawn(async move { gossiping.gossip.log_news(&gossiping.journal).await });
     settling.spawn(Arc::clone(&server).settle(settled.clone()));
     beside.spawn(watch_health(Arc::clone(&server), health.clone()));
     look(&server, &health);
@@ -292,6 +308,22 @@ async fn adopt_views(server: Arc<Server>) {
         }
         if views.changed().await.is_err() {
             return;
+        }
+    }
+}
+
+/// Checks now and then whether providers kept their promises.
+async fn check_receipts(server: Arc<Server>) {
+    let mut tick = tokio::time::interval(receipts::EVERY);
+    // The first is after one interval: a start has other work.
+    tick.tick().await;
+    loop {
+        tick.tick().await;
+        match server.check_receipts().await {
+            Ok(Checked { kept, broken, open }) => {
+                tracing::info!(event = "receipts.checked", kept, broken, open);
+            }
+            Err(reason) => tracing::warn!(event = "receipts.unchecked", reason = reason.code()),
         }
     }
 }

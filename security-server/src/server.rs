@@ -15,6 +15,7 @@ use entente_tls::net::Net;
 use tokio_util::task::TaskTracker;
 
 use crate::config::{Config, Limits};
+use crate::gossip::Gossip;
 use crate::journal::Journal;
 use crate::limits::InFlight;
 use crate::noise::Noise;
@@ -23,6 +24,7 @@ use crate::peer_sessions::PeerSessions;
 use crate::peers::Peers;
 use crate::plans::Plans;
 use crate::probe::{Probe, Step};
+use crate::receipts::Receipts;
 use crate::seals::{SealsIn, SealsOut};
 use crate::session::OwnSession;
 use crate::signing_task::SigningTask;
@@ -44,6 +46,8 @@ pub(crate) struct Server {
     pub(crate) journal: Journal,
     pub(crate) views: Views,
     pub(crate) witnessing: Witnessing,
+    pub(crate) gossip: Gossip,
+    pub(crate) receipts: Receipts,
     /// Signs live statements; see [`Server::session`].
     pub(crate) session: ArcSwap<OwnSession>,
     /// Signs test statements, once there were any.

@@ -14,7 +14,7 @@ use entente_follow::author::{AuthorError, Pen, next_shard};
 use entente_follow::{Anchor, Follower, FollowerConfig, OpenError, View};
 use entente_identity::{ServerId, SystemId};
 use entente_keys::{KeyStore, KeyStoreError, TokenError};
-use entente_ledger::disk::{Disk, RealDisk};
+use entente_ledger::disk::{Disk, DiskError, RealDisk};
 use entente_ledger::entry::{Body, Boot};
 use entente_ledger::{Ledger, LedgerConfig, LedgerError, Runner};
 use entente_reason::Reason;
@@ -28,6 +28,8 @@ use tokio_util::task::TaskTracker;
 
 use crate::config::{Config, Serves};
 use crate::enrol::{EnrolError, ServerKeys};
+use crate::gossip::Gossip;
+use crate::incidents::Incidents;
 use crate::index::Index;
 use crate::journal::Journal;
 use crate::limits::InFlight;
@@ -37,6 +39,7 @@ use crate::peer_sessions::PeerSessions;
 use crate::peers::Peers;
 use crate::plans::Plans;
 use crate::probe::{NoProbe, Probe};
+use crate::receipts::Receipts;
 use crate::recover::{self, Found, RecoverError};
 use crate::running::{Running, listen};
 use crate::seals::{SealsIn, SealsOut};
@@ -80,6 +83,9 @@ pub enum StartError {
         /// The address.
         listen: String,
     },
+    /// The folder of incidents.
+    #[error("opening the folder of incidents")]
+    Incidents(#[from] DiskError),
     /// The folder of the directory's copy.
     #[error("following the registry")]
     Follow(#[from] OpenError),
@@ -291,6 +297,7 @@ async fn build(
     )?;
     let witnessing = Witnessing::new(Arc::clone(&net), Arc::clone(&clock));
     witnessing.begin(follower.directory().view().state.policy());
+    let (incidents_disk, receipts_disk) = (Arc::clone(&disk), Arc::clone(&disk));
     let mut ledger_config = LedgerConfig::new(
         data.join("ledger").join(folder_of(origin)),
         origin.as_str(),
@@ -302,6 +309,9 @@ async fn build(
     ledger_config.cosigner = Some(witnessing.cosigner());
     let ledger = Ledger::open(ledger_config, runner).await?;
     witnessing.recall(&ledger);
+    let incidents = Incidents::open(incidents_disk, data.join("incidents"))?;
+    let receipts = Receipts::new(receipts_disk, data.join("receipts"));
+    let gossip = Gossip::new(&ledger, incidents, Arc::clone(&clock));
     let index = Index::open(&data.join("store"), &ledger, &metrics)?;
     let found = recover::search(&ledger, origin, clock.now()).await?;
     let journal = Journal::new(
@@ -323,6 +333,8 @@ async fn build(
         probe,
         views,
         witnessing,
+        gossip,
+        receipts,
         session: ArcSwap::from_pointee(session),
         test_session: Mutex::default(),
         signing: SigningTask::start(config.server.clone()),

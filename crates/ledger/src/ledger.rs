@@ -353,6 +353,14 @@ impl Ledger {
     /// # Errors
     /// When no checkpoint reaches `size`, or `index` is not below it.
     pub async fn inclusion(&self, index: u64, size: u64) -> Result<InclusionProof, ReadError> {
+        self.leaf(index, size).await.map(|(_, proof)| proof)
+    }
+
+    /// As [`Ledger::inclusion`], with the entry's leaf hash.
+    ///
+    /// # Errors
+    /// As there.
+    pub async fn leaf(&self, index: u64, size: u64) -> Result<(Digest, InclusionProof), ReadError> {
         let published = self.published();
         let proof = move |shelf: &Shelf| shelf.inclusion(index, size, published);
         self.on_shelf(proof).await
@@ -371,6 +379,16 @@ impl Ledger {
         let published = self.published();
         let proof = move |shelf: &Shelf| shelf.consistency(old_size, new_size, published);
         self.on_shelf(proof).await
+    }
+
+    /// One hash tile of the published tree, as it is served: `width` hashes, or 256 when it is 0 or 256.
+    ///
+    /// # Errors
+    /// When there is no such tile, or it cannot be read.
+    pub async fn tile(&self, level: u8, index: u64, width: u16) -> Result<Vec<u8>, ReadError> {
+        let published = self.published();
+        let read = move |shelf: &Shelf| shelf.tile(level, index, width, published);
+        self.on_shelf(read).await
     }
 
     /// Takes no more entries; integrates, publishes (without waiting for witnesses) and closes. Later calls answer at once.

@@ -27,7 +27,7 @@ pub mod tree;
 mod wal;
 pub mod witness;
 
-pub use checkpoint::{Checkpoint, SignedCheckpoint};
+pub use checkpoint::{Checkpoint, CheckpointError, SignedCheckpoint};
 pub use companion::{Companion, NoCompanion};
 pub use cosigner::{Cosigner, CosignerFuture, SignedTree, Witnessed};
 pub use entry::Entry;

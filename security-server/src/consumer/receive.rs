@@ -55,6 +55,9 @@ impl Server {
         if receipt.origin != statement.log || !server.logs_in(&receipt.origin) {
             return Err(Reason::ReceiptMissing);
         }
+        let (peer, log) = (server.id(), &statement.log);
+        self.gossip
+            .hear(&decided.adopted, peer, log, &open.checkpoint);
         if let Err(split) = self.views.compare(&decided.adopted, &statement.views) {
             self.keep_split(&signed, decided).await;
             return Err(split);

@@ -12,6 +12,7 @@ mod doors;
 mod exchange;
 mod full_disk;
 mod minimisation;
+mod receipts;
 mod refusals;
 mod walk;
 mod witnessing;

@@ -3,17 +3,22 @@
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 
 use bytes::Bytes;
+use entente_signing::Digest;
 
 use super::ReadError;
 use crate::disk::Disk;
 use crate::layout::Layout;
+use crate::log::LogError;
 use crate::log::nodes::Tiles;
 use crate::log::tail::Tail;
 use crate::proof::{ConsistencyProof, InclusionProof};
+use crate::tile::{Level, MAX_LEVEL, TileId, WIDTH};
 
 /// What can be read.
 #[derive(Debug)]
 pub(crate) struct Shelf {
+    disk: Arc<dyn Disk>,
+    layout: Layout,
     tail: Arc<Tail>,
     /// Reads full bundles.
     bundles: Mutex<Tiles>,
@@ -30,6 +35,8 @@ impl Shelf {
             bundles: tiles(),
             nodes: tiles(),
             tail,
+            disk,
+            layout,
         }
     }
 
@@ -80,14 +87,41 @@ impl Shelf {
         index: u64,
         size: u64,
         published: u64,
-    ) -> Result<InclusionProof, ReadError> {
+    ) -> Result<(Digest, InclusionProof), ReadError> {
         if size > published {
             return Err(ReadError::Beyond);
         }
         let mut nodes = lock(&self.nodes);
         nodes.grow(published);
         let proof = InclusionProof::build(&mut *nodes, index, size)?;
-        proof.ok_or(ReadError::Beyond)
+        let proof = proof.ok_or(ReadError::Beyond)?;
+        Ok((nodes.hash(0, index)?, proof))
+    }
+
+    /// A tile's bytes; it must be one of the tree of `published`.
+    pub(super) fn tile(
+        &self,
+        level: u8,
+        index: u64,
+        width: u16,
+        published: u64,
+    ) -> Result<Vec<u8>, ReadError> {
+        if level > MAX_LEVEL {
+            return Err(ReadError::Beyond);
+        }
+        let held = TileId::in_tree(Level::Hashes(level), index, published);
+        let held = held.ok_or(ReadError::Beyond)?;
+        let width = if width == 0 { WIDTH as u16 } else { width };
+        if width > held.width {
+            return Err(ReadError::Beyond);
+        }
+        let read = |id| self.disk.read(&self.layout.tile(id));
+        // Once the full tile is there, narrower ones go.
+        let found = read(held).or_else(|_| read(held.full()));
+        let mut bytes = found.map_err(LogError::from)?;
+        // A narrower tile is the beginning of a wider one.
+        bytes.truncate(usize::from(width) * HASH_BYTES);
+        Ok(bytes)
     }
 
     pub(crate) fn consistency(
@@ -111,5 +145,7 @@ fn lock(tiles: &Mutex<Tiles>) -> MutexGuard<'_, Tiles> {
     tiles.lock().unwrap_or_else(PoisonError::into_inner)
 }
 
+/// A SHA-256, in a tile.
+const HASH_BYTES: usize = 32;
 /// Where a page of entries ends.
 const PAGE_BYTES: usize = 1024 * 1024;

@@ -35,7 +35,7 @@ pub(super) struct Gate {
     pub(super) source: Source,
     pub(super) forger: Forger,
     pub(super) wire: Wire,
-    provider: Running,
+    pub(super) provider: Running,
     provider_key: VerifyingKey,
     promises: Mutex<Vec<Promise>>,
     deps: Deps,

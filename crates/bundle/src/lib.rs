@@ -1,0 +1,6 @@
+//! Portable evidence: what one party can hand to anybody, who checks it without asking either side.
+//!
+//! [`omission`] is the proof that a provider's ledger does not hold what the provider signed that it
+//! holds. Nothing here reads a clock, a socket or a file.
+
+pub mod omission;

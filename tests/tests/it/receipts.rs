@@ -1,0 +1,169 @@
+//! What a provider promised about its ledger, held against the ledger it publishes.
+
+use std::sync::Arc;
+
+use bytes::Bytes;
+use entente_bundle::omission::{Omission, OmissionError};
+use entente_clock::SystemClock;
+use entente_keys::KeyStore;
+use entente_ledger::disk::RealDisk;
+use entente_ledger::entry::{Body, Entry, Summary};
+use entente_ledger::log::Log;
+use entente_ledger::{Append, LedgerConfig, NoCompanion, Reader};
+use entente_security_server::enrol::ServerKeys;
+use entente_security_server::{Checked, Deps};
+use entente_tests::world::{Consumer, Site, Source, World, answer, lookup};
+
+fn entries(site: &Site) -> Vec<Bytes> {
+    let mut reader = Reader::open(Arc::new(RealDisk), site.ledger_dir().unwrap()).unwrap();
+    reader.entries(0).map(|entry| entry.unwrap().1).collect()
+}
+
+/// Writes a site's ledger anew, with its own key, as a server would that wants to hide something.
+fn rewrite(site: &Site, entries: &[Bytes]) {
+    let dir = site.ledger_dir().unwrap();
+    let origin = {
+        let reader = Reader::open(Arc::new(RealDisk), &dir).unwrap();
+        reader.origin().unwrap().to_owned()
+    };
+    std::fs::remove_dir_all(&dir).unwrap();
+    std::fs::remove_dir_all(site.dir.join("data/store")).unwrap();
+    let keys = KeyStore::open(site.dir.join("keys")).unwrap();
+    let keys = ServerKeys::load_or_create(&keys).unwrap();
+    let mut log = Log::open(LedgerConfig::new(
+        &dir,
+        origin,
+        keys.ledger,
+        Arc::new(RealDisk),
+        Box::new(NoCompanion),
+        Arc::new(SystemClock),
+    ))
+    .unwrap();
+    for entry in entries {
+        let append = Append {
+            entry: entry.clone(),
+            attachment: None,
+        };
+        log.appender.append_batch(&[append]).unwrap();
+    }
+    log.close().unwrap();
+}
+
+fn index_of_request(entries: &[Bytes]) -> usize {
+    let is_in = |entry: &Bytes| matches!(Entry::decode(entry).unwrap().body, Body::In(_));
+    entries.iter().position(is_in).unwrap()
+}
+
+fn proofs(site: &Site) -> Vec<Omission> {
+    let dir = site.dir.join("data/incidents");
+    let files = std::fs::read_dir(dir).unwrap().flatten();
+    let files = files.filter(|file| file.file_name().to_string_lossy().starts_with("omission."));
+    files
+        .map(|file| Omission::from_json(&std::fs::read(file.path()).unwrap()).unwrap())
+        .collect()
+}
+
+async fn checked(server: &entente_security_server::Running) -> Checked {
+    server.check_receipts().await.unwrap()
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn a_promise_that_was_kept_is_found_kept_and_a_broken_one_is_proven() {
+    let dir = tempfile::tempdir().unwrap();
+    let world = World::build(dir.path()).await.unwrap();
+    let source = Source::answering(answer("2026-03-04", "canary-cause"));
+    source.serve(&world.provider.source_socket()).await.unwrap();
+    let provider = world.start(&world.provider, Deps::real()).await.unwrap();
+    let consumer = world.start(&world.consumer, Deps::real()).await.unwrap();
+    let system = Consumer::at(&world.consumer.caller_socket());
+    for _ in 0..3 {
+        system.ask(lookup("046454286"), &[]).await.unwrap();
+    }
+    // What the provider has not published is still open, not broken.
+    let before = checked(&consumer).await;
+    assert_eq!((before.kept + before.open, before.broken), (3, 0));
+    provider.publish_checkpoint().await.unwrap();
+    let after = checked(&consumer).await;
+    assert_eq!(
+        (after.kept + before.kept, after.broken, after.open),
+        (3, 0, 0)
+    );
+    // Each once.
+    assert_eq!(checked(&consumer).await, Checked::default());
+
+    // Two more; then the provider rewrites its ledger without the first of them.
+    for _ in 0..2 {
+        system.ask(lookup("046454286"), &[]).await.unwrap();
+    }
+    provider.shutdown().await;
+    let honest = entries(&world.provider);
+    let dropped = honest.len() - 4 + index_of_request(&honest[honest.len() - 4..]);
+    let mut altered = honest.clone();
+    let at = Entry::decode(&honest[dropped]).unwrap().at;
+    let nothing = Summary {
+        peer: None,
+        reason: "OVERLOADED".to_owned(),
+        count: 1,
+        first: at,
+        last: at,
+    };
+    altered[dropped] = Entry {
+        at,
+        body: Body::Summary(nothing),
+    }
+    .encode()
+    .unwrap();
+    rewrite(&world.provider, &altered);
+    let provider = world.start(&world.provider, Deps::real()).await.unwrap();
+    let found = checked(&consumer).await;
+    assert_eq!((found.broken, found.open), (1, 0));
+    let [omission] = &proofs(&world.consumer)[..] else {
+        panic!("one proof");
+    };
+    let proven = omission.verify().unwrap();
+    assert_eq!(proven.server, world.provider.server);
+    assert_eq!(proven.promised.index, dropped as u64);
+    assert_eq!(
+        proven.promised.leaf_hash,
+        entente_ledger::tree::leaf_hash(&honest[dropped])
+    );
+    assert_eq!(
+        proven.found,
+        entente_ledger::tree::leaf_hash(&altered[dropped])
+    );
+    tampered_proofs_prove_nothing(omission);
+    consumer.shutdown().await;
+    provider.shutdown().await;
+}
+
+/// A proof of which anything was changed proves nothing.
+fn tampered_proofs_prove_nothing(omission: &Omission) {
+    let text = omission.to_json();
+    assert_eq!(Omission::from_json(text.as_bytes()).unwrap(), *omission);
+    let fails = |change: &dyn Fn(&mut Omission)| {
+        let mut changed = omission.clone();
+        change(&mut changed);
+        assert!(changed.verify().is_err());
+    };
+    let flip = |bytes: &Bytes, at: usize| {
+        let mut bytes = bytes.to_vec();
+        bytes[at] ^= 1;
+        Bytes::from(bytes)
+    };
+    for at in (0..omission.answer.len()).step_by(7) {
+        fails(&|omission| omission.answer = flip(&omission.answer, at));
+    }
+    for at in (0..omission.session.len()).step_by(7) {
+        fails(&|omission| omission.session = flip(&omission.session, at));
+    }
+    fails(&|omission| omission.path.truncate(omission.path.len() - 1));
+    fails(&|omission| omission.leaf_hash = entente_signing::Digest::of(b"another"));
+    fails(&|omission| omission.checkpoint = omission.checkpoint.replace("\n1", "\n2"));
+    let mut kept = omission.clone();
+    kept.leaf_hash = omission.verify().unwrap().promised.leaf_hash;
+    assert!(matches!(kept.verify(), Err(OmissionError::Kept)));
+    for cut in (0..text.len()).step_by(11) {
+        assert!(Omission::from_json(&text.as_bytes()[..cut]).is_err());
+    }
+    assert!(Omission::from_json(&[b' '; 300_000]).is_err());
+}
