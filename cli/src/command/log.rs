@@ -2,6 +2,7 @@
 
 mod keys;
 mod line;
+mod prove_omission;
 mod show;
 pub(crate) mod verify;
 
@@ -26,12 +27,14 @@ pub(crate) use line::Line;
 /// folder) stands for all of them.
 #[derive(Debug, Subcommand)]
 pub(crate) enum LogCommand {
+    ProveOmission(prove_omission::ProveOmissionArgs),
     Show(show::ShowArgs),
     Verify(verify::VerifyArgs),
 }
 
 pub(crate) async fn run(command: LogCommand, screen: &Screen) -> Result<(), Failure> {
     match command {
+        LogCommand::ProveOmission(args) => prove_omission::run(&args, screen).await,
         LogCommand::Show(args) => show::run(&args, screen),
         LogCommand::Verify(args) => verify::run(&args, screen).await,
     }
@@ -74,7 +77,7 @@ pub(crate) fn open(dir: &Path, screen: &Screen) -> Result<Reader, Failure> {
 pub(crate) fn damaged(dir: &Path, error: &LogError, screen: &Screen) -> Failure {
     let what = screen.text(Text::LedgerUnreadable, &[("dir", &dir.display())]);
     let exit = match error {
-        LogError::Damaged { .. } => Exit::Integrity,
+        LogError::Damaged { .. } | LogError::Lost { .. } => Exit::Integrity,
         _ => Exit::Failed,
     };
     Failure::new(exit, what).because(error)

@@ -223,6 +223,18 @@ catalogue! {
     NoEntry = "entry {index} is no entry of this format", "l’entrée {index} n’est pas de ce format";
     NoLedger = "there is no ledger in {dir}", "il n’y a aucun journal dans {dir}";
     NothingSigned = "no checkpoint yet", "aucun point de contrôle";
+    OmissionKeysKnown = "The keys are those that the directory binds to them: server {server_key}, ledger {ledger_key}",
+        "Les clés sont celles que le registre leur lie : serveur {server_key}, journal {ledger_key}";
+    OmissionKeysUnknown = "Compare the keys with those of the directory: server {server_key}, ledger {ledger_key}",
+        "Comparez les clés à celles du registre : serveur {server_key}, journal {ledger_key}";
+    OmissionNeeds = "a ledger, --transaction and --peer-ledger are needed, or --check",
+        "il faut un journal, --transaction et --peer-ledger, ou --check";
+    OmissionNoAnswer = "no answer to {transaction} is in the ledger, with the session that signed it",
+        "aucune réponse à {transaction} n’est dans le journal, avec la session qui l’a signée";
+    OmissionNoLedger = "{ledger} is not there, or its checkpoint does not reach the promised entry",
+        "{ledger} n’y est pas, ou son point de contrôle n’atteint pas l’entrée promise";
+    OmissionProven = "PROVEN  {server} promised entry {index} of {ledger} in {transaction}; its own checkpoint over {size} entries holds another there",
+        "PROUVÉ  {server} a promis l’entrée {index} de {ledger} dans {transaction}; son propre point de contrôle sur {size} entrées en montre une autre à cette place";
     SaysClose = "end of stream", "fin de flux";
     SaysFault = "fault", "échec";
     SaysProgress = "progress", "progression";

@@ -87,6 +87,13 @@ pub enum LogError {
         /// Which folder.
         path: PathBuf,
     },
+    /// Entries that were durable are gone: the write-ahead log, or its newest part, is missing. Going on
+    /// could sign another tree than the one others have seen; a new shard has to be opened.
+    #[error("durable entries of the ledger in `{}` are missing", path.display())]
+    Lost {
+        /// The ledger's folder.
+        path: PathBuf,
+    },
     /// A checkpoint could not be signed.
     #[error("failed to sign a checkpoint")]
     Sign(#[source] SignNoteError),

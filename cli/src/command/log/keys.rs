@@ -3,9 +3,11 @@
 
 use std::os::unix::fs::DirBuilderExt as _;
 use std::path::{Path, PathBuf};
+use std::sync::Arc;
 
 use entente_clock::{Clock as _, SystemClock};
-use entente_follow::Anchor;
+use entente_follow::{Anchor, View};
+use entente_identity::ServerId;
 use entente_ledger::note::NoteKey;
 use entente_sandbox::{Desk, Seams};
 use entente_signing::VerifyingKey;
@@ -50,7 +52,7 @@ pub(crate) async fn known_key(
         Some(file) => file.to_owned(),
         None => nearest_config(dir).ok_or_else(unknown)?,
     };
-    let (anchor, copy) = read_config(&file)?;
+    let (anchor, _) = read_config(&file)?;
     if origin == anchor.origin() {
         return Ok(Known {
             key: anchor.ledger.key().clone(),
@@ -62,20 +64,74 @@ pub(crate) async fn known_key(
         ("registry", &anchor.origin().to_owned()),
     ];
     let from = screen.text(Text::KeyOfRegistry, &facts);
-    // The copy is opened as a copy of itself: its owner may be using it.
-    let scratch = Scratch::copy_of(&copy).map_err(|error| Failure::of(Exit::Failed, &error))?;
-    let seams = Seams::real();
-    let desk = Desk::open(anchor.clone(), &scratch.0, &seams, screen.lang).await;
-    let desk = desk.map_err(|error| super::super::desk::desk_failure(&error, screen))?;
-    let mut key = Desk::ledger_key(&desk.view(), &anchor, origin);
-    if key.is_none() && desk.refresh().await.is_ok() {
-        key = Desk::ledger_key(&desk.view(), &anchor, origin);
+    let mut directory = Directory::read(&file, false, screen).await?;
+    if directory.ledger_key(origin).is_none() {
+        directory = Directory::read(&file, true, screen).await?;
     }
-    desk.close().await;
     Ok(Known {
-        key: key.ok_or_else(unknown)?,
+        key: directory.ledger_key(origin).ok_or_else(unknown)?,
         from,
     })
+}
+
+/// A verified view of a registry, from its owner's copy.
+#[derive(Debug)]
+pub(crate) struct Directory {
+    anchor: Anchor,
+    view: Arc<View>,
+}
+
+// === impl Directory ===
+
+impl Directory {
+    /// The registry that `config` names, or the nearest configuration above `path`; asked for what is
+    /// new, when it answers.
+    pub(crate) async fn open(
+        path: &Path,
+        config: Option<&Path>,
+        screen: &Screen,
+    ) -> Result<Self, Failure> {
+        let unknown = || {
+            Failure::new(
+                Exit::Usage,
+                screen.text(Text::NoDesk, &[("file", &"member.yaml")]),
+            )
+            .note(Text::LabelDo, "--config member.yaml")
+        };
+        let file = match config {
+            Some(file) => file.to_owned(),
+            None => nearest_config(path).ok_or_else(unknown)?,
+        };
+        Self::read(&file, true, screen).await
+    }
+
+    async fn read(file: &Path, is_refreshed: bool, screen: &Screen) -> Result<Self, Failure> {
+        let (anchor, copy) = read_config(file)?;
+        // The copy is opened as a copy of itself: its owner may be using it.
+        let scratch = Scratch::copy_of(&copy).map_err(|error| Failure::of(Exit::Failed, &error))?;
+        let seams = Seams::real();
+        let desk = Desk::open(anchor.clone(), &scratch.0, &seams, screen.lang).await;
+        let desk = desk.map_err(|error| super::super::desk::desk_failure(&error, screen))?;
+        if is_refreshed {
+            // Whoever does not answer leaves us with what is known.
+            let _ = desk.refresh().await;
+        }
+        let view = desk.view();
+        desk.close().await;
+        Ok(Self { anchor, view })
+    }
+
+    /// The key of a ledger.
+    pub(crate) fn ledger_key(&self, origin: &str) -> Option<VerifyingKey> {
+        Desk::ledger_key(&self.view, &self.anchor, origin)
+    }
+
+    /// The key that certifies a server's sessions.
+    pub(crate) fn server_key(&self, server: &ServerId) -> Option<VerifyingKey> {
+        let record = self.view.state.server(server)?;
+        let current = record.keys.iter().filter(|key| key.is_current());
+        current.map(|key| key.value.clone()).next_back()
+    }
 }
 
 /// The nearest file, from the folder upwards, that says which registry its owner believes.

@@ -72,11 +72,12 @@ impl Log {
 
         let replayed = replay_onto(&tail, &mut tiles, &layout, &*disk)?;
         let next_index = tail.size();
-        if replayed.next_index.is_none() && (tree.size > 0 || signed.is_some()) {
-            return Err(damaged(layout.wal(), "the write-ahead log is missing"));
-        }
-        if replayed.next_index.is_some_and(|next| next != next_index) {
-            return Err(damaged(layout.wal(), "its newest entries are missing"));
+        let is_gone = replayed.next_index.is_none() && (tree.size > 0 || signed.is_some());
+        let is_short = replayed.next_index.is_some_and(|next| next != next_index);
+        if is_gone || is_short {
+            return Err(LogError::Lost {
+                path: layout.dir().to_owned(),
+            });
         }
         mend_wal(&*disk, &layout, &replayed, &tail)?;
 

@@ -36,6 +36,8 @@ ss1.health.fi.entente.example/access
 \u{2014} w1.registry.entente.example iHWwnwAAAABrAjC9WDTKjn/BXNen9FWVNO15OAQuPiLgzMDq1ovuFiZbTSK/Z0ZcSwoyORuPIxjcEUARx6a754epMHmmrjeyFyb0Ag==
 \u{2014} w1.dpa.fi.example aLoDVwAAAABrAjC+RZ4hWqIN3A5OCJlqPdPs5nxuTSwAHpKd4PcCpHJqf3K0YN4S3sl+82QQoo/zptcwZUJvZ2JRUCwBPJ24Ww/pBA==
 ";
+/// What the ledger's clock says.
+const NOW: Timestamp = Timestamp::from_millis(1_795_305_600_000);
 const COSIGNED_AT: u64 = 1_795_305_661_000;
 
 fn seconds(seconds: u64) -> Timestamp {
@@ -334,11 +336,11 @@ impl Cosigner for Scripted {
                 return Witnessed::Short(Arc::clone(signed.checkpoint()));
             }
             let mut checkpoint = (**signed.checkpoint()).clone();
-            let line = cosign(&checkpoint, seconds(9), "w7.example", &key(7)).unwrap();
+            let line = cosign(&checkpoint, NOW, "w7.example", &key(7)).unwrap();
             checkpoint.add(line);
             let policy = format!("witness w7 {}\nquorum w7\n", named("w7.example", 7));
             let policy: WitnessPolicy = policy.parse().unwrap();
-            let judged = policy.judge(&Arc::new(checkpoint), seconds(10));
+            let judged = policy.judge(&Arc::new(checkpoint), NOW);
             Witnessed::Final(judged.unwrap())
         })
     }

@@ -1,0 +1,246 @@
+//! `entente log prove-omission`: a provider's broken promise, as a file that anybody can check.
+
+use std::path::{Path, PathBuf};
+
+use bytes::Bytes;
+use clap::Args;
+use entente_bundle::omission::{Omission, Proven};
+use entente_evidence::proof::SignedStatement;
+use entente_evidence::receipt::Receipt;
+use entente_keys::SessionCertificate;
+use entente_ledger::Reader;
+use entente_ledger::entry::{Body, Entry};
+use entente_ledger::note::NoteKey;
+use entente_ledger::tree::leaf_hash;
+use entente_signing::VerifyingKey;
+use serde_json::json;
+
+use super::keys::Directory;
+use super::{damaged, ledgers_in, open};
+use crate::exit::{Exit, Failure};
+use crate::output::{Screen, print_out};
+use crate::texts::{Fact, Text};
+
+/// Prove that a provider dropped an entry it had promised in its answer
+///
+/// A provider's signed answer names the place of the request in the provider's ledger. Given the answer
+/// (from the consumer's ledger) and a copy of the provider's ledger with a later checkpoint, this writes
+/// a proof that rests on the provider's own signatures. A server does the same by itself, and keeps what
+/// it finds in `data/incidents`.
+#[derive(Args, Debug)]
+#[command(after_help = EXAMPLES)]
+pub(crate) struct ProveOmissionArgs {
+    /// The consumer's ledger, which holds the answer
+    #[arg(value_name = "DIR", required_unless_present = "check")]
+    ledger: Option<PathBuf>,
+    /// The exchange
+    #[arg(long, value_name = "ID", required_unless_present = "check")]
+    transaction: Option<String>,
+    /// A copy of the provider's ledger
+    #[arg(long, value_name = "DIR", required_unless_present = "check")]
+    peer_ledger: Option<PathBuf>,
+    /// Where to write the proof
+    #[arg(long, value_name = "FILE", default_value = "omission.json")]
+    out: PathBuf,
+    /// Check a proof instead
+    #[arg(long, value_name = "FILE", conflicts_with_all = ["ledger", "transaction", "peer_ledger"])]
+    check: Option<PathBuf>,
+    /// The configuration that says which registry to believe; otherwise the nearest above the folder
+    #[arg(long, value_name = "FILE", env = "ENTENTE_CONFIG")]
+    config: Option<PathBuf>,
+}
+
+/// An answer with a promise in it, and the certificate of who signed it.
+struct Answer {
+    statement: SignedStatement,
+    receipt: Receipt,
+    session: Bytes,
+}
+
+pub(crate) async fn run(args: &ProveOmissionArgs, screen: &Screen) -> Result<(), Failure> {
+    match (
+        &args.check,
+        &args.ledger,
+        &args.transaction,
+        &args.peer_ledger,
+    ) {
+        (Some(file), ..) => check(file, args.config.as_deref(), screen).await,
+        (None, Some(ledger), Some(transaction), Some(peer)) => {
+            let proof = prove(ledger, transaction, peer, args, screen).await?;
+            std::fs::write(&args.out, proof.to_json()).map_err(|error| {
+                Failure::new(Exit::Failed, args.out.display().to_string()).because(&error)
+            })?;
+            let proven = verify(&proof)?;
+            tell(&args.out, &proof, &proven, true, screen);
+            Ok(())
+        }
+        // Clap asks for all three.
+        _ => Err(Failure::new(
+            Exit::Usage,
+            screen.text(Text::OmissionNeeds, &[]),
+        )),
+    }
+}
+
+async fn prove(
+    ledger: &Path,
+    transaction: &str,
+    peer: &Path,
+    args: &ProveOmissionArgs,
+    screen: &Screen,
+) -> Result<Omission, Failure> {
+    let directory = Directory::open(ledger, args.config.as_deref(), screen).await?;
+    let mut found = None;
+    for dir in ledgers_in(ledger, screen)? {
+        let reader = open(&dir, screen)?;
+        found = answer(&dir, reader, transaction, &directory, screen)?;
+        if found.is_some() {
+            break;
+        }
+    }
+    let facts: [Fact<'_>; 1] = [("transaction", &transaction)];
+    let unknown = || Failure::new(Exit::NotFound, screen.text(Text::OmissionNoAnswer, &facts));
+    let answer = found.ok_or_else(unknown)?;
+    let origin = answer.receipt.origin.as_str();
+    let facts: [Fact<'_>; 1] = [("ledger", &origin)];
+    let no_peer = || Failure::new(Exit::NotFound, screen.text(Text::OmissionNoLedger, &facts));
+    let key = directory.ledger_key(origin).ok_or_else(no_peer)?;
+    let server = &answer.statement.statement().sender_server;
+    let server_key = directory.server_key(server).ok_or_else(no_peer)?;
+    let key = NoteKey::new(origin, key).map_err(|error| Failure::of(Exit::Failed, &error))?;
+    for dir in ledgers_in(peer, screen)? {
+        let mut reader = open(&dir, screen)?;
+        if reader.origin() != Some(origin) {
+            continue;
+        }
+        let unreadable = |error| damaged(&dir, &error, screen);
+        let checkpoint = reader.checkpoint(&key).map_err(unreadable)?;
+        let checkpoint = checkpoint.ok_or_else(no_peer)?;
+        let index = answer.receipt.index;
+        let path = reader.inclusion(index, checkpoint.size());
+        let path = path.map_err(unreadable)?.ok_or_else(no_peer)?.path;
+        let entry = reader.entry(index).map_err(unreadable)?;
+        return Ok(Omission {
+            answer: answer.statement.bytes().clone(),
+            session: answer.session,
+            server_key,
+            ledger_key: key,
+            checkpoint: checkpoint.note().to_string(),
+            leaf_hash: leaf_hash(&entry.ok_or_else(no_peer)?),
+            path,
+        });
+    }
+    Err(no_peer())
+}
+
+/// The answer of an exchange in a ledger, with the certificate that was logged before it.
+fn answer(
+    dir: &Path,
+    mut reader: Reader,
+    transaction: &str,
+    directory: &Directory,
+    screen: &Screen,
+) -> Result<Option<Answer>, Failure> {
+    let mut sessions = Vec::new();
+    for entry in reader.entries(0) {
+        let (_, bytes) = entry.map_err(|error| damaged(dir, &error, screen))?;
+        match Entry::decode(&bytes).map(|entry| entry.body) {
+            Ok(Body::Session(session)) => sessions.push(session),
+            Ok(Body::In(entry)) => {
+                let Ok(statement) = SignedStatement::parse(entry.statement) else {
+                    continue;
+                };
+                let says = statement.statement();
+                let Some(receipt) = says.receipt().cloned() else {
+                    continue;
+                };
+                if says.message_id.to_string() != transaction {
+                    continue;
+                }
+                let server_key = directory.server_key(&says.sender_server);
+                let session = sessions.iter().rev().find_map(|session| {
+                    let leaf = session.chain.first()?;
+                    signed_by(leaf, server_key.as_ref()?, &statement).then(|| leaf.clone())
+                });
+                return Ok(session.map(|session| Answer {
+                    statement,
+                    receipt,
+                    session,
+                }));
+            }
+            _ => {}
+        }
+    }
+    Ok(None)
+}
+
+fn signed_by(leaf: &[u8], server_key: &VerifyingKey, statement: &SignedStatement) -> bool {
+    let at = statement.statement().issued_at;
+    SessionCertificate::verify(leaf, server_key, at)
+        .is_ok_and(|session| session.key().key_id() == statement.key_id())
+}
+
+async fn check(file: &Path, config: Option<&Path>, screen: &Screen) -> Result<(), Failure> {
+    let bytes = super::super::read_file(file)?;
+    let proof = Omission::from_json(&bytes).map_err(|error| Failure::of(Exit::Usage, &error))?;
+    let proven = verify(&proof)?;
+    // Whose keys these are is the directory's to say; without one, the reader compares.
+    let directory = Directory::open(file, config, screen).await.ok();
+    let is_known = directory.is_some_and(|directory| {
+        directory.server_key(&proven.server).as_ref() == Some(&proof.server_key)
+            && directory.ledger_key(proof.ledger_key.name()).as_ref()
+                == Some(proof.ledger_key.key())
+    });
+    tell(file, &proof, &proven, is_known, screen);
+    Ok(())
+}
+
+fn verify(proof: &Omission) -> Result<Proven, Failure> {
+    proof
+        .verify()
+        .map_err(|error| Failure::of(Exit::Integrity, &error))
+}
+
+fn tell(file: &Path, proof: &Omission, proven: &Proven, is_known: bool, screen: &Screen) {
+    let value = json!({
+        "file": file,
+        "proven": true,
+        "server": proven.server,
+        "transaction": proven.transaction.to_string(),
+        "ledger": proven.promised.origin.as_str(),
+        "index": proven.promised.index,
+        "promised": proven.promised.leaf_hash.to_string(),
+        "found": proven.found.to_string(),
+        "checkpoint": proven.size,
+        "server_key": proof.server_key.key_id().to_string(),
+        "ledger_key": proof.ledger_key.to_string(),
+        "keys_of_directory": is_known,
+    });
+    screen.show("log.omission", value, |screen| {
+        let transaction = proven.transaction.to_string();
+        let facts: [Fact<'_>; 5] = [
+            ("server", &proven.server),
+            ("transaction", &transaction),
+            ("index", &proven.promised.index),
+            ("ledger", &proven.promised.origin.as_str()),
+            ("size", &proven.size),
+        ];
+        print_out(screen.text(Text::OmissionProven, &facts));
+        let keys: [Fact<'_>; 2] = [
+            ("server_key", &proof.server_key.key_id()),
+            ("ledger_key", &proof.ledger_key),
+        ];
+        let text = if is_known {
+            Text::OmissionKeysKnown
+        } else {
+            Text::OmissionKeysUnknown
+        };
+        print_out(screen.text(text, &keys));
+        print_out(format!("  {}", file.display()));
+    });
+}
+
+const EXAMPLES: &str = "\
+Examples:
+  entente log prove-omission sandbox/pensions --transaction 5f0c… --peer-ledger copy-of-their-ledger
+  entente log prove-omission --check omission.json";
