@@ -6,5 +6,6 @@ pub mod needles;
 pub mod offer;
 pub mod plain;
 pub mod ticker;
+pub mod verifiers;
 pub mod walk;
 pub mod world;

@@ -12,6 +12,7 @@ mod needs;
 mod stages;
 mod test;
 mod tidy;
+mod verifiers;
 mod workspace;
 
 use std::process::ExitCode;
@@ -21,6 +22,7 @@ use anyhow::bail;
 const USAGE: &str = "\
 cargo xtask <task>
   test              every test: sources, unit, integration, documentation
+  needs             what the tests need from the machine, and no test
   ci [check|text|doc]
                     every stage of continuous integration, cheapest first; or a part of it
   tidy              the rules a compiler does not know: directions, bans, licences, names
@@ -42,6 +44,7 @@ fn run(args: &[String]) -> anyhow::Result<()> {
     let words: Vec<&str> = args.iter().map(String::as_str).collect();
     match words.as_slice() {
         ["test"] => test::run(),
+        ["needs"] => test::provide(),
         ["ci"] => ci::run(ci::Part::All),
         ["ci", "check"] => ci::run(ci::Part::Check),
         ["ci", "text"] => ci::run(ci::Part::Text),

@@ -3,7 +3,7 @@
 use std::process::Command;
 
 use crate::stages::{Outcome, Stages, shown, succeeds};
-use crate::{needs, workspace};
+use crate::{needs, verifiers, workspace};
 
 /// Provides what the tests need, builds, runs every test, and prints minutes per stage.
 pub(crate) fn run() -> anyhow::Result<()> {
@@ -11,6 +11,7 @@ pub(crate) fn run() -> anyhow::Result<()> {
     stages.stage("needs", || {
         needs::provide(needs::TESTS).map(|()| Outcome::Passed)
     })?;
+    stages.stage("verifiers", verifiers::provide)?;
     // Some tests start the real programs, so those must be there before the first test.
     stages.stage("build", || {
         shown(cargo().args(["build", "--workspace", "--all-targets"]))
@@ -29,6 +30,12 @@ pub(crate) fn run() -> anyhow::Result<()> {
     })?;
     println!("{}", stages.summary());
     Ok(())
+}
+
+/// Provides what the tests need and runs none of them.
+pub(crate) fn provide() -> anyhow::Result<()> {
+    needs::provide(needs::TESTS)?;
+    verifiers::provide().map(|_| ())
 }
 
 fn cargo() -> Command {

@@ -5,8 +5,9 @@
 //! thing without threads or waiting. [`Reader`] and [`fsck`] work on the folder alone, also on a
 //! copy of it.
 //!
-//! The tree code ([`tree`], [`tile`], [`proof`], [`checkpoint`], [`note`],
-//! [`cosignature`], [`witness`]) and the entries ([`entry`]) are pure: they read no clock, no socket and no file. Nothing here encrypts; what an
+//! The tree code ([`tree`], [`tile`], [`proof`], [`receipt`], [`checkpoint`], [`note`],
+//! [`cosignature`], [`witness`]) and the entries ([`entry`]) are pure: they read no clock, no socket
+//! and no file. Nothing here encrypts; what an
 //! entry's attachment holds is the business of the [`Companion`].
 
 pub mod checkpoint;
@@ -22,6 +23,7 @@ pub mod log;
 pub mod note;
 pub mod proof;
 mod reader;
+pub mod receipt;
 pub mod tile;
 pub mod tree;
 mod wal;
@@ -35,6 +37,7 @@ pub use ledger::{
     Append, AppendError, Appended, Ledger, LedgerConfig, LedgerError, ReadError, Runner,
 };
 pub use reader::{Entries, Reader};
+pub use receipt::CoseReceipt;
 
 /// The longest entry, in bytes: an entry bundle counts it in 16 bits (C2SP `tlog-tiles`).
 pub const MAX_ENTRY: usize = 65_535;

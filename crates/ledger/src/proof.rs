@@ -81,6 +81,18 @@ impl InclusionProof {
     /// # Errors
     /// When that is not proven.
     pub fn verify(&self, leaf_hash: &Digest, root: &Digest) -> Result<(), ProofInvalid> {
+        if self.root(leaf_hash)? == *root {
+            Ok(())
+        } else {
+            Err(ProofInvalid)
+        }
+    }
+
+    /// The root the path leads to from this leaf; it proves nothing until it is found to be signed.
+    ///
+    /// # Errors
+    /// When index, size and length of the path do not fit each other.
+    pub fn root(&self, leaf_hash: &Digest) -> Result<Digest, ProofInvalid> {
         if self.index >= self.size {
             return Err(ProofInvalid);
         }
@@ -102,8 +114,8 @@ impl InclusionProof {
             node >>= 1;
             last >>= 1;
         }
-        if last == 0 && hash == *root {
-            Ok(())
+        if last == 0 {
+            Ok(hash)
         } else {
             Err(ProofInvalid)
         }

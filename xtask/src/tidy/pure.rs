@@ -13,6 +13,7 @@ const PURE: &[&str] = &[
     "crates/ledger/src/checkpoint",
     "crates/ledger/src/note",
     "crates/ledger/src/proof",
+    "crates/ledger/src/receipt",
     "crates/ledger/src/tile",
     "crates/ledger/src/tree",
 ];

@@ -1,0 +1,15 @@
+//! What our code writes, checked with tools we did not write.
+//!
+//! A binary of its own, because it starts other people's programs, which `cargo xtask needs` makes
+//! ready: see `tests/conformance/README.md`.
+
+#![allow(
+    clippy::unwrap_used,
+    reason = "a scenario that cannot go on has failed"
+)]
+
+mod cose;
+mod differential;
+mod ledgers;
+mod tlog;
+mod witness;
