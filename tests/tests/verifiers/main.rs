@@ -11,5 +11,6 @@
 mod cose;
 mod differential;
 mod ledgers;
+mod reference;
 mod tlog;
 mod witness;
