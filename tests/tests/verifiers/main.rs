@@ -10,7 +10,9 @@
 
 mod cose;
 mod differential;
+mod golden;
 mod ledgers;
 mod reference;
+mod second;
 mod tlog;
 mod witness;
