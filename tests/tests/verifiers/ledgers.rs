@@ -178,6 +178,13 @@ pub(crate) fn base64(bytes: &[u8]) -> String {
     base64::engine::general_purpose::STANDARD.encode(bytes)
 }
 
+pub(crate) fn unbase64(text: &str) -> Vec<u8> {
+    use base64::Engine as _;
+    base64::engine::general_purpose::STANDARD
+        .decode(text)
+        .unwrap()
+}
+
 /// A public key as openssl and others read it.
 pub(crate) fn pem(signer: &dyn Signer) -> String {
     let der = base64(signer.verifying_key().spki_der());

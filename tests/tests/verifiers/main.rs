@@ -10,6 +10,7 @@
 
 mod cose;
 mod differential;
+mod exchange;
 mod golden;
 mod ledgers;
 mod reference;

@@ -9,6 +9,7 @@ mod full_disk;
 mod handle;
 mod notes;
 mod proofs;
+mod receipts;
 mod support;
 mod torn;
 mod witness;
