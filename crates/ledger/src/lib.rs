@@ -7,8 +7,8 @@
 //!
 //! The tree code ([`tree`], [`tile`], [`proof`], [`receipt`], [`checkpoint`], [`note`],
 //! [`cosignature`], [`witness`]) and the entries ([`entry`]) are pure: they read no clock, no socket
-//! and no file. Nothing here encrypts; what an
-//! entry's attachment holds is the business of the [`Companion`].
+//! and no file. Nothing here encrypts; what an entry's attachment holds is the business of the
+//! [`Companion`].
 
 pub mod checkpoint;
 pub mod companion;

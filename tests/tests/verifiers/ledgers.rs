@@ -6,12 +6,13 @@ use std::sync::Arc;
 use bytes::Bytes;
 use entente_clock::{ManualClock, Timestamp};
 use entente_ledger::checkpoint::SignedCheckpoint;
+use entente_ledger::cosignature::cosign;
 use entente_ledger::disk::RealDisk;
 use entente_ledger::log::Log;
-use entente_ledger::note::{NoteKey, NoteSignature};
+use entente_ledger::note::{NoteKey, NoteSignature, WitnessKey};
 use entente_ledger::proof::{InclusionProof, TlogProof};
 use entente_ledger::{Append, LedgerConfig, NoCompanion, Reader};
-use entente_signing::{Digest, Ed25519Key, Signer};
+use entente_signing::{Ed25519Key, Signer};
 use entente_testkit::entries::samples;
 use tempfile::TempDir;
 
@@ -95,23 +96,12 @@ impl Written {
         let bytes = std::fs::read(&path).unwrap();
         let mut checkpoint = SignedCheckpoint::verify(&bytes, &self.key).unwrap();
         for (seed, name) in [(21, "w1.registry.ca-demo"), (22, "w1.oversight.ca-demo")] {
-            let witness = Ed25519Key::from_seed(&[seed; 32]).unwrap();
-            let raw = witness.verifying_key().raw_ed25519().unwrap();
-            let typed = [&[COSIGNATURE_V1][..], &raw].concat();
-            let id = Digest::of_parts(&[name.as_bytes(), b"\n", &typed]);
-            let key_id = *id.as_bytes().first_chunk().unwrap();
-            let text = checkpoint.note().text();
-            let message = format!("cosignature/v1\ntime {COSIGNED_AT}\n{text}");
-            let signature = witness.sign(message.as_bytes()).unwrap();
-            let bytes = [&COSIGNED_AT.to_be_bytes()[..], &signature].concat();
-            checkpoint.add(NoteSignature {
-                name: name.to_owned(),
-                key_id,
-                bytes,
-            });
-            let key = base64(&typed);
-            let vkey = format!("{name}+{}+{key}", hex::encode(key_id));
-            self.witnesses.push(vkey);
+            let signer = Ed25519Key::from_seed(&[seed; 32]).unwrap();
+            let at = Timestamp::from_millis(COSIGNED_AT);
+            let line = cosign(&checkpoint, at, name, &signer).unwrap();
+            checkpoint.add(line);
+            let key = WitnessKey::new(name, signer.verifying_key().clone()).unwrap();
+            self.witnesses.push(key.to_string());
         }
         checkpoint.add(NoteSignature {
             name: "w1.example".to_owned(),
@@ -211,5 +201,4 @@ pub(crate) fn files(dir: &Path) -> Vec<(PathBuf, Vec<u8>)> {
 }
 
 pub(crate) const ORIGIN: &str = "ss1.vital-events.ca-demo/access/2026h2.1";
-const COSIGNATURE_V1: u8 = 0x04;
-const COSIGNED_AT: u64 = 1_795_305_661;
+const COSIGNED_AT: u64 = 1_795_305_661_000;

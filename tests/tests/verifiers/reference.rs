@@ -11,12 +11,14 @@ use entente_evidence::proof::SignedStatement;
 use entente_evidence::statement::MessageId;
 use entente_evidence::tag::{SubjectKey, TagKey};
 use entente_ledger::checkpoint::SignedCheckpoint;
+use entente_ledger::cosignature;
 use entente_ledger::disk::RealDisk;
 use entente_ledger::log::Log;
-use entente_ledger::note::NoteKey;
+use entente_ledger::note::{NoteKey, WitnessKey};
 use entente_ledger::proof::TlogProof;
 use entente_ledger::tile::decode_bundle;
 use entente_ledger::tree::{empty_root, leaf_hash};
+use entente_ledger::witness::WitnessPolicy;
 use entente_ledger::{Append, CoseReceipt, LedgerConfig, NoCompanion, Reader};
 use entente_signing::cose::Sign1;
 use entente_signing::{Digest, Ed25519Key, Signer, VerifyingKey};
@@ -92,6 +94,20 @@ fn the_reference_ledger_is_what_our_writer_writes() {
     let ours = std::fs::read_to_string(folder.path().join("log/checkpoint")).unwrap();
     assert!(text("checkpoint").starts_with(&ours));
     assert_eq!(checkpoint().note().to_string(), text("checkpoint"));
+    for (witness, seconds) in text("witness.vkeys")
+        .lines()
+        .zip([1_795_305_661, 1_795_305_662])
+    {
+        let witness: WitnessKey = witness.parse().unwrap();
+        let at = cosignature::verify(&checkpoint(), &witness).unwrap();
+        assert_eq!(at, Timestamp::from_millis(1000 * seconds));
+    }
+    let policy: WitnessPolicy = text("policy").parse().unwrap();
+    assert!(
+        policy
+            .judge(&Arc::new(checkpoint()), Timestamp::MAX)
+            .is_some()
+    );
     assert_eq!(checkpoint().root().as_bytes()[..], value("root"));
     assert_eq!(empty_root().as_bytes()[..], value("empty_tree_root"));
 }

@@ -2,8 +2,7 @@
 //!
 //! Where the two differ, one of them is wrong about what Entente's evidence is.
 
-use std::path::{Path, PathBuf};
-use std::sync::Arc;
+use std::path::PathBuf;
 
 use bytes::Bytes;
 use entente_evidence::commitment::{Field, commit};
@@ -11,8 +10,6 @@ use entente_evidence::opening::{Kept, KeptOpening};
 use entente_evidence::proof::{SignedStatement, sign_direct};
 use entente_evidence::statement::Statement;
 use entente_ledger::checkpoint::SignedCheckpoint;
-use entente_ledger::disk::RealDisk;
-use entente_ledger::fsck::fsck;
 use entente_ledger::proof::TlogProof;
 use entente_ledger::tree::leaf_hash;
 use entente_ledger::{CoseReceipt, Entry};
@@ -23,7 +20,9 @@ use entente_testkit::entries::samples;
 use entente_tests::verifiers::{Session, Verifier, vector};
 
 use crate::cose::{STATEMENTS, seed_of};
-use crate::ledgers::{Written, entry, files, pem};
+use crate::ledgers::{Written, entry, pem};
+
+mod folder;
 
 /// Both verifiers, with a folder for the bytes they look at.
 struct Judges {
@@ -84,6 +83,10 @@ impl Judges {
             .collect();
         self.compare(true, &words, name);
         for at in 0..bytes.len() {
+            // Long objects at every third byte, of another seed each time.
+            if bytes.len() > 300 && random.below(3) > 0 {
+                continue;
+            }
             for changed in random.changes(bytes, at) {
                 self.put("object", &changed);
                 let what = format!("{name} at {at}: {}", hex::encode(&changed));
@@ -195,7 +198,7 @@ fn both_judge_entries_of_every_kind_alike() {
         let file = format!("ledger/entry-{:02}-{name}", entry.body.kind());
         assert_eq!(vector(&file).unwrap(), bytes);
         let words = words(["entry", "OBJECT"]);
-        for _ in 0..3 {
+        for _ in 0..2 {
             judges.compare_around(name, &bytes, &mut random, &words, |bytes| {
                 Entry::decode(bytes).is_ok()
             });
@@ -344,103 +347,4 @@ fn kept_bytes(list: &[KeptOpening]) -> Bytes {
         };
     }
     writer.into_vec().into()
-}
-
-/// Whether a replay of the folder finds a sound ledger with a checkpoint.
-fn is_sound(written: &Written, dir: &Path) -> bool {
-    let key = written.signer.verifying_key();
-    let report = fsck(Arc::new(RealDisk), dir, key, &mut |_, _| {});
-    report.is_ok_and(|report| report.is_sound() && report.checkpoint.is_some())
-}
-
-#[test]
-fn both_judge_a_ledger_alike_whatever_byte_or_file_of_it_is_changed() {
-    let (mut judges, mut random) = (Judges::new(), Random::new());
-    for sizes in [&[3, 7][..], &[256, 258]] {
-        let written = Written::new(sizes).cosigned();
-        let served = written.served();
-        let words = [
-            "ledger".into(),
-            served.clone(),
-            written.key.to_string().into(),
-        ];
-        judges.compare(is_sound(&written, &written.dir()), &words, "the ledger");
-        for (name, whole) in files(&served) {
-            if name.starts_with(".state") {
-                continue;
-            }
-            let path = served.join(&name);
-            // Every byte of a small ledger; of a larger one every file, at some of its bytes.
-            let step = 1 + whole.len() as u64 / 400;
-            let mut at = 0;
-            while at < whole.len() as u64 {
-                for changed in random.changes(&whole, at as usize) {
-                    std::fs::write(&path, &changed).unwrap();
-                    let ours = is_sound(&written, &written.dir());
-                    judges.compare(ours, &words, &format!("{} at {at}", name.display()));
-                }
-                at += 1 + random.below(2 * step - 1);
-            }
-            std::fs::remove_file(&path).unwrap();
-            let ours = is_sound(&written, &written.dir());
-            judges.compare(ours, &words, &format!("{} removed", name.display()));
-            std::fs::write(&path, &whole).unwrap();
-        }
-        for more in [
-            "index.html",
-            "tile/0/001",
-            "tile/1/000.p/9",
-            "tile/entries/x001/000",
-        ] {
-            let path = served.join(more);
-            std::fs::create_dir_all(path.parent().unwrap()).unwrap();
-            std::fs::write(&path, [7; 32]).unwrap();
-            let ours = is_sound(&written, &written.dir());
-            assert!(!ours, "{more}");
-            judges.compare(ours, &words, more);
-            std::fs::remove_file(&path).unwrap();
-        }
-        judges.compare(true, &words, "the ledger again");
-    }
-    eprintln!("both accept, both refuse: {:?}", judges.agreed);
-}
-
-#[test]
-fn both_refuse_entries_that_were_swapped_dropped_or_doubled() {
-    let mut judges = Judges::new();
-    let written = Written::new(&[9]);
-    let served = written.served();
-    let words = [
-        "ledger".into(),
-        served.clone(),
-        written.key.to_string().into(),
-    ];
-    let bundle = served.join("tile/entries/000.p/9");
-    let whole = std::fs::read(&bundle).unwrap();
-    let entries: Vec<Bytes> = (0..9).map(entry).collect();
-    let bytes = |entries: &[Bytes]| -> Vec<u8> {
-        let sized = entries.iter();
-        sized
-            .flat_map(|entry| [&(entry.len() as u16).to_be_bytes()[..], entry].concat())
-            .collect()
-    };
-    assert_eq!(bytes(&entries), whole);
-    let mut refused = |entries: &[Bytes], what: String| {
-        std::fs::write(&bundle, bytes(entries)).unwrap();
-        assert!(!is_sound(&written, &written.dir()), "{what}");
-        judges.compare(false, &words, &what);
-    };
-    for one in 0..9 {
-        for other in one + 1..9 {
-            let mut swapped = entries.clone();
-            swapped.swap(one, other);
-            refused(&swapped, format!("{one} and {other} swapped"));
-        }
-        let mut dropped = entries.clone();
-        let entry = dropped.remove(one);
-        refused(&dropped, format!("{one} dropped"));
-        let mut doubled = entries.clone();
-        doubled.insert(one, entry);
-        refused(&doubled, format!("{one} doubled"));
-    }
 }

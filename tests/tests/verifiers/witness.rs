@@ -1,7 +1,8 @@
 //! A witness that is not ours takes our checkpoints, and no fork of them.
 
 use entente_ledger::checkpoint::{Checkpoint, SignedCheckpoint};
-use entente_ledger::note::NoteSignature;
+use entente_ledger::cosignature::verify_line;
+use entente_ledger::note::{NoteSignature, WitnessKey};
 use entente_signing::Digest;
 use entente_tests::verifiers::{Verifier, Witness};
 
@@ -44,8 +45,10 @@ async fn a_witness_cosigns_our_checkpoints_and_refuses_a_fork_even_after_a_resta
     assert_eq!(late.content_type.as_deref(), Some("text/x.tlog.size"));
     assert_eq!(late.body, "300\n");
 
-    // Its line goes into our note, and is one that others count.
+    // Its line goes into our note, and is one that we and others count.
     let line: NoteSignature = cosigned.body.trim_end().parse().unwrap();
+    let its: WitnessKey = witness.vkey.parse().unwrap();
+    verify_line(&newest, &line, &its).unwrap();
     newest.add(line);
     std::fs::write(
         written.served().join("checkpoint"),
