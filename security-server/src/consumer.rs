@@ -34,7 +34,6 @@ use crate::owed::Debt;
 use crate::peers::NoEnvelope;
 use crate::plans::Plan;
 use crate::probe::Step;
-use crate::provider::keep_payload;
 use crate::refusal::Refusal;
 use crate::seals::Outgoing;
 use crate::server::Server;
@@ -231,8 +230,7 @@ impl Server {
             kind: 2,
             statement: &request,
             openings: &openings,
-            class: permit.retention_class.as_str(),
-            payload: keep_payload(permit),
+            permit,
         };
         // If we crash before this is durable, nothing has left; after it, the next start notes that
         // the request has no answer.

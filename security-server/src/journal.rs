@@ -15,8 +15,9 @@ use entente_evidence::receipt::Receipt;
 use entente_evidence::statement::LogOrigin;
 use entente_ledger::entry::{Body, Entry};
 use entente_ledger::{Append, Appended, Ledger};
+use entente_policy::Permit;
 use entente_reason::Reason;
-use entente_sidecar::{RecordOf, Sidecar};
+use entente_sidecar::{RecordOf, Retention, Sidecar};
 use entente_signing::Digest;
 use zeroize::Zeroizing;
 
@@ -40,10 +41,8 @@ pub(crate) struct Keep<'a> {
     pub(crate) statement: &'a SignedStatement,
     /// The openings themselves.
     pub(crate) openings: &'a Openings,
-    /// The retention class whose key wraps theirs.
-    pub(crate) class: &'a str,
-    /// Whether the payload is kept too.
-    pub(crate) payload: KeepPayload,
+    /// What permits the exchange: it says how long they are kept, and whether the payload is too.
+    pub(crate) permit: &'a Permit,
 }
 
 /// How far the clock may be behind the newest entry (DESIGN.md §7).
@@ -74,6 +73,11 @@ impl Journal {
         &self.ledger
     }
 
+    /// The sidecar.
+    pub(crate) const fn sidecar(&self) -> &Sidecar {
+        &self.sidecar
+    }
+
     /// The ledger's origin.
     pub(crate) const fn origin(&self) -> &LogOrigin {
         &self.origin
@@ -95,11 +99,17 @@ impl Journal {
             message_id: keep.statement.statement().message_id.as_bytes(),
             kind: keep.kind,
         };
-        let plaintext = Zeroizing::new(keep.openings.encode_kept(keep.payload));
+        let payload = if keep.permit.keep_payload_days.is_some() {
+            KeepPayload::Yes
+        } else {
+            KeepPayload::No
+        };
+        let plaintext = Zeroizing::new(keep.openings.encode_kept(payload));
+        let retention = retention_of(keep.permit)?;
         let day = self.clock.now().day();
         let sealed = self
             .sidecar
-            .seal(keep.class, day, &of, &plaintext)
+            .seal(&retention, day, &of, &plaintext)
             .map_err(|error| error.reason())?;
         self.write(body(Some(sealed.hash)), Some(sealed.attachment))
             .await
@@ -129,4 +139,10 @@ impl Journal {
         let newest = Timestamp::from_millis(self.newest.load(Ordering::Relaxed));
         newest.since(self.clock.now()) <= CLOCK_BEHIND
     }
+}
+
+/// How long the clause keeps what is exchanged under it. An agreement's bounds are the sidecar's.
+pub(crate) fn retention_of(permit: &Permit) -> Result<Retention, Reason> {
+    let class = permit.retention_class.as_str();
+    Retention::new(class, permit.retention_days).map_err(|error| error.reason())
 }

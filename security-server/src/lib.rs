@@ -10,6 +10,7 @@ mod config;
 mod consumer;
 mod door;
 pub mod enrol;
+mod erasure;
 mod gossip;
 mod incidents;
 mod index;
@@ -41,6 +42,7 @@ mod witnessing;
 pub use config::{
     Caller, Config, Dial, Door, HexDigest, Limits, MAX_DEADLINE, MAX_MESSAGE, Serves, System,
 };
+pub use erasure::{END_OF_RETENTION, EraseError, Named, Order, OrderError};
 pub use probe::{NoProbe, Probe, Step};
 pub use receipts::Checked;
 pub use recover::RecoverError;

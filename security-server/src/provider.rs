@@ -13,7 +13,7 @@ use std::time::Duration;
 use entente_evidence::admission::{check_addressee, check_fresh};
 use entente_evidence::answer::Answer;
 use entente_evidence::commitment::Subject;
-use entente_evidence::opening::{KeepPayload, Opened, Openings};
+use entente_evidence::opening::{Opened, Openings};
 use entente_evidence::proof::{SignedStatement, Verified};
 use entente_evidence::receipt::Receipt;
 use entente_evidence::statement::{Body as Says, Failure};
@@ -240,8 +240,7 @@ impl Server {
             kind: 1,
             statement: request,
             openings: admitted.opened.openings(),
-            class: admitted.permit.retention_class.as_str(),
-            payload: keep_payload(&admitted.permit),
+            permit: &admitted.permit,
         };
         // If we crash before this is durable, the peer gets no answer and our system was not asked.
         let accepted = self
@@ -372,8 +371,7 @@ impl Server {
             kind: 2,
             statement: &response,
             openings: &openings,
-            class: admitted.permit.retention_class.as_str(),
-            payload: keep_payload(&admitted.permit),
+            permit: &admitted.permit,
         };
         // If we crash before this is durable, the peer has nothing; the next start sends no answer
         // either, but closes the request with a fault.
@@ -394,12 +392,4 @@ fn same_subjects(asked: &[Subject], opened: &[Subject]) -> bool {
     let asked: BTreeSet<&Subject> = asked.iter().collect();
     let opened: BTreeSet<&Subject> = opened.iter().collect();
     asked == opened
-}
-
-pub(crate) fn keep_payload(permit: &Permit) -> KeepPayload {
-    if permit.keep_payload_days.is_some() {
-        KeepPayload::Yes
-    } else {
-        KeepPayload::No
-    }
 }

@@ -42,8 +42,8 @@ pub struct Running {
     stop: CancellationToken,
     doors: JoinSet<()>,
     beside: JoinSet<()>,
-    /// Pays what the ledger is owed. It is asked to end, never cut off: a debt cut off while it is
-    /// being written could be written twice.
+    /// Pays what the ledger is owed, and destroys what is due. Both are asked to end, never cut off: a
+    /// debt cut off while it is being written could be written twice.
     settling: JoinSet<()>,
     settled: CancellationToken,
 }
@@ -209,6 +209,7 @@ pub(crate) async fn listen(
     let gossiping = Arc::clone(&server);
     beside.spawn(async move { gossiping.gossip.log_news(&gossiping.journal).await });
     settling.spawn(Arc::clone(&server).settle(settled.clone()));
+    settling.spawn(Arc::clone(&server).retain(settled.clone()));
     beside.spawn(watch_health(Arc::clone(&server), health.clone()));
     look(&server, &health);
     health.started();

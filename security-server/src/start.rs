@@ -28,6 +28,7 @@ use tokio_util::task::TaskTracker;
 
 use crate::config::{Config, Serves};
 use crate::enrol::{EnrolError, ServerKeys};
+use crate::erasure::{self, EraseError};
 use crate::gossip::Gossip;
 use crate::incidents::Incidents;
 use crate::index::Index;
@@ -92,6 +93,9 @@ pub enum StartError {
     /// The key folder.
     #[error("opening the key folder")]
     Keys(#[from] KeyStoreError),
+    /// What was to be destroyed when the last run stopped.
+    #[error("finishing what was to be destroyed")]
+    Erase(#[from] EraseError),
     /// Own keys, or the TLS certificate.
     #[error("preparing the server's keys")]
     Enrol(#[from] EnrolError),
@@ -202,10 +206,8 @@ impl SecurityServer {
         })
         .await?;
         let origin = open_shard(&config.server, &keys, &follower, &*deps.clock).await?;
-        let (server, index, found) = build(
-            config, deps, metrics, store, keys, &identity, &follower, &origin,
-        )
-        .await?;
+        let (server, index, found) =
+            build(config, deps, metrics, keys, &identity, &follower, &origin).await?;
         let server = begin(server, found).await?;
         listen(server, index, identity, follower, health).await
     }
@@ -268,15 +270,10 @@ async fn open_shard(
     }
 }
 
-#[expect(
-    clippy::too_many_arguments,
-    reason = "one call, from one place: what start gathered"
-)]
 async fn build(
     config: Config,
     deps: Deps,
     metrics: Metrics,
-    store: KeyStore,
     keys: ServerKeys,
     identity: &IdentitySlot,
     follower: &Follower,
@@ -344,7 +341,11 @@ async fn build(
         seen: ReplayWindow::new(ReplayWindow::CAPACITY),
         peers: Peers::new(Arc::clone(&net), identity.clone()),
         plans: Plans::default(),
-        tag_keys: TagKeys::new(store, origin.clone(), Arc::clone(&clock)),
+        tag_keys: TagKeys::new(
+            journal.sidecar().clone(),
+            origin.clone(),
+            Arc::clone(&clock),
+        ),
         systems: provider_systems(&config, &net)?,
         noise: Noise::default(),
         owed: Owed::default(),
@@ -378,6 +379,8 @@ async fn begin(server: Server, found: Found) -> Result<Arc<Server>, StartError> 
     if server.owed.oldest().is_some() {
         return Err(StartError::Log(Reason::LogUnavailable));
     }
+    // What was to be destroyed when the last run stopped is destroyed before anything else is sealed.
+    erasure::finish(&server.journal).await?;
     // If we crash before this is durable, the next start searches as far back as this one did.
     let boot = Boot {
         version: env!("CARGO_PKG_VERSION").to_owned(),

@@ -1,27 +1,35 @@
 //! Subject tags: how a person finds the entries about them, and nobody else can (DESIGN.md §8).
 //!
-//! One secret key per month, retention class and notice class, kept with the server's other keys
-//! and destroyed with the class. A tag means nothing without the subject's key derived from it.
+//! One secret key per month, retention and notice class, kept with the sidecar's keys and destroyed
+//! with them. A tag means nothing without the subject's key derived from it.
 
 use std::collections::HashMap;
 use std::sync::{Arc, Mutex, PoisonError};
 
-use entente_agreement::{NoticeClass, RetentionClass};
 use entente_clock::Clock;
 use entente_evidence::commitment::Subject;
 use entente_evidence::statement::{LogOrigin, MessageId};
 use entente_evidence::tag::{Tag, TagKey, Tags};
-use entente_keys::{KeyStore, KeyUse};
 use entente_policy::Permit;
 use entente_reason::Reason;
+use entente_sidecar::{Period, Sidecar};
+
+use crate::journal::retention_of;
 
 /// The server's tag keys.
 #[derive(Debug)]
 pub(crate) struct TagKeys {
-    store: KeyStore,
+    sidecar: Sidecar,
     origin: LogOrigin,
     clock: Arc<dyn Clock>,
-    loaded: Mutex<HashMap<String, Arc<TagKey>>>,
+    loaded: Mutex<Loaded>,
+}
+
+/// The keys of one month: an older one tags nothing any more.
+#[derive(Debug, Default)]
+struct Loaded {
+    month: String,
+    keys: HashMap<Period, Arc<TagKey>>,
 }
 
 /// The tags of one exchange in this server's ledger.
@@ -31,10 +39,10 @@ pub(crate) struct ExchangeTags(Vec<Tag>);
 // === impl TagKeys ===
 
 impl TagKeys {
-    /// Over the server's key store, for one ledger.
-    pub(crate) fn new(store: KeyStore, origin: LogOrigin, clock: Arc<dyn Clock>) -> Self {
+    /// Over the sidecar that keeps the keys, for one ledger.
+    pub(crate) fn new(sidecar: Sidecar, origin: LogOrigin, clock: Arc<dyn Clock>) -> Self {
         Self {
-            store,
+            sidecar,
             origin,
             clock,
             loaded: Mutex::default(),
@@ -61,32 +69,26 @@ impl TagKeys {
 
     fn key(&self, permit: &Permit) -> Result<Arc<TagKey>, Reason> {
         let month = self.clock.now().month();
-        let label = label(&month, &permit.retention_class, permit.notice_class);
+        let retention = retention_of(permit)?;
+        let period = Period::of_tags(retention, &month, permit.notice_class.as_str())
+            .map_err(|error| error.reason())?;
         let mut loaded = self.loaded.lock().unwrap_or_else(PoisonError::into_inner);
-        if let Some(key) = loaded.get(&label) {
+        if loaded.month != month {
+            *loaded = Loaded {
+                month,
+                keys: HashMap::new(),
+            };
+        }
+        if let Some(key) = loaded.keys.get(&period) {
             return Ok(Arc::clone(key));
         }
         // Once a month and class: the key is made and durable before it tags anything.
-        let secret = match self.store.load_secret(KeyUse::Tag, &label) {
-            Ok(secret) => secret,
-            Err(_) => self
-                .store
-                .generate_secret(KeyUse::Tag, &label)
-                .map_err(|_| Reason::LogUnavailable)?,
-        };
-        let bytes = secret
-            .expose()
-            .try_into()
-            .map_err(|_| Reason::InternalFault)?;
-        let key = Arc::new(TagKey::new(bytes));
-        loaded.insert(label, Arc::clone(&key));
+        let secret = self.sidecar.tag_key(&period);
+        let secret = secret.map_err(|error| error.reason())?;
+        let key = Arc::new(TagKey::new(&secret));
+        loaded.keys.insert(period, Arc::clone(&key));
         Ok(key)
     }
-}
-
-/// The key's label: the classes are bounded so that the longest still is one.
-fn label(month: &str, retention: &RetentionClass, notice: NoticeClass) -> String {
-    format!("{month}-{retention}-{}", notice.as_str())
 }
 
 // === impl ExchangeTags ===
@@ -114,24 +116,27 @@ impl ExchangeTags {
 #[cfg(test)]
 mod tests {
     use bytes::Bytes;
+    use entente_agreement::{NoticeClass, RetentionClass};
     use entente_clock::Timestamp;
     use entente_evidence::proof::SignedStatement;
     use entente_ledger::entry::{Body, Entry, In};
+    use entente_sidecar::Retention;
     use entente_signing::Digest;
 
     use super::*;
 
     #[test]
-    fn the_longest_retention_class_an_agreement_may_name_still_labels_a_key() {
-        let longest = "r".repeat(32).parse().unwrap();
+    fn the_longest_retention_class_an_agreement_may_name_still_names_a_key() {
+        let longest: RetentionClass = "r".repeat(32).parse().unwrap();
         assert!("r".repeat(33).parse::<RetentionClass>().is_err());
+        let retention = Retention::new(longest.as_str(), Retention::MAX_DAYS).unwrap();
         let month = Timestamp::MAX.month();
         for notice in [
             NoticeClass::Deferred,
             NoticeClass::Immediate,
             NoticeClass::Withheld,
         ] {
-            assert!(label(&month, &longest, notice).len() <= KeyStore::MAX_LABEL);
+            assert!(Period::of_tags(retention.clone(), &month, notice.as_str()).is_ok());
         }
     }
 

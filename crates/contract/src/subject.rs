@@ -57,6 +57,13 @@ impl Subject {
         &self.value
     }
 
+    /// The subject that a message naming `identifier` under `scheme` would be about; none when nothing
+    /// is left of it, or it is longer than a message may hold.
+    pub fn named(scheme: &str, identifier: &str) -> Option<Self> {
+        let fits = identifier.len() <= MAX_SUBJECT_LEN && !scheme.is_empty();
+        fits.then(|| Self::normalised(&scheme.into(), identifier))?
+    }
+
     fn normalised(scheme: &Arc<str>, identifier: &str) -> Option<Self> {
         let skipped = |c: char| c.is_whitespace() || DASHES.contains(&c);
         let value: String = identifier.chars().filter(|c| !skipped(*c)).collect();

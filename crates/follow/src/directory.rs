@@ -51,6 +51,10 @@ pub(crate) struct Shared {
     alarm: watch::Sender<Option<Alarm>>,
     /// When the registry was last heard to have nothing newer than the view, ms; 0 is never.
     fresh_at: AtomicU64,
+    /// When the newest heartbeat came, by our clock, and how far that was ahead of the registry's, in
+    /// milliseconds.
+    told_at: AtomicU64,
+    ahead: AtomicU64,
     /// When the registry was last heard at all, ms; 0 is never or not connected.
     heard_at: AtomicU64,
     /// Wakes a follower that waits before it tries again.
@@ -118,6 +122,15 @@ impl Directory {
         }
     }
 
+    /// Whether the registry, heard just now, confirms that our clock is not ahead of its own by more than
+    /// five minutes. What cannot be undone when its time comes too early waits for that.
+    pub fn confirms_clock(&self) -> bool {
+        // In this order: a heartbeat that comes in between is not believed for an older time.
+        let told_at = Timestamp::from_millis(self.shared.told_at.load(Ordering::Acquire));
+        let ahead = Duration::from_millis(self.shared.ahead.load(Ordering::Acquire));
+        self.shared.clock.now().since(told_at) <= CONNECTED && ahead <= AHEAD
+    }
+
     /// How old the view may become before nothing may rest on it: what the policy says, and never
     /// more than the anchor's floor.
     pub fn validity(&self) -> Duration {
@@ -179,6 +192,8 @@ impl Shared {
             views: watch::Sender::new(view),
             alarm: watch::Sender::new(None),
             fresh_at: AtomicU64::new(0),
+            told_at: AtomicU64::new(0),
+            ahead: AtomicU64::new(u64::MAX),
             heard_at: AtomicU64::new(0),
             nudge: Notify::new(),
             advanced: AtomicU64::new(0),
@@ -234,6 +249,15 @@ impl Shared {
             .store(at.as_millis().max(1), Ordering::Relaxed);
     }
 
+    /// The registry said what time it has.
+    pub(crate) fn told(&self, sent_at: Timestamp) {
+        let now = self.now();
+        let ahead = now.since(sent_at).as_millis();
+        let ahead = u64::try_from(ahead).unwrap_or(u64::MAX);
+        self.ahead.store(ahead, Ordering::Release);
+        self.told_at.store(now.as_millis(), Ordering::Release);
+    }
+
     pub(crate) fn count_session(&self) {
         self.sessions.fetch_add(1, Ordering::Relaxed);
     }
@@ -261,6 +285,9 @@ const SET_BACK: Duration = Duration::from_secs(60);
 
 /// Heartbeats come every second; a few may be late.
 const CONNECTED: Duration = Duration::from_secs(5);
+
+/// How far our clock may be ahead of the registry's where a time that comes too early cannot be undone.
+const AHEAD: Duration = Duration::from_secs(300);
 
 /// The longest a call may wait for the registry.
 const MAX_WAIT: Duration = Duration::from_secs(2);

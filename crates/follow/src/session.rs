@@ -4,6 +4,7 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use bytes::Bytes;
+use entente_clock::Timestamp;
 use entente_directory::RegistryEntry;
 use entente_ledger::SignedCheckpoint;
 use entente_ledger::disk::DiskError;
@@ -227,6 +228,8 @@ impl Session {
 
     /// Compares what the registry says it holds with what was verified.
     fn compare(&mut self, heartbeat: &Heartbeat) -> Result<(), Broken> {
+        self.shared
+            .told(Timestamp::from_millis(heartbeat.sent_at_ms));
         let view = self.shared.view();
         if heartbeat.size < view.size {
             // Not signed, but said over TLS by the key in the anchor.

@@ -161,6 +161,20 @@ impl Reader {
         }
     }
 
+    /// Hands over the attachments that are in the write-ahead log, which the companion may have too.
+    ///
+    /// # Errors
+    /// When the log cannot be read.
+    pub fn attachments(&self, mut each: impl FnMut(u64, &Bytes)) -> Result<(), LogError> {
+        replay(&*self.disk, &self.layout.wal(), |frame| {
+            if let Some(attachment) = &frame.attachment {
+                each(frame.index, attachment);
+            }
+            Ok(())
+        })
+        .map(|_| ())
+    }
+
     /// Entries from `start` on, each with its index. Ends after the first that cannot be read.
     pub const fn entries(&mut self, start: u64) -> Entries<'_> {
         Entries {

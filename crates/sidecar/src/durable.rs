@@ -15,13 +15,20 @@ pub(crate) fn claim(disk: &dyn Disk, dir: &Path, format: &str) -> Result<(), Sid
             disk.remove(&dir.join(item.name))?;
         }
     }
-    let path = dir.join("FORMAT");
-    match disk.read(&path) {
-        Ok(found) if found == format.as_bytes() => Ok(()),
+    if !has_format(disk, dir, format)? {
+        put(disk, dir, "FORMAT", format.as_bytes())?;
+    }
+    Ok(())
+}
+
+/// Whether a folder says that it is of this format; another is refused.
+pub(crate) fn has_format(disk: &dyn Disk, dir: &Path, format: &str) -> Result<bool, SidecarError> {
+    match disk.read(&dir.join("FORMAT")) {
+        Ok(found) if found == format.as_bytes() => Ok(true),
         Ok(_) => Err(SidecarError::Format {
             path: dir.to_owned(),
         }),
-        Err(error) if error.is_missing() => Ok(put(disk, dir, "FORMAT", format.as_bytes())?),
+        Err(error) if error.is_missing() => Ok(false),
         Err(error) => Err(error.into()),
     }
 }
@@ -39,10 +46,7 @@ pub(crate) fn settle(disk: &dyn Disk, dir: &Path) -> Result<(), DiskError> {
 /// Writes `dir/name`, replacing it; durable when it returns.
 pub(crate) fn put(disk: &dyn Disk, dir: &Path, name: &str, bytes: &[u8]) -> Result<(), DiskError> {
     let temporary = dir.join(format!("{name}{TEMPORARY}"));
-    match disk.remove(&temporary) {
-        Err(error) if !error.is_missing() => return Err(error),
-        _ => {}
-    }
+    remove(disk, &temporary)?;
     let file = disk.create(&temporary)?;
     file.write_at(0, bytes)?;
     file.sync_data()?;
@@ -52,4 +56,29 @@ pub(crate) fn put(disk: &dyn Disk, dir: &Path, name: &str, bytes: &[u8]) -> Resu
     disk.sync_dir(dir)
 }
 
+/// Removes a file that may be there. Not durable before its folder is synced.
+pub(crate) fn remove(disk: &dyn Disk, path: &Path) -> Result<(), DiskError> {
+    match disk.remove(path) {
+        Err(error) if !error.is_missing() => Err(error),
+        _ => Ok(()),
+    }
+}
+
+/// Reads a folder that its owner may be changing: what vanished while we looked is elsewhere the next
+/// time.
+pub(crate) fn again<T>(
+    mut read: impl FnMut() -> Result<T, SidecarError>,
+) -> Result<T, SidecarError> {
+    for _ in 1..ATTEMPTS {
+        match read() {
+            Err(SidecarError::Damaged { .. } | SidecarError::Disk(_)) => {}
+            done => return done,
+        }
+    }
+    read()
+}
+
 const TEMPORARY: &str = ".new";
+
+/// How often a folder that changes is looked at.
+const ATTEMPTS: usize = 5;

@@ -1,14 +1,19 @@
 //! Openings and payloads, encrypted beside the ledger, and erasable without touching it.
 //!
 //! Each record is sealed under a random key of its own; that key is wrapped under the
-//! key-encryption key of its retention class and day. Destroying that one key erases every record
-//! of the class and day, whatever copies of the ciphertext survive, while the ledger's proofs
-//! still hold. Nothing is ever written in clear, and keys live in their own folder, outside
-//! ordinary backups.
+//! key-encryption key of its retention and day. Destroying that one key erases every record
+//! of them, whatever copies of the ciphertext survive, while the ledger's proofs still hold.
+//! Nothing is ever written in clear, and keys live in their own folder, outside ordinary backups.
+//! The keys of subject tags are kept and destroyed in the same way.
 
+mod audit;
 mod durable;
+mod erase;
+mod frame;
 mod keys;
+mod plan;
 mod record;
+mod retention;
 mod shelf;
 
 use std::path::PathBuf;
@@ -26,6 +31,10 @@ use zeroize::Zeroizing;
 use crate::keys::Keks;
 use crate::record::{Attachment, RecordKey};
 use crate::shelf::Shelves;
+
+pub use audit::{Audit, Shredding, Standing, TagSecret, Violation, tag_keys};
+pub use plan::{Plan, Target, record_key_hash};
+pub use retention::{InvalidName, KeyName, Period, Retention, Span};
 
 /// The sealed records of one ledger. Clones share it; one is the ledger's [`Companion`].
 #[derive(Clone, Debug)]
@@ -78,22 +87,25 @@ pub enum SidecarError {
     /// There is no such record.
     #[error("no such sidecar record")]
     Missing,
-    /// The record's key was destroyed.
-    #[error("the key of this sidecar record was destroyed")]
+    /// Something else is being destroyed, and that must be finished first.
+    #[error("an earlier destruction is not finished")]
+    Planned,
+    /// The key was destroyed, and its period gets none again.
+    #[error("the key of this period was destroyed")]
     Shredded,
     /// Encryption or random numbers failed.
     #[error("failed to seal a sidecar record")]
     Seal,
-    /// The retention class is not a name, or the plaintext is too long.
-    #[error("sidecar class or record is out of bounds")]
+    /// A retention is not one, or a record, a plan or the key folder is too large.
+    #[error("sidecar name, record or plan is out of bounds")]
     Size,
 }
 
 impl Sidecar {
-    /// Opens or creates the sidecar at `dir`, its keys at `keys_dir`.
+    /// Opens or creates the sidecar at `dir`, its keys at `keys_dir`. There is one owner at a time.
     ///
     /// # Errors
-    /// When a folder is of another format, damaged, or cannot be written.
+    /// When a folder is of another format, damaged, in use, or cannot be written.
     pub fn open(
         disk: Arc<dyn Disk>,
         dir: impl Into<PathBuf>,
@@ -101,36 +113,35 @@ impl Sidecar {
     ) -> Result<Self, SidecarError> {
         let (dir, keys_dir) = (dir.into(), keys_dir.into());
         durable::claim(&*disk, &dir, FORMAT)?;
-        durable::claim(&*disk, &keys_dir, KEYS_FORMAT)?;
         Ok(Self {
             keks: Arc::new(Keks::open(Arc::clone(&disk), keys_dir)?),
             shelves: Arc::new(Mutex::new(Shelves::new(disk, dir))),
         })
     }
 
-    /// Seals `plaintext` (at most 17 MiB) under the key of `class` (`[a-z0-9-]{1,63}`) and `day`.
+    /// Seals `plaintext` (at most 17 MiB) under the key of `retention` and `day`.
     ///
-    /// The first record of a class and day makes that key and waits until it is durable.
+    /// The first record of them makes that key and waits until it is durable.
     ///
     /// # Errors
-    /// When the key cannot be made, or a bound is exceeded.
+    /// When the key cannot be made, was destroyed, or a bound is exceeded.
     pub fn seal(
         &self,
-        class: &str,
+        retention: &Retention,
         day: Day,
         of: &RecordOf<'_>,
         plaintext: &[u8],
     ) -> Result<Sealed, SidecarError> {
-        let period = Period::new(class, day)?;
         if plaintext.len() > MAX_PLAINTEXT {
             return Err(SidecarError::Size);
         }
+        let period = Period::of_day(retention.clone(), day);
         let kek = self.keks.load_or_make(&period)?;
         let key = RecordKey::generate()?;
         let ciphertext = key.seal(of, plaintext)?;
         let hash = Digest::of(&ciphertext);
         let attachment = Attachment {
-            class: period.class,
+            retention: period.retention,
             day,
             hash,
             wrapped: key.wrap(&kek)?,
@@ -152,12 +163,12 @@ impl Sidecar {
         of: &RecordOf<'_>,
     ) -> Result<Zeroizing<Vec<u8>>, SidecarError> {
         let found = self.shelves().find(hash)?.ok_or(SidecarError::Missing)?;
-        let period = Period {
-            class: found.class,
-            day: found.day,
-        };
-        let kek = self.keks.get(&period)?.ok_or(SidecarError::Shredded)?;
-        let key = RecordKey::unwrap(&kek, &found.wrapped)?;
+        let wrapped = found.wrapped.ok_or(SidecarError::Shredded)?;
+        let keks = self.keks.of(&found.period)?;
+        if keks.is_empty() {
+            return Err(SidecarError::Shredded);
+        }
+        let key = record::unwrap_any(&keks, &wrapped)?;
         if Digest::of(&found.ciphertext) != *hash {
             return Err(SidecarError::Seal);
         }
@@ -184,26 +195,6 @@ fn refused(error: SidecarError) -> CompanionError {
     }
 }
 
-/// A retention class and a day: what one key-encryption key covers.
-#[derive(Clone, Debug, PartialEq, Eq, Hash)]
-pub(crate) struct Period {
-    pub(crate) class: String,
-    pub(crate) day: Day,
-}
-
-impl Period {
-    fn new(class: &str, day: Day) -> Result<Self, SidecarError> {
-        let named = |b: u8| b.is_ascii_lowercase() || b.is_ascii_digit() || b == b'-';
-        if !(1..=63).contains(&class.len()) || !class.bytes().all(named) {
-            return Err(SidecarError::Size);
-        }
-        Ok(Self {
-            class: class.to_owned(),
-            day,
-        })
-    }
-}
-
 impl Sidecar {
     fn shelves(&self) -> std::sync::MutexGuard<'_, Shelves> {
         self.shelves.lock().unwrap_or_else(PoisonError::into_inner)
@@ -217,8 +208,7 @@ impl SidecarError {
     }
 }
 
-const FORMAT: &str = "entente-sidecar 1\n";
-const KEYS_FORMAT: &str = "entente-keks 1\n";
+const FORMAT: &str = "entente-sidecar 2\n";
 
 /// The longest record: openings of a message of 16 MiB whose payload is kept.
 const MAX_PLAINTEXT: usize = 17 * 1024 * 1024;

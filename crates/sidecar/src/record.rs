@@ -9,15 +9,16 @@ use entente_signing::cbor::{CborError, Reader, Writer};
 use zeroize::Zeroizing;
 
 use crate::keys::{Kek, random};
+use crate::retention::Retention;
 use crate::{RecordOf, SidecarError};
 
 /// The key of one record. Random, and used once: so its nonce may be zero.
 pub(crate) struct RecordKey(Zeroizing<[u8; 32]>);
 
-/// What waits in the write-ahead log: CBOR `[1, class, day, hash, wrapped key, ciphertext]`.
+/// What waits in the write-ahead log: CBOR `[1, retention, day, hash, wrapped key, ciphertext]`.
 #[derive(Clone, Debug)]
 pub(crate) struct Attachment {
-    pub(crate) class: String,
+    pub(crate) retention: Retention,
     pub(crate) day: Day,
     pub(crate) hash: Digest,
     pub(crate) wrapped: [u8; 40],
@@ -90,7 +91,7 @@ impl Attachment {
         let mut out = Writer::with_capacity(self.ciphertext.len() + 160);
         out.array(6)
             .uint(1)
-            .text(&self.class)
+            .text(&self.retention.to_string())
             .text(&self.day.to_string());
         out.bytes(self.hash.as_bytes())
             .bytes(&self.wrapped)
@@ -104,7 +105,7 @@ impl Attachment {
             return Err(CborError::Unexpected);
         }
         let attachment = Self {
-            class: reader.text()?.to_owned(),
+            retention: reader.text()?.parse().map_err(|_| CborError::Range)?,
             day: reader.text()?.parse().map_err(|_| CborError::Range)?,
             hash: Digest::from_bytes(reader.bytes_exact()?),
             wrapped: reader.bytes_exact()?,
@@ -113,6 +114,14 @@ impl Attachment {
         reader.finish()?;
         Ok(attachment)
     }
+}
+
+/// A record's key, wrapped under one of the keys of its period.
+pub(crate) fn unwrap_any(keks: &[Kek], wrapped: &[u8; 40]) -> Result<RecordKey, SidecarError> {
+    let mut opened = keks
+        .iter()
+        .filter_map(|kek| RecordKey::unwrap(kek, wrapped).ok());
+    opened.next().ok_or(SidecarError::Seal)
 }
 
 /// `"entente/sidecar/v1" ‖ 00 ‖ origin ‖ 00 ‖ message id ‖ kind`.

@@ -1,25 +1,28 @@
 //! Where records lie: one folder a day, with segments of ciphertext and a file of wrapped keys.
 //!
 //! Both are append-only files of frames `u32be len ‖ u32be crc32c ‖ frame`. A frame of a segment is
-//! CBOR `[index, ciphertext]`, one of `wrapped` is `[index, hash, class, wrapped key, segment, offset]`. A
-//! record counts once its wrapped key is there, so that is written when the ciphertext is durable, never
-//! before.
+//! CBOR `[index, ciphertext]`, one of `wrapped` is `[index, hash, retention, wrapped key, segment, offset]`.
+//! A record counts once its wrapped key is there, so that is written when the ciphertext is durable, never
+//! before. Where a single record was erased, its wrapped key is all zeros.
 
 mod tail;
+mod wrapped;
 
 use std::collections::BTreeMap;
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
 
 use entente_clock::Day;
-use entente_ledger::disk::{Disk, DiskFile};
+use entente_ledger::disk::Disk;
 use entente_signing::Digest;
 use entente_signing::cbor::{CborError, Reader, Writer};
 
-use crate::SidecarError;
-use crate::durable::settle;
+use crate::durable::{self, settle};
 use crate::record::Attachment;
+use crate::retention::{Period, Retention};
+use crate::{SidecarError, frame};
 use tail::Tail;
+use wrapped::{Wrapped, WrappedKey};
 
 /// Every day's shelf.
 #[derive(Debug)]
@@ -49,40 +52,24 @@ struct Shelf {
 /// A record that was found.
 #[derive(Debug)]
 pub(crate) struct Found {
-    pub(crate) class: String,
-    pub(crate) day: Day,
-    pub(crate) wrapped: [u8; 40],
+    pub(crate) period: Period,
+    /// None where this one record was erased.
+    pub(crate) wrapped: Option<[u8; 40]>,
     pub(crate) ciphertext: Vec<u8>,
 }
 
-#[derive(Debug)]
-struct WrappedKey {
-    index: u64,
-    hash: Digest,
-    class: String,
-    wrapped: [u8; 40],
-    segment: u64,
-    offset: u64,
-}
-
-/// The keys of one day, oldest first.
-#[derive(Debug)]
-struct Wrapped {
-    keys: Vec<WrappedKey>,
-    /// How many of them come before the first damage.
-    whole: usize,
-    /// Where the last whole one ends.
-    end: u64,
+/// A record of a day, as far as it can be told without a key.
+#[derive(Clone, Debug)]
+pub(crate) struct Held {
+    pub(crate) hash: Digest,
+    pub(crate) retention: Retention,
+    pub(crate) is_erased: bool,
+    /// Whether the ciphertext is there and is the one its hash names.
+    pub(crate) is_whole: bool,
 }
 
 /// A segment is closed beyond this size, in bytes.
 const SEGMENT: u64 = 256 * 1024 * 1024;
-
-/// The longest frame believed, in bytes.
-const MAX_FRAME: usize = 18 * 1024 * 1024;
-
-/// How far a whole key is looked for after a damaged one, in bytes: keys take about 150.
-const SEARCHED: usize = 64 * 1024;
 
 /// Days kept open for appending; more than two are open only around midnight and after a restart.
 const OPEN_DAYS: usize = 4;
@@ -141,13 +128,9 @@ impl Shelves {
 
     /// Looks a record up by the hash its entry holds: reads the days, newest first.
     pub(crate) fn find(&self, hash: &Digest) -> Result<Option<Found>, SidecarError> {
-        let mut days: Vec<Day> = self
-            .disk
-            .list(&self.dir)?
-            .iter()
-            .filter(|item| item.is_dir)
-            .filter_map(|item| item.name.parse().ok())
-            .collect();
+        let items = self.disk.list(&self.dir)?;
+        let days = items.iter().filter(|item| item.is_dir);
+        let mut days: Vec<Day> = days.filter_map(|item| item.name.parse().ok()).collect();
         days.sort_unstable();
         for day in days.into_iter().rev() {
             let dir = self.dir.join(day.to_string());
@@ -156,21 +139,74 @@ impl Shelves {
             let Some(key) = held.keys.into_iter().find(|key| key.hash == *hash) else {
                 continue;
             };
+            let ciphertext = ciphertext(&*self.disk, &dir, &key)?;
             let path = segment_path(&dir, key.segment);
-            let file = self.disk.open_read(&path)?;
-            let frame = read_frame(&*file, key.offset)?;
-            let ciphertext = frame
-                .and_then(|frame| ciphertext_of(&frame, key.index).ok())
-                .ok_or_else(|| damaged(&path, "a record is not where its key says"))?;
             return Ok(Some(Found {
-                class: key.class,
-                day,
-                wrapped: key.wrapped,
-                ciphertext,
+                wrapped: key.wrapped(),
+                period: Period::of_day(key.retention, day),
+                ciphertext: ciphertext
+                    .ok_or_else(|| damaged(&path, "a record is not where its key says"))?,
             }));
         }
         Ok(None)
     }
+
+    /// Writes the wrapped keys of a day anew, as `change` has them. Everything stored must be synced.
+    pub(crate) fn rewrite(
+        &mut self,
+        day: Day,
+        change: impl Fn(&mut WrappedKey) -> Result<(), SidecarError>,
+    ) -> Result<(), SidecarError> {
+        // Opened again by the next record of the day, where the new file ends.
+        self.open.remove(&day);
+        let dir = self.dir.join(day.to_string());
+        let path = dir.join(WRAPPED);
+        let held = Wrapped::read(&*self.disk.open_read(&path)?, &path)?;
+        let mut bytes = Vec::new();
+        for mut key in held.keys {
+            change(&mut key)?;
+            frame::put(&mut bytes, &key.encode())?;
+        }
+        // If we crash here, the day has its old keys, or its new ones, and never some of each.
+        Ok(durable::put(&*self.disk, &dir, WRAPPED, &bytes)?)
+    }
+}
+
+/// The records of a day, each looked at; none when there is no such day.
+pub(crate) fn held_on(disk: &dyn Disk, dir: &Path, day: Day) -> Result<Vec<Held>, SidecarError> {
+    let dir = dir.join(day.to_string());
+    let path = dir.join(WRAPPED);
+    let file = match disk.open_read(&path) {
+        Ok(file) => file,
+        Err(error) if error.is_missing() => return Ok(Vec::new()),
+        Err(error) => return Err(error.into()),
+    };
+    let keys = Wrapped::read(&*file, &path)?.keys.into_iter();
+    keys.map(|key| {
+        let found = ciphertext(disk, &dir, &key)?;
+        Ok(Held {
+            hash: key.hash,
+            is_erased: key.wrapped().is_none(),
+            is_whole: found.is_some_and(|found| Digest::of(&found) == key.hash),
+            retention: key.retention,
+        })
+    })
+    .collect()
+}
+
+/// The ciphertext a key belongs to; none when it is gone, or not where the key says.
+fn ciphertext(
+    disk: &dyn Disk,
+    dir: &Path,
+    key: &WrappedKey,
+) -> Result<Option<Vec<u8>>, SidecarError> {
+    let file = match disk.open_read(&segment_path(dir, key.segment)) {
+        Ok(file) => file,
+        Err(error) if error.is_missing() => return Ok(None),
+        Err(error) => return Err(error.into()),
+    };
+    let frame = frame::read(&*file, key.offset)?;
+    Ok(frame.and_then(|frame| ciphertext_of(&frame, key.index).ok()))
 }
 
 // === impl Shelf ===
@@ -188,7 +224,7 @@ impl Shelf {
         // What lies beyond the last whole key is the remains of a crash: it is stored again.
         wrapped.cut(held.end)?;
         let end = match last {
-            Some(key) => match read_frame(&*records.file, key.offset)? {
+            Some(key) => match frame::read(&*records.file, key.offset)? {
                 Some(frame) => key.offset + 8 + frame.len() as u64,
                 None => return Err(damaged(&dir, "the newest record is cut short")),
             },
@@ -229,16 +265,10 @@ impl Shelf {
         let mut frame = Writer::with_capacity(record.ciphertext.len() + 24);
         frame.array(2).uint(index).bytes(&record.ciphertext);
         let mut bytes = Vec::with_capacity(record.ciphertext.len() + 32);
-        put_frame(&mut bytes, frame.as_slice())?;
+        frame::put(&mut bytes, frame.as_slice())?;
         self.records.append(&bytes)?;
-        let mut frame = Writer::with_capacity(160);
-        frame
-            .array(6)
-            .uint(index)
-            .bytes(record.hash.as_bytes())
-            .text(&record.class);
-        frame.bytes(&record.wrapped).uint(self.segment).uint(offset);
-        put_frame(&mut self.keys, frame.as_slice())?;
+        let key = WrappedKey::new(index, record, self.segment, offset);
+        frame::put(&mut self.keys, &key.encode())?;
         self.newest = Some(index);
         Ok(())
     }
@@ -263,94 +293,6 @@ impl Shelf {
         self.wrapped.roll_back();
         self.keys.clear();
         self.newest = self.durable;
-    }
-}
-
-fn put_frame(out: &mut Vec<u8>, frame: &[u8]) -> Result<(), SidecarError> {
-    let len = u32::try_from(frame.len()).map_err(|_| SidecarError::Size)?;
-    out.extend_from_slice(&len.to_be_bytes());
-    out.extend_from_slice(&crc32c::crc32c(frame).to_be_bytes());
-    out.extend_from_slice(frame);
-    Ok(())
-}
-
-// === impl Wrapped ===
-
-impl Wrapped {
-    /// Reads the keys of a day up to where a crash cut the file. A frame damaged in between is passed
-    /// over: one changed byte must not cost the keys of everybody after it.
-    fn read(file: &dyn DiskFile, path: &Path) -> Result<Self, SidecarError> {
-        let (mut keys, mut whole, mut end) = (Vec::new(), None, 0);
-        let mut offset = 0;
-        loop {
-            while let Some(frame) = read_frame(file, offset)? {
-                offset += 8 + frame.len() as u64;
-                let key = WrappedKey::decode(&frame);
-                keys.push(key.map_err(|_| damaged(path, "a frame is not a wrapped key"))?);
-                end = offset;
-            }
-            whole.get_or_insert(keys.len());
-            match next_frame(file, offset)? {
-                Some(next) => offset = next,
-                None => break,
-            }
-        }
-        let whole = whole.unwrap_or_default();
-        Ok(Self { keys, whole, end })
-    }
-}
-
-/// Where the next whole frame begins after a damaged one; none when nothing but the remains of a crash
-/// follows.
-fn next_frame(file: &dyn DiskFile, damaged: u64) -> Result<Option<u64>, SidecarError> {
-    let mut bytes = vec![0; SEARCHED];
-    let len = file.read_at(damaged, &mut bytes)?;
-    bytes.truncate(len);
-    let starts = |at: &usize| {
-        let rest = &bytes[*at..];
-        let Some(([a, b, c, d, crc @ ..], rest)) = rest.split_first_chunk::<8>() else {
-            return false;
-        };
-        let len = u32::from_be_bytes([*a, *b, *c, *d]) as usize;
-        let frame = rest.get(..len).filter(|_| len > 0);
-        frame.is_some_and(|frame| crc32c::crc32c(frame) == u32::from_be_bytes(*crc))
-    };
-    let found = (1..len).find(starts);
-    Ok(found.map(|at| damaged + at as u64))
-}
-
-/// The frame at `offset`; none at the end of the file or of what is whole.
-fn read_frame(file: &dyn DiskFile, offset: u64) -> Result<Option<Vec<u8>>, SidecarError> {
-    let mut head = [0; 8];
-    if file.read_at(offset, &mut head)? < head.len() {
-        return Ok(None);
-    }
-    let [a, b, c, d, crc @ ..] = head;
-    let len = u32::from_be_bytes([a, b, c, d]) as usize;
-    if len == 0 || len > MAX_FRAME {
-        return Ok(None);
-    }
-    let mut frame = vec![0; len];
-    let whole = file.read_at(offset + 8, &mut frame)? == len;
-    Ok((whole && crc32c::crc32c(&frame) == u32::from_be_bytes(crc)).then_some(frame))
-}
-
-impl WrappedKey {
-    fn decode(frame: &[u8]) -> Result<Self, CborError> {
-        let mut reader = Reader::new(frame);
-        if reader.array()? != 6 {
-            return Err(CborError::Unexpected);
-        }
-        let key = Self {
-            index: reader.uint()?,
-            hash: Digest::from_bytes(reader.bytes_exact()?),
-            class: reader.text()?.to_owned(),
-            wrapped: reader.bytes_exact()?,
-            segment: reader.uint()?,
-            offset: reader.uint()?,
-        };
-        reader.finish()?;
-        Ok(key)
     }
 }
 

@@ -12,7 +12,6 @@ use entente_reason::Reason;
 
 use super::{Asked, Decided};
 use crate::journal::Keep;
-use crate::provider::keep_payload;
 use crate::server::Server;
 use crate::system::metadata_may_pass;
 use crate::view::ServerView;
@@ -104,8 +103,7 @@ impl Server {
             kind: 1,
             statement: &signed,
             openings: opened.openings(),
-            class: decided.permit.retention_class.as_str(),
-            payload: keep_payload(&decided.permit),
+            permit: &decided.permit,
         };
         // If we crash before this is durable, the caller has nothing, and the next start notes that
         // the request has no answer here.

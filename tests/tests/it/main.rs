@@ -14,5 +14,6 @@ mod full_disk;
 mod minimisation;
 mod receipts;
 mod refusals;
+mod retention;
 mod walk;
 mod witnessing;

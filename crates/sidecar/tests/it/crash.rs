@@ -10,7 +10,9 @@ use entente_signing::Digest;
 use entente_testkit::MemDisk;
 use entente_testkit::disk::Fault;
 
-use crate::support::{append, day, holds_no_canary, ledger, message_id, of, plaintext, sidecar};
+use crate::support::{
+    append, day, holds_no_canary, ledger, message_id, of, plaintext, sidecar, standard,
+};
 
 /// Seals, appends and integrates until the first failure; answers with how many were acknowledged.
 fn run(disk: &MemDisk) -> u64 {
@@ -32,7 +34,7 @@ fn run(disk: &MemDisk) -> u64 {
         let mut appends = Vec::new();
         for index in first..first + 3 {
             let id = message_id(index);
-            let Ok(sealed) = sidecar.seal("standard", day(date), &of(&id), &plaintext(index))
+            let Ok(sealed) = sidecar.seal(&standard(), day(date), &of(&id), &plaintext(index))
             else {
                 return first;
             };
@@ -122,7 +124,7 @@ fn records_stored_after_a_failure_are_durable_in_the_same_run() {
         let mut size = 0;
         while size < 24 {
             let id = message_id(size);
-            let Ok(sealed) = kept.seal("standard", day("2026-11-22"), &of(&id), &plaintext(size))
+            let Ok(sealed) = kept.seal(&standard(), day("2026-11-22"), &of(&id), &plaintext(size))
             else {
                 continue;
             };

@@ -5,11 +5,11 @@ use std::sync::Arc;
 
 use entente_ledger::Companion;
 use entente_ledger::disk::Disk;
-use entente_sidecar::{RecordOf, Sidecar, SidecarError};
+use entente_sidecar::{RecordOf, Retention, Sidecar, SidecarError};
 use entente_signing::Digest;
 use entente_testkit::MemDisk;
 
-use crate::support::{CANARY, day, holds_no_canary, message_id, of, plaintext, sidecar};
+use crate::support::{CANARY, day, holds_no_canary, message_id, of, plaintext, sidecar, standard};
 
 #[test]
 fn a_record_opens_for_what_it_was_sealed_for_and_nothing_else() {
@@ -17,7 +17,7 @@ fn a_record_opens_for_what_it_was_sealed_for_and_nothing_else() {
     let mut sidecar = sidecar(&disk);
     let id = message_id(1);
     let sealed = sidecar
-        .seal("standard", day("2026-11-22"), &of(&id), &plaintext(1))
+        .seal(&standard(), day("2026-11-22"), &of(&id), &plaintext(1))
         .unwrap();
     assert!(matches!(
         sidecar.open_record(&sealed.hash, &of(&id)),
@@ -63,12 +63,18 @@ fn records_of_many_days_and_classes_open_after_a_restart() {
         "2026-11-20",
     ];
     let mut sealed = Vec::new();
-    for (index, (date, class)) in
-        (0..).zip(days.iter().flat_map(|d| [(d, "standard"), (d, "long-7y")]))
-    {
+    for (index, (date, class)) in (0..).zip(
+        days.iter()
+            .flat_map(|d| [(d, "standard.730d"), (d, "long.2557d")]),
+    ) {
         let id = message_id(index);
         let record = first
-            .seal(class, day(date), &of(&id), &plaintext(index))
+            .seal(
+                &class.parse().unwrap(),
+                day(date),
+                &of(&id),
+                &plaintext(index),
+            )
             .unwrap();
         first.store(index, &record.attachment).unwrap();
         sealed.push(record.hash);
@@ -103,7 +109,7 @@ fn storing_again_changes_nothing() {
     let mut attachments = Vec::new();
     for index in 0..5 {
         let id = message_id(index);
-        let sealed = sidecar.seal("standard", day("2026-11-22"), &of(&id), &plaintext(index));
+        let sealed = sidecar.seal(&standard(), day("2026-11-22"), &of(&id), &plaintext(index));
         attachments.push(sealed.unwrap().attachment);
     }
     for (index, attachment) in (0..).zip(&attachments) {
@@ -111,7 +117,11 @@ fn storing_again_changes_nothing() {
     }
     sidecar.sync().unwrap();
     let before = disk.files();
-    for mut sidecar in [sidecar, super::support::sidecar(&disk)] {
+    let restarted = disk.restart();
+    for (mut sidecar, disk) in [
+        (sidecar, disk),
+        (super::support::sidecar(&restarted), restarted),
+    ] {
         for (index, attachment) in (0..).zip(&attachments) {
             sidecar.store(index, attachment).unwrap();
         }
@@ -121,33 +131,56 @@ fn storing_again_changes_nothing() {
 }
 
 #[test]
-fn without_its_key_a_record_is_shredded_not_damaged() {
+fn a_key_folder_has_one_owner_at_a_time() {
+    let disk = MemDisk::new();
+    let owner = sidecar(&disk);
+    let second = || {
+        let disk: Arc<dyn Disk> = Arc::new(disk.clone());
+        Sidecar::open(disk, "/data/sidecar", "/keys/kek")
+    };
+    assert!(matches!(second(), Err(SidecarError::Disk(_))));
+    drop(owner);
+    assert!(second().is_ok());
+}
+
+#[test]
+fn a_key_folder_that_is_damaged_is_not_taken_for_an_empty_one() {
     let disk = MemDisk::new();
     let mut sidecar = sidecar(&disk);
     let id = message_id(1);
     let sealed = sidecar
-        .seal("standard", day("2026-11-22"), &of(&id), &plaintext(1))
+        .seal(&standard(), day("2026-11-22"), &of(&id), &plaintext(1))
         .unwrap();
     sidecar.store(0, &sealed.attachment).unwrap();
     sidecar.sync().unwrap();
-    let kept = disk.restart();
-    let key = Path::new("/keys/kek/standard.2026-11-22.kek");
-    kept.remove(key).unwrap();
-    let again = super::support::sidecar(&kept);
-    assert!(matches!(
-        again.open_record(&sealed.hash, &of(&id)),
-        Err(SidecarError::Shredded)
-    ));
-
-    let changed = disk.restart();
-    let mut wrapped = changed.read(key).unwrap();
-    wrapped[0] ^= 1;
-    changed.overwrite(key, &wrapped);
-    let again = super::support::sidecar(&changed);
-    assert!(matches!(
-        again.open_record(&sealed.hash, &of(&id)),
-        Err(SidecarError::Damaged { .. })
-    ));
+    let reopen = |disk: &MemDisk| {
+        let disk: Arc<dyn Disk> = Arc::new(disk.clone());
+        Sidecar::open(disk, "/data/sidecar", "/keys/kek")
+    };
+    let keys = Path::new("/keys/kek");
+    for name in ["keys.1", "master.1"] {
+        let image = disk.restart();
+        image.remove(&keys.join(name)).unwrap();
+        let refused = reopen(&image);
+        assert!(
+            matches!(refused, Err(SidecarError::Damaged { .. })),
+            "{name}"
+        );
+    }
+    let content = disk.read(&keys.join("keys.1")).unwrap();
+    for at in 0..content.len() {
+        let image = disk.restart();
+        let mut changed = content.clone();
+        changed[at] ^= 1;
+        image.overwrite(keys.join("keys.1"), &changed);
+        let refused = reopen(&image);
+        assert!(matches!(refused, Err(SidecarError::Damaged { .. })), "{at}");
+    }
+    // Without a format it is still a folder of keys, and stays one.
+    let image = disk.restart();
+    image.remove(&keys.join("FORMAT")).unwrap();
+    let again = reopen(&image).unwrap();
+    assert!(again.open_record(&sealed.hash, &of(&id)).is_ok());
 }
 
 #[test]
@@ -156,7 +189,7 @@ fn a_changed_byte_of_a_stored_record_never_opens() {
     let mut sidecar = sidecar(&disk);
     let id = message_id(1);
     let sealed = sidecar
-        .seal("standard", day("2026-11-22"), &of(&id), &plaintext(1))
+        .seal(&standard(), day("2026-11-22"), &of(&id), &plaintext(1))
         .unwrap();
     sidecar.store(0, &sealed.attachment).unwrap();
     sidecar.sync().unwrap();
@@ -184,7 +217,7 @@ fn a_changed_byte_costs_no_record_but_its_own() {
     let seal = |sidecar: &Sidecar, index: u64| {
         let id = message_id(index);
         sidecar
-            .seal("standard", day("2026-11-22"), &of(&id), &plaintext(index))
+            .seal(&standard(), day("2026-11-22"), &of(&id), &plaintext(index))
             .unwrap()
     };
     let sealed: Vec<_> = (0..4).map(|index| seal(&first, index)).collect();
@@ -219,20 +252,21 @@ fn classes_and_lengths_are_bounded_and_other_formats_refused() {
     let disk = MemDisk::new();
     let sidecar = sidecar(&disk);
     let id = message_id(1);
-    for class in ["", "Standard", "a/b", "..", &"a".repeat(64)] {
-        let refused = sidecar.seal(class, day("2026-11-22"), &of(&id), b"x");
-        assert!(matches!(refused, Err(SidecarError::Size)), "{class}");
+    for class in ["", "Standard", "a/b", "..", &"a".repeat(33)] {
+        assert!(Retention::new(class, 730).is_err(), "{class}");
     }
+    assert!(Retention::new("standard", 0).is_err());
+    assert!(Retention::new("standard", 36_526).is_err());
     let long = vec![0; 17 * 1024 * 1024 + 1];
     assert!(
         sidecar
-            .seal("standard", day("2026-11-22"), &of(&id), &long)
+            .seal(&standard(), day("2026-11-22"), &of(&id), &long)
             .is_err()
     );
     assert!(sidecar.clone().store(0, &b"no record"[..].into()).is_err());
     for folder in ["/data/sidecar", "/keys/kek"] {
         let image = disk.restart();
-        image.overwrite(Path::new(folder).join("FORMAT"), b"entente-sidecar 2\n");
+        image.overwrite(Path::new(folder).join("FORMAT"), b"entente-sidecar 1\n");
         let image: Arc<dyn Disk> = Arc::new(image);
         let refused = Sidecar::open(image, "/data/sidecar", "/keys/kek");
         assert!(

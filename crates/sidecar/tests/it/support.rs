@@ -5,7 +5,7 @@ use std::sync::Arc;
 use entente_clock::{Day, ManualClock, Timestamp};
 use entente_ledger::disk::Disk;
 use entente_ledger::{Append, LedgerConfig};
-use entente_sidecar::{RecordOf, Sealed, Sidecar};
+use entente_sidecar::{RecordOf, Retention, Sealed, Sidecar};
 use entente_signing::{Ed25519Key, Signer};
 use entente_testkit::MemDisk;
 
@@ -15,6 +15,11 @@ pub(crate) const NOW: Timestamp = Timestamp::from_millis(1_795_305_600_000);
 pub(crate) fn sidecar(disk: &MemDisk) -> Sidecar {
     let disk: Arc<dyn Disk> = Arc::new(disk.clone());
     Sidecar::open(disk, "/data/sidecar", "/keys/kek").unwrap()
+}
+
+/// A retention of two years, which most of these records have.
+pub(crate) fn standard() -> Retention {
+    "standard.730d".parse().unwrap()
 }
 
 pub(crate) fn day(text: &str) -> Day {

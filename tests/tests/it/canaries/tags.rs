@@ -6,7 +6,7 @@ use entente_evidence::commitment::Subject;
 use entente_evidence::proof::SignedStatement;
 use entente_evidence::statement::{LogOrigin, MessageId};
 use entente_evidence::tag::{Tag, TagKey};
-use entente_keys::{KeyStore, KeyUse};
+use entente_ledger::disk::RealDisk;
 use entente_ledger::entry::Body;
 use entente_security_server::Deps;
 use entente_signing::Digest;
@@ -92,9 +92,6 @@ fn traces(site: &Site) -> (LogOrigin, BTreeMap<MessageId, Traces>) {
 }
 
 fn tag_key(site: &Site) -> TagKey {
-    let store = KeyStore::open(site.dir.join("keys")).unwrap();
-    let keys = store.list().unwrap();
-    let entry = keys.iter().find(|key| key.key_use == KeyUse::Tag).unwrap();
-    let secret = store.load_secret(KeyUse::Tag, &entry.label).unwrap();
-    TagKey::new(secret.expose().try_into().unwrap())
+    let keys = entente_sidecar::tag_keys(&RealDisk, &site.dir.join("keys/kek")).unwrap();
+    TagKey::new(&keys[0].bytes)
 }
