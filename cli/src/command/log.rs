@@ -1,10 +1,15 @@
-//! `entente log`: reading and proving ledgers. Neither needs a running server; both only read.
+//! `entente log`: reading and proving ledgers. None needs a running server, and only `erase` writes to
+//! one.
 
+mod erase;
 mod keys;
 mod line;
 mod prove_omission;
+mod records;
 mod show;
+mod subject_key;
 pub(crate) mod verify;
+mod who_looked;
 
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
@@ -27,16 +32,22 @@ pub(crate) use line::Line;
 /// folder) stands for all of them.
 #[derive(Debug, Subcommand)]
 pub(crate) enum LogCommand {
+    Erase(erase::EraseArgs),
     ProveOmission(prove_omission::ProveOmissionArgs),
     Show(show::ShowArgs),
+    SubjectKey(subject_key::SubjectKeyArgs),
     Verify(verify::VerifyArgs),
+    WhoLooked(who_looked::WhoLookedArgs),
 }
 
 pub(crate) async fn run(command: LogCommand, screen: &Screen) -> Result<(), Failure> {
     match command {
+        LogCommand::Erase(args) => erase::run(&args, screen).await,
         LogCommand::ProveOmission(args) => prove_omission::run(&args, screen).await,
         LogCommand::Show(args) => show::run(&args, screen),
+        LogCommand::SubjectKey(args) => subject_key::run(&args, screen),
         LogCommand::Verify(args) => verify::run(&args, screen).await,
+        LogCommand::WhoLooked(args) => who_looked::run(&args, screen).await,
     }
 }
 

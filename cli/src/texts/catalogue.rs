@@ -70,6 +70,7 @@ catalogue! {
     HeadPurposes = "purposes", "fins";
     HeadReason = "reason", "motif";
     HeadReceived = "received", "reçue";
+    HeadRecords = "records", "fiches";
     HeadReleased = "released", "communiqués";
     HeadRole = "role", "rôle";
     HeadRoot = "root", "racine";
@@ -215,6 +216,29 @@ catalogue! {
         "selon {registry}, vérifié depuis l’ancre que nomme {file}";
     KeyUnknown = "no word but its own says which key {ledger} must be signed with",
         "rien d’autre que lui-même ne dit quelle clé doit signer {ledger}";
+    EraseNothing = "no record of transaction {transaction} is there to be erased",
+        "aucune fiche de la transaction {transaction} n’est là pour être effacée";
+    EraseRunning = "the server is running: stop it first, then erase",
+        "le serveur fonctionne : l’arrêter d’abord, puis effacer";
+    EraseWithYes = "Nothing was erased yet. To erase these {count} records for ever, add --yes.",
+        "Rien n’est encore effacé. Pour effacer ces {count} fiches à jamais, ajouter --yes.";
+    EraseWould = "The sealed records of these entries, by authority of “{authority}”:",
+        "Les fiches scellées de ces entrées, sur l’ordre de « {authority} » :";
+    ErasedRecords = "Erased {count} records. Their entries and proofs stay.",
+        "{count} fiches effacées. Leurs entrées et leurs preuves restent.";
+    KeysNotWritten = "the keys could not be written to {file}, which must not exist yet",
+        "les clés n’ont pu être écrites dans {file}, qui ne doit pas encore exister";
+    KeysUnreadable = "{file} is not a file of a person’s keys", "{file} n’est pas un fichier des clés d’une personne";
+    KeysWritten = "{count} keys in {file}. Hand it to the person alone: it tells which entries are about them.",
+        "{count} clés dans {file}. Le remettre à la personne seule : il dit quelles entrées la concernent.";
+    LookedAnswered = "answered", "répondu";
+    LookedCollect = "authority to collect: {ground}", "autorisation de recueillir : {ground}";
+    LookedComplete = "{count} exchanges, and {withheld} under withheld notice. The ledger was verified whole: this is all it holds for these keys.",
+        "{count} échanges, et {withheld} dont l’avis est retenu. Le journal a été vérifié en entier : c’est tout ce qu’il contient pour ces clés.";
+    LookedDisclose = "authority to disclose: {ground}", "autorisation de communiquer : {ground}";
+    LookedOpen = "no answer logged", "aucune réponse consignée";
+    SubjectUnreadable = "no identifier could be read: give it on standard input, or in --subject-file",
+        "aucun identifiant n’a pu être lu : le donner sur l’entrée standard, ou dans --subject-file";
     LedgerBusy = "the ledger was written to while it was copied, each time; try again, or stop its server",
         "le journal était modifié pendant chaque copie; réessayez, ou arrêtez son serveur";
     LedgerHolds = "{ledger} in {dir}: {shown} of {size} entries",
@@ -243,6 +267,24 @@ catalogue! {
     SignedUpTo = "checkpoint over {size} entries", "point de contrôle sur {size} entrées";
     TornBytes = "{bytes} bytes of an append that was cut off; the next start removes them",
         "{bytes} octets d’un ajout interrompu; le prochain démarrage les enlève";
+    RecordAbsent = "record: MISSING, and no SHRED entry says why: a violation",
+        "fiche : MANQUANTE, et aucune entrée SHRED ne dit pourquoi : une violation";
+    RecordEarly = "record: SHREDDED BEFORE ITS TERM by SHRED entry {index} ({class}, {period}, {authority}): a violation",
+        "fiche : DÉTRUITE AVANT SON TERME par l’entrée SHRED {index} ({class}, {period}, {authority}) : une violation";
+    RecordKeyGone = "record: ITS KEY IS GONE, and no SHRED entry says why: a violation",
+        "fiche : SA CLÉ A DISPARU, et aucune entrée SHRED ne dit pourquoi : une violation";
+    RecordNotDestroyed = "record: NOT DESTROYED, though SHRED entry {index} says so ({class}, {period}, {authority}); start its server, which finishes that",
+        "fiche : NON DÉTRUITE, bien que l’entrée SHRED {index} le dise ({class}, {period}, {authority}); démarrer son serveur, qui achève cela";
+    RecordPresent = "record: present", "fiche : présente";
+    RecordShredded = "record: shredded by rule (SHRED entry {index}: {class}, {period}, {authority})",
+        "fiche : détruite selon la règle (entrée SHRED {index} : {class}, {period}, {authority})";
+    RecordsCounted = "{present} present, {shredded} shredded by rule, {violated} in violation",
+        "{present} présentes, {shredded} détruites selon la règle, {violated} en violation";
+    RecordsViolated = "sealed records are not as the ledger and its rules say",
+        "des fiches scellées ne sont pas comme le disent le journal et ses règles";
+    RecordsWithoutKeys = "The key folder is not at hand: whether keys that must be gone are gone was not looked at.",
+        "Le dossier des clés n’est pas accessible : on n’a pas regardé si les clés à détruire ont disparu.";
+    SidecarUnreadable = "the sidecar in {dir} cannot be read", "le dossier des fiches dans {dir} est illisible";
     VerifiedCopy = "A server is writing to it: a copy was checked.",
         "Un serveur y écrit : une copie a été vérifiée.";
     VerifyDamaged = "DAMAGED  {dir}: {entries} entries", "ALTÉRÉ  {dir} : {entries} entrées";

@@ -7,6 +7,7 @@
 
 mod commands;
 mod demo;
+mod erase;
 mod help;
 mod run;
 mod samples;

@@ -22,6 +22,8 @@ use crate::texts::Text;
 pub(crate) struct Known {
     pub(crate) key: VerifyingKey,
     pub(crate) from: String,
+    /// The registry's view that named it, where one did.
+    pub(crate) view: Option<Arc<View>>,
 }
 
 /// The key of the ledger `origin`: the one given, or the one that the registry's own copy names,
@@ -39,6 +41,7 @@ pub(crate) async fn known_key(
         return Ok(Known {
             key: key.key().clone(),
             from: screen.text(Text::KeyGiven, &[]),
+            view: None,
         });
     }
     let unknown = || {
@@ -57,6 +60,7 @@ pub(crate) async fn known_key(
         return Ok(Known {
             key: anchor.ledger.key().clone(),
             from: screen.text(Text::KeyOfAnchor, &[("file", &file.display())]),
+            view: None,
         });
     }
     let facts: [crate::texts::Fact<'_>; 2] = [
@@ -71,6 +75,7 @@ pub(crate) async fn known_key(
     Ok(Known {
         key: directory.ledger_key(origin).ok_or_else(unknown)?,
         from,
+        view: Some(directory.view),
     })
 }
 
@@ -135,7 +140,7 @@ impl Directory {
 }
 
 /// The nearest file, from the folder upwards, that says which registry its owner believes.
-fn nearest_config(dir: &Path) -> Option<PathBuf> {
+pub(super) fn nearest_config(dir: &Path) -> Option<PathBuf> {
     let dir = std::path::absolute(dir).ok()?;
     let files = ["security-server.yaml", "member.yaml", "registry.yaml"];
     let above = dir.ancestors().take(LEVELS);

@@ -28,6 +28,8 @@ pub(crate) struct Line {
     pub(crate) facts: Map<String, Value>,
     /// What stands in the entry's statement, when it holds one.
     pub(crate) statement: Option<SignedStatement>,
+    /// The sidecar record it names.
+    pub(crate) record: Option<Digest>,
 }
 
 // === impl Line ===
@@ -50,11 +52,19 @@ impl Line {
             transaction: None,
             facts: Map::new(),
             statement: None,
+            record: None,
         };
         match &entry.body {
-            Body::In(body) => line.take_statement(&body.statement),
-            Body::Out(body) => line.take_statement(&body.statement),
+            Body::In(body) => {
+                line.record = body.sidecar;
+                line.take_statement(&body.statement);
+            }
+            Body::Out(body) => {
+                line.record = body.sidecar;
+                line.take_statement(&body.statement);
+            }
             Body::Denied(denied) => {
+                line.record = denied.sidecar;
                 line.fact("reason", &denied.reason);
                 if let Some(peer) = &denied.peer {
                     line.fact("peer", peer);
@@ -131,6 +141,7 @@ impl Line {
             transaction: None,
             facts: Map::new(),
             statement: None,
+            record: None,
         };
         let header = change.header();
         line.fact("author", &header.author);

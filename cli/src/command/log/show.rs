@@ -3,8 +3,10 @@
 use std::path::PathBuf;
 
 use clap::Args;
+use entente_sidecar::Standing;
 use serde_json::Value;
 
+use super::records::{Records, standing_text, standing_value};
 use super::{Line, damaged, ledgers_in, open};
 use crate::exit::{Exit, Failure};
 use crate::output::{Format, Screen, print_out};
@@ -27,10 +29,14 @@ pub(crate) struct ShowArgs {
     /// The newest so many; 0 for all
     #[arg(long, value_name = "N", default_value_t = 50)]
     limit: usize,
+    /// Say of each entry's sealed record whether it is there, was shredded by rule, or is missing
+    #[arg(long)]
+    records: bool,
 }
 
 pub(crate) fn run(args: &ShowArgs, screen: &Screen) -> Result<(), Failure> {
     let mut values = Vec::new();
+    let mut violated = false;
     for dir in ledgers_in(&args.dir, screen)? {
         let mut reader = open(&dir, screen)?;
         let mut shown = Vec::new();
@@ -57,12 +63,29 @@ pub(crate) fn run(args: &ShowArgs, screen: &Screen) -> Result<(), Failure> {
             ("size", &reader.size()),
         ];
         screen.say(Text::LedgerHolds, &facts);
+        let mut records = match args.records {
+            true => Records::beside(&dir, screen)?,
+            false => None,
+        };
         for line in shown {
+            let standing = match &mut records {
+                Some(records) => records.standing(&line, screen)?,
+                None => None,
+            };
+            violated |= matches!(standing, Some(Standing::Violation(_)));
             match screen.format {
-                Format::Table => print_out(line.human(screen)),
+                Format::Table => {
+                    print_out(line.human(screen));
+                    if let Some(standing) = &standing {
+                        print_out(format!("       {}", standing_text(standing, screen)));
+                    }
+                }
                 Format::Json | Format::Ndjson => {
                     let mut value = line.value();
                     value["ledger"] = reader.origin().into();
+                    if let Some(standing) = &standing {
+                        value["record"] = standing_value(standing);
+                    }
                     values.push(value);
                 }
             }
@@ -70,6 +93,10 @@ pub(crate) fn run(args: &ShowArgs, screen: &Screen) -> Result<(), Failure> {
     }
     if screen.format != Format::Table {
         screen.list("log.entries", &values, &[]);
+    }
+    if violated {
+        let what = screen.text(Text::RecordsViolated, &[]);
+        return Err(Failure::new(Exit::Integrity, what));
     }
     Ok(())
 }
@@ -91,5 +118,6 @@ const EXAMPLES: &str = "\
 Examples:
   entente log show sandbox/pensions
   entente log show sandbox/pensions --kind DENIED
+  entente log show sandbox/pensions --records       what is shredded, and what is missing
   entente log show sandbox/registry                 the registry's changes
   entente log show sandbox/pensions -o ndjson | jq .method";

@@ -14,6 +14,7 @@ use entente_signing::VerifyingKey;
 use serde_json::json;
 
 use super::keys::{Known, Scratch};
+use super::records::{Records, Tally};
 use super::{damaged, known_key, ledgers_in, open};
 use crate::exit::{Exit, Failure};
 use crate::output::{Screen, print_out};
@@ -22,6 +23,8 @@ use crate::texts::{Fact, Text};
 /// Recompute every hash from the entries, and check the checkpoint's signature
 ///
 /// Exits with 0 when every byte is as it must be, and with 6 when anything differs, naming the file.
+/// Where the sidecar is beside the ledger, every record that an entry names must be there, or shredded
+/// by rule.
 /// A ledger that a server is writing to is copied first, and the copy is checked.
 #[derive(Args, Debug)]
 #[command(after_help = EXAMPLES)]
@@ -39,7 +42,14 @@ pub(crate) struct VerifyArgs {
 
 /// A `vkey` of C2SP `signed-note`.
 #[derive(Clone, Debug)]
-struct NoteKeyArg(NoteKey);
+pub(super) struct NoteKeyArg(NoteKey);
+
+/// A copy of a ledger that was verified whole, gone when done with.
+#[derive(Debug)]
+pub(super) struct SoundCopy {
+    copy: Scratch,
+    origin: String,
+}
 
 /// What a check came to.
 #[derive(Debug)]
@@ -52,7 +62,7 @@ pub(crate) struct Verdict {
 }
 
 pub(crate) async fn run(args: &VerifyArgs, screen: &Screen) -> Result<(), Failure> {
-    let keys: Vec<NoteKey> = args.key.iter().map(|key| key.0.clone()).collect();
+    let keys: Vec<NoteKey> = args.key.iter().map(NoteKeyArg::key).collect();
     let mut damage = None;
     for dir in &args.dirs {
         for ledger in ledgers_in(dir, screen)? {
@@ -69,13 +79,34 @@ pub(crate) async fn run(args: &VerifyArgs, screen: &Screen) -> Result<(), Failur
             let config = args.config.as_deref();
             let known = known_key(&ledger, origin.as_deref(), &keys, config, screen).await?;
             let verdict = check(&ledger, origin, known, screen)?;
-            tell(&ledger, &verdict, screen);
+            // Of a ledger that is damaged, nobody knows what its entries named.
+            let looked = match verdict.report.is_sound() {
+                true => tally_of(&ledger, screen),
+                false => Ok(None),
+            };
+            let tally = looked.unwrap_or_else(|failure| {
+                screen.fail(&failure);
+                damage = Some(failure);
+                None
+            });
+            tell(&ledger, &verdict, tally.as_ref(), screen);
             if !verdict.report.is_sound() {
                 damage = Some(failure(&ledger, &verdict, screen));
+            } else if tally.is_some_and(|tally| !tally.is_sound()) {
+                let what = screen.text(Text::RecordsViolated, &[]);
+                damage = Some(Failure::new(Exit::Integrity, what));
             }
         }
     }
     damage.map_or(Ok(()), Err)
+}
+
+/// How it stands with the sealed records of a ledger, where they are beside it.
+fn tally_of(dir: &Path, screen: &Screen) -> Result<Option<Tally>, Failure> {
+    let Some(mut records) = Records::beside(dir, screen)? else {
+        return Ok(None);
+    };
+    records.tally(dir, screen).map(Some)
 }
 
 /// Checks one ledger against a key.
@@ -132,6 +163,39 @@ fn check_copies(dir: &Path, key: &VerifyingKey, screen: &Screen) -> Result<Repor
     Ok(report)
 }
 
+/// Copies a ledger and verifies the copy. What is read from it afterwards is what was verified.
+pub(super) fn sound_copy(
+    dir: &Path,
+    origin: Option<String>,
+    known: Known,
+    screen: &Screen,
+) -> Result<SoundCopy, Failure> {
+    let mut unsound = None;
+    for _ in 0..COPIES {
+        let copy = Scratch::copy_of(dir).map_err(|error| Failure::of(Exit::Failed, &error))?;
+        let report = match replay(&copy.0, &known.key, screen) {
+            Ok(report) if report.is_sound() => {
+                let origin = origin.unwrap_or_else(|| "-".to_owned());
+                return Ok(SoundCopy { copy, origin });
+            }
+            Ok(report) => report,
+            Err(error) => {
+                unsound = Some(damaged(dir, &error, screen));
+                continue;
+            }
+        };
+        let verdict = Verdict {
+            origin: origin.clone().unwrap_or_default(),
+            report,
+            known: known.clone(),
+            live: true,
+        };
+        unsound = Some(failure(dir, &verdict, screen));
+    }
+    let busy = || Failure::new(Exit::Failed, screen.text(Text::LedgerBusy, &[]));
+    Err(unsound.unwrap_or_else(busy))
+}
+
 fn replay(dir: &Path, key: &VerifyingKey, screen: &Screen) -> Result<Report, LogError> {
     let mut shown = 0;
     let report = fsck(Arc::new(RealDisk), dir, key, &mut |done, all| {
@@ -152,7 +216,7 @@ fn is_written_to(dir: &Path) -> bool {
     lock.is_ok_and(|lock| matches!(lock.try_lock_shared(), Err(TryLockError::WouldBlock)))
 }
 
-fn tell(dir: &Path, verdict: &Verdict, screen: &Screen) {
+fn tell(dir: &Path, verdict: &Verdict, tally: Option<&Tally>, screen: &Screen) {
     let Verdict { report, known, .. } = verdict;
     let value = json!({
         "dir": dir,
@@ -166,13 +230,17 @@ fn tell(dir: &Path, verdict: &Verdict, screen: &Screen) {
         "key": known.key.key_id().to_string(),
         "key_from": known.from,
         "copied": verdict.live,
+        "records": tally.map(Tally::value),
         "findings": report.findings.iter().map(|finding| json!({
             "file": finding.path,
             "fault": fault_code(finding.fault),
         })).collect::<Vec<_>>(),
     });
     screen.event("log.verified", value, |screen| {
-        print_verdict(dir, verdict, screen)
+        print_verdict(dir, verdict, screen);
+        if let Some(tally) = tally {
+            tally.print(screen);
+        }
     });
 }
 
@@ -252,7 +320,28 @@ const fn fault_text(fault: Fault) -> Text {
     }
 }
 
+// === impl SoundCopy ===
+
+impl SoundCopy {
+    /// Where it is.
+    pub(super) fn path(&self) -> &Path {
+        &self.copy.0
+    }
+
+    /// The ledger's origin.
+    pub(super) fn origin(&self) -> &str {
+        &self.origin
+    }
+}
+
 // === impl NoteKeyArg ===
+
+impl NoteKeyArg {
+    /// The key.
+    pub(super) fn key(&self) -> NoteKey {
+        self.0.clone()
+    }
+}
 
 impl std::str::FromStr for NoteKeyArg {
     type Err = entente_ledger::note::NoteError;

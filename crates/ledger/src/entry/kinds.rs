@@ -99,11 +99,12 @@ pub struct TimeStamp {
 /// SHRED: keys destroyed at the end of retention, or by order.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Shred {
-    /// The retention class.
+    /// The retention class and its term: `standard.730d`.
     pub class: String,
-    /// The period whose key went: a day, `2026-11-22`.
+    /// The period whose key went: a day, `2026-11-22`, or the month and notice class of subject tags,
+    /// `2026-11/immediate`.
     pub period: String,
-    /// SHA-256 of the key's identifier.
+    /// SHA-256 of the key's name, or of that of one record.
     pub key_hash: Digest,
     /// By what rule or order.
     pub authority: String,

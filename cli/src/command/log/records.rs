@@ -1,0 +1,257 @@
+//! What became of the record that an entry names: there, destroyed by rule, or missing against it.
+//!
+//! Only the sidecar beside the ledger is looked at, and no key is used: nothing personal is opened.
+
+use std::path::{Path, PathBuf};
+use std::sync::Arc;
+
+use entente_ledger::Reader;
+use entente_ledger::disk::RealDisk;
+use entente_ledger::entry::{Body, Entry};
+use entente_sidecar::{Audit, Shredding, SidecarError, Standing, Violation};
+use serde_json::{Value, json};
+
+use super::keys::nearest_config;
+use super::{Line, damaged, ledgers_in, open};
+use crate::exit::{Exit, Failure};
+use crate::output::{Screen, print_out};
+use crate::texts::{Fact, Text};
+
+/// The records beside a ledger.
+#[derive(Debug)]
+pub(super) struct Records(Audit);
+
+/// How it stands with all records of a ledger.
+#[derive(Debug, Default)]
+pub(super) struct Tally {
+    present: u64,
+    shredded: u64,
+    /// Entry and what is wrong, as far as they are told.
+    violations: Vec<(u64, Violation)>,
+    violated: u64,
+    has_keys: bool,
+}
+
+// === impl Records ===
+
+impl Records {
+    /// Those beside the ledger in `dir`; none where there is no sidecar, as beside a registry's.
+    pub(super) fn beside(dir: &Path, screen: &Screen) -> Result<Option<Self>, Failure> {
+        let Some(data) = data_of(dir) else {
+            return Ok(None);
+        };
+        let sidecar = data.join("sidecar");
+        if !sidecar.is_dir() {
+            return Ok(None);
+        }
+        let keys = keys_of(&data);
+        let disk = Arc::new(RealDisk);
+        let audit = Audit::open(Arc::clone(&disk) as _, &sidecar, keys.as_deref());
+        let mut audit = match audit {
+            // Not for everybody's eyes: what can be told without the names of the keys is.
+            Err(SidecarError::Disk(_)) => Audit::open(disk, &sidecar, None),
+            opened => opened,
+        }
+        .map_err(|error| unreadable(&sidecar, &error, screen))?;
+        // A key may be destroyed years after its ledger's shard was closed: all of them are asked.
+        let ledgers = ledgers_in(dir.parent().unwrap_or(dir), screen)?;
+        for ledger in ledgers {
+            let mut reader = open(&ledger, screen)?;
+            let failed = |error| damaged(&ledger, &error, screen);
+            note_shreds(&mut audit, &mut reader).map_err(failed)?;
+            let noted = reader.attachments(|_, attachment| audit.note_waiting(attachment));
+            noted.map_err(failed)?;
+        }
+        Ok(Some(Self(audit)))
+    }
+
+    /// How it stands with the record of an entry; none when the entry names none.
+    pub(super) fn standing(
+        &mut self,
+        line: &Line,
+        screen: &Screen,
+    ) -> Result<Option<Standing>, Failure> {
+        let Some(record) = &line.record else {
+            return Ok(None);
+        };
+        let standing = self.0.standing(record, line.at);
+        let standing =
+            standing.map_err(|error| unreadable(Path::new("sidecar"), &error, screen))?;
+        Ok(Some(standing))
+    }
+
+    /// Looks at every record of a ledger.
+    pub(super) fn tally(&mut self, dir: &Path, screen: &Screen) -> Result<Tally, Failure> {
+        let mut tally = Tally {
+            has_keys: self.0.has_keys(),
+            ..Tally::default()
+        };
+        let mut reader = open(dir, screen)?;
+        for entry in reader.entries(0) {
+            let (index, bytes) = entry.map_err(|error| damaged(dir, &error, screen))?;
+            let Some(line) = Line::read(index, &bytes) else {
+                continue;
+            };
+            match self.standing(&line, screen)? {
+                None => {}
+                Some(Standing::Present) => tally.present += 1,
+                Some(Standing::Shredded(_)) => tally.shredded += 1,
+                Some(Standing::Violation(violation)) => {
+                    tally.violated += 1;
+                    if tally.violations.len() < MAX_TOLD {
+                        tally.violations.push((index, violation));
+                    }
+                }
+            }
+        }
+        Ok(tally)
+    }
+}
+
+fn note_shreds(
+    audit: &mut Audit,
+    reader: &mut Reader,
+) -> Result<(), entente_ledger::log::LogError> {
+    let origin = reader.origin().unwrap_or("-").to_owned();
+    for entry in reader.entries(0) {
+        let (index, bytes) = entry?;
+        let Ok(entry) = Entry::decode(&bytes) else {
+            continue;
+        };
+        if let Body::Shred(shred) = entry.body {
+            audit.note_shred(Shredding {
+                origin: origin.clone(),
+                index,
+                at: entry.at,
+                shred,
+            });
+        }
+    }
+    Ok(())
+}
+
+/// The data folder of a ledger: `data/ledger/<shard>`.
+fn data_of(dir: &Path) -> Option<PathBuf> {
+    let dir = std::fs::canonicalize(dir).ok()?;
+    Some(dir.parent()?.parent()?.to_owned())
+}
+
+/// The key folder of the server whose data this is, by its configuration.
+fn keys_of(data: &Path) -> Option<PathBuf> {
+    let config = entente_security_server::Config::load(&nearest_config(data)?).ok()?;
+    let is_its_own = std::fs::canonicalize(config.data.as_path()).is_ok_and(|own| own == data);
+    is_its_own.then(|| config.keys.as_path().join("kek"))
+}
+
+fn unreadable(dir: &Path, error: &SidecarError, screen: &Screen) -> Failure {
+    let what = screen.text(Text::SidecarUnreadable, &[("dir", &dir.display())]);
+    let exit = match error {
+        SidecarError::Damaged { .. } => Exit::Integrity,
+        _ => Exit::Failed,
+    };
+    Failure::new(exit, what).because(error)
+}
+
+// === impl Tally ===
+
+impl Tally {
+    pub(super) fn is_sound(&self) -> bool {
+        self.violated == 0
+    }
+
+    pub(super) fn value(&self) -> Value {
+        let violations = self.violations.iter().map(|(index, violation)| {
+            let mut value = violation_value(violation);
+            value["index"] = (*index).into();
+            value
+        });
+        json!({
+            "present": self.present,
+            "shredded": self.shredded,
+            "violated": self.violated,
+            "keys_seen": self.has_keys,
+            "violations": violations.collect::<Vec<_>>(),
+        })
+    }
+
+    pub(super) fn print(&self, screen: &Screen) {
+        let facts: [Fact<'_>; 3] = [
+            ("present", &self.present),
+            ("shredded", &self.shredded),
+            ("violated", &self.violated),
+        ];
+        let counts = screen.text(Text::RecordsCounted, &facts);
+        print_out(format!(
+            "  {:<11} {counts}",
+            screen.text(Text::HeadRecords, &[])
+        ));
+        if !self.has_keys {
+            screen.say(Text::RecordsWithoutKeys, &[]);
+        }
+        for (index, violation) in &self.violations {
+            let told = violation_text(violation, screen);
+            print_out(screen.red(&format!("  {index:>5}  {told}")));
+        }
+    }
+}
+
+/// How it stands with a record, for people.
+pub(super) fn standing_text(standing: &Standing, screen: &Screen) -> String {
+    match standing {
+        Standing::Present => screen.text(Text::RecordPresent, &[]),
+        Standing::Shredded(by) => told(Text::RecordShredded, by, screen),
+        Standing::Violation(violation) => screen.red(&violation_text(violation, screen)),
+    }
+}
+
+/// How it stands with a record, for scripts.
+pub(super) fn standing_value(standing: &Standing) -> Value {
+    match standing {
+        Standing::Present => json!({ "standing": "present" }),
+        Standing::Shredded(by) => json!({ "standing": "shredded", "shred": shred_value(by) }),
+        Standing::Violation(violation) => violation_value(violation),
+    }
+}
+
+fn violation_text(violation: &Violation, screen: &Screen) -> String {
+    match violation {
+        Violation::Absent => screen.text(Text::RecordAbsent, &[]),
+        Violation::Early(by) => told(Text::RecordEarly, by, screen),
+        Violation::KeyGone => screen.text(Text::RecordKeyGone, &[]),
+        Violation::NotDestroyed(by) => told(Text::RecordNotDestroyed, by, screen),
+    }
+}
+
+fn violation_value(violation: &Violation) -> Value {
+    let (code, by) = match violation {
+        Violation::Absent => ("absent", None),
+        Violation::Early(by) => ("early", Some(by)),
+        Violation::KeyGone => ("key-gone", None),
+        Violation::NotDestroyed(by) => ("not-destroyed", Some(by)),
+    };
+    json!({ "standing": "violation", "violation": code, "shred": by.map(shred_value) })
+}
+
+fn shred_value(by: &Shredding) -> Value {
+    json!({
+        "ledger": by.origin,
+        "index": by.index,
+        "time": by.at.to_string(),
+        "class": by.shred.class,
+        "period": by.shred.period,
+        "authority": by.shred.authority,
+    })
+}
+
+fn told(text: Text, by: &Shredding, screen: &Screen) -> String {
+    let facts: [Fact<'_>; 4] = [
+        ("index", &by.index),
+        ("class", &by.shred.class),
+        ("period", &by.shred.period),
+        ("authority", &by.shred.authority),
+    ];
+    screen.text(text, &facts)
+}
+
+/// Violations told one by one; the others are counted.
+const MAX_TOLD: usize = 1_000;

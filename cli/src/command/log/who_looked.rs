@@ -1,0 +1,315 @@
+//! `entente log who-looked`: every exchange about one person, from a ledger that was verified first.
+
+use std::collections::{BTreeMap, BTreeSet, HashMap};
+use std::path::{Path, PathBuf};
+use std::sync::Arc;
+use std::time::Duration;
+
+use clap::Args;
+use entente_clock::Timestamp;
+use entente_evidence::proof::SignedStatement;
+use entente_evidence::statement::{Body as Says, LogOrigin, Statement};
+use entente_evidence::tag::Tag;
+use entente_follow::View;
+use entente_ledger::Reader;
+use entente_ledger::disk::RealDisk;
+use entente_ledger::entry::{Body, DeniedCall, Entry};
+use entente_ledger::note::NoteKey;
+use entente_reason::Lang;
+use entente_signing::Digest;
+use serde_json::{Value, json};
+
+use super::subject_key::{Due, SubjectKeys};
+use super::verify::{NoteKeyArg, sound_copy};
+use super::{damaged, known_key, ledgers_in, open};
+use crate::exit::Failure;
+use crate::output::{Screen, print_out};
+use crate::texts::{Fact, Text};
+
+/// Every exchange about one person: who, when, for what purpose, under which agreement and law
+///
+/// The ledger is verified whole before a line is printed, so the answer is complete: no server could
+/// leave anything out. Entries under withheld notice are only counted, and only with the
+/// commissioner's keys.
+#[derive(Args, Debug)]
+#[command(after_help = EXAMPLES)]
+pub(crate) struct WhoLookedArgs {
+    /// A ledger's folder, or one that holds ledgers
+    dir: PathBuf,
+    /// The person's keys, made by `entente log subject-key`
+    #[arg(long, value_name = "FILE")]
+    keys: PathBuf,
+    /// The ledger's key, as ORIGIN+HASH+KEY; may be repeated. Otherwise the registry's word is taken
+    #[arg(long, value_name = "KEY")]
+    key: Vec<NoteKeyArg>,
+    /// The configuration that says which registry to believe; otherwise the nearest above the folder
+    #[arg(long, value_name = "FILE", env = "ENTENTE_CONFIG")]
+    config: Option<PathBuf>,
+}
+
+/// What a ledger says about one person.
+#[derive(Debug, Default)]
+struct Found {
+    /// By message id.
+    exchanges: BTreeMap<(Timestamp, String), Exchange>,
+    withheld: BTreeSet<String>,
+}
+
+/// One exchange.
+#[derive(Debug)]
+struct Exchange {
+    index: u64,
+    request: Option<SignedStatement>,
+    outcome: Option<String>,
+}
+
+/// Looks through the entries of one ledger.
+struct Search<'a> {
+    origin: LogOrigin,
+    keys: &'a [Due],
+    /// Tags of statements that hold more than fit, by the statement's hash.
+    late: HashMap<Digest, Vec<Tag>>,
+    times: HashMap<String, Timestamp>,
+    found: Found,
+}
+
+pub(crate) async fn run(args: &WhoLookedArgs, screen: &Screen) -> Result<(), Failure> {
+    let keys = SubjectKeys::load(&args.keys, screen)?;
+    let given: Vec<NoteKey> = args.key.iter().map(NoteKeyArg::key).collect();
+    let mut items = Vec::new();
+    let mut withheld = 0;
+    for dir in ledgers_in(&args.dir, screen)? {
+        let origin = open(&dir, screen)?.origin().map(str::to_owned);
+        let config = args.config.as_deref();
+        let known = known_key(&dir, origin.as_deref(), &given, config, screen).await?;
+        let view = known.view.clone();
+        // What is searched is the very copy that was verified.
+        let copy = sound_copy(&dir, origin, known, screen)?;
+        let found = search(copy.path(), &keys, screen)?;
+        withheld += found.withheld.len();
+        let origin = copy.origin();
+        for ((at, id), exchange) in &found.exchanges {
+            items.push(value(
+                *at,
+                id,
+                exchange,
+                origin,
+                view.as_deref(),
+                screen.lang,
+            ));
+        }
+    }
+    let count = items.len();
+    let document = json!({ "complete": true, "exchanges": items, "withheld": withheld });
+    screen.show("log.who-looked", document, |screen| {
+        for item in &items {
+            print_item(item, screen);
+        }
+        let facts: [Fact<'_>; 2] = [("count", &count), ("withheld", &withheld)];
+        print_out(screen.bold(&screen.text(Text::LookedComplete, &facts)));
+    });
+    Ok(())
+}
+
+fn search(dir: &Path, keys: &[Due], screen: &Screen) -> Result<Found, Failure> {
+    let mut reader =
+        Reader::open(Arc::new(RealDisk), dir).map_err(|error| damaged(dir, &error, screen))?;
+    let origin = reader.origin().and_then(|origin| origin.parse().ok());
+    let Some(origin) = origin else {
+        // Nothing was published yet, or it is no access ledger.
+        return Ok(Found::default());
+    };
+    let mut search = Search {
+        origin,
+        keys,
+        late: HashMap::new(),
+        times: HashMap::new(),
+        found: Found::default(),
+    };
+    for entry in reader.entries(0) {
+        let (index, bytes) = entry.map_err(|error| damaged(dir, &error, screen))?;
+        // A registry's ledger holds changes, and they are about nobody.
+        if let Ok(entry) = Entry::decode(&bytes) {
+            search.take(index, &entry);
+        }
+    }
+    Ok(search.found)
+}
+
+// === impl Search ===
+
+impl Search<'_> {
+    fn take(&mut self, index: u64, entry: &Entry) {
+        let (bytes, own) = match &entry.body {
+            Body::Tags(late) => {
+                let tags = self.late.entry(late.statement).or_default();
+                tags.extend_from_slice(&late.tags);
+                return;
+            }
+            Body::In(body) => (&body.statement, &body.tags[..]),
+            Body::Out(body) => (&body.statement, &[][..]),
+            Body::Denied(denied) => match &denied.call {
+                DeniedCall::Statement(bytes) => (bytes, &denied.tags[..]),
+                DeniedCall::Attempt(_) => return,
+            },
+            _ => return,
+        };
+        let Ok(signed) = SignedStatement::parse(bytes.clone()) else {
+            return;
+        };
+        let statement = signed.statement();
+        let mut tags = own.to_vec();
+        if statement.log == self.origin {
+            tags.extend_from_slice(statement.tags.as_slice());
+            tags.extend(self.late.remove(&signed.hash()).unwrap_or_default());
+        }
+        let id = statement.message_id.to_string();
+        let Some(is_withheld) = self.is_about(statement, entry.at, &tags) else {
+            // The end of an exchange that an earlier entry is about, whatever it is tagged with.
+            if let Some(at) = self.times.get(&id)
+                && let Some(exchange) = self.found.exchanges.get_mut(&(*at, id))
+            {
+                exchange.learn(signed);
+            }
+            return;
+        };
+        if is_withheld {
+            self.found.withheld.insert(id);
+            return;
+        }
+        let at = *self.times.entry(id.clone()).or_insert(entry.at);
+        let exchange = self.found.exchanges.entry((at, id));
+        let exchange = exchange.or_insert(Exchange {
+            index,
+            request: None,
+            outcome: None,
+        });
+        exchange.learn(signed);
+    }
+
+    /// Whether the tags hold the person's, and then whether notice is withheld.
+    fn is_about(&self, statement: &Statement, at: Timestamp, tags: &[Tag]) -> Option<bool> {
+        if tags.is_empty() {
+            return None;
+        }
+        // Tagged a moment before the entry was written: perhaps in the month before.
+        let months = [at.month(), at.saturating_sub(A_CALL).month()];
+        let keys = self.keys.iter().filter(|due| months.contains(&due.month));
+        let mut hits = keys.filter(|due| {
+            let tag = due.key.tag(&self.origin, &statement.message_id);
+            tags.contains(&tag)
+        });
+        hits.next().map(|due| due.is_withheld)
+    }
+}
+
+// === impl Exchange ===
+
+impl Exchange {
+    fn learn(&mut self, signed: SignedStatement) {
+        match &signed.statement().body {
+            Says::Request { .. } => self.request = Some(signed),
+            Says::Response { .. } => self.outcome = Some("answered".to_owned()),
+            Says::Fault { failure, .. } => {
+                self.outcome = Some(failure.reason().as_str().to_owned())
+            }
+            _ => {}
+        }
+    }
+}
+
+/// One exchange, for scripts: all that `print_item` tells too.
+fn value(
+    at: Timestamp,
+    id: &str,
+    exchange: &Exchange,
+    origin: &str,
+    view: Option<&View>,
+    lang: Lang,
+) -> Value {
+    let mut value = json!({
+        "time": at.to_string(),
+        "transaction": id,
+        "ledger": origin,
+        "index": exchange.index,
+        "outcome": exchange.outcome,
+    });
+    let Some(request) = &exchange.request else {
+        return value;
+    };
+    let said = request.statement();
+    value["who"] = said.sender.to_string().into();
+    value["asked"] = said.receiver.to_string().into();
+    value["method"] = said.method.to_string().into();
+    value["purpose"] = said.purpose.to_string().into();
+    value["agreement"] = said.agreement.to_string().into();
+    value["clause"] = said.clause.into();
+    value["mode"] = said.mode.as_str().into();
+    let record = view.and_then(|view| view.state.agreement(&said.agreement));
+    let Some(record) = record else {
+        return value;
+    };
+    let document = record.agreement.document();
+    value["agreement_name"] = document.id.to_string().into();
+    let (asks, answers) = (said.sender.member(), said.receiver.member());
+    // What was looked at flows from who answers to who asks.
+    let flows = document.authorities.iter();
+    let mut ground = flows.filter(|flow| flow.from == answers && flow.to == asks);
+    if let Some(flow) = ground.next() {
+        let words = |ground: &entente_agreement::Ground| {
+            let act = match lang {
+                Lang::En => &ground.act.en,
+                Lang::Fr => &ground.act.fr,
+            };
+            format!("{act}, {} ({})", ground.section, ground.jurisdiction)
+        };
+        value["authority"] = json!({
+            "disclose": words(&flow.disclose),
+            "collect": words(&flow.collect),
+        });
+    }
+    value
+}
+
+fn print_item(item: &Value, screen: &Screen) {
+    let text = |name: &str| item[name].as_str().unwrap_or("-").to_owned();
+    let who = format!("{} → {}", text("who"), text("asked"));
+    print_out(format!("{}  {}", text("time"), screen.bold(&who)));
+    print_out(format!("       {}  {}", text("method"), text("purpose")));
+    let name = item["agreement_name"].as_str();
+    let hash = text("agreement");
+    let agreement = name.unwrap_or_else(|| hash.get(..16).unwrap_or(&hash));
+    let facts: [Fact<'_>; 2] = [("agreement", &agreement), ("clause", &item["clause"])];
+    print_out(format!("       {}", screen.text(Text::EntryUnder, &facts)));
+    for (label, name) in [
+        (Text::LookedCollect, "collect"),
+        (Text::LookedDisclose, "disclose"),
+    ] {
+        if let Some(ground) = item["authority"][name].as_str() {
+            print_out(format!(
+                "       {}",
+                screen.text(label, &[("ground", &ground)])
+            ));
+        }
+    }
+    let outcome = item["outcome"].as_str();
+    let outcome = match outcome {
+        Some("answered") => screen.text(Text::LookedAnswered, &[]),
+        Some(code) => code.to_owned(),
+        None => screen.text(Text::LookedOpen, &[]),
+    };
+    let id = text("transaction");
+    let transaction = screen.text(Text::EntryTransaction, &[("transaction", &id)]);
+    print_out(screen.dim(&format!("       {outcome}  {transaction}")));
+}
+
+/// The longest time between a tag and its entry, generously.
+const A_CALL: Duration = Duration::from_secs(600);
+
+const EXAMPLES: &str = "\
+Examples:
+  entente log who-looked data/ledger --keys person.keys
+  entente log who-looked data/ledger --keys person.keys -o json --lang fr";
+
+#[cfg(test)]
+mod tests;

@@ -1,0 +1,157 @@
+//! What counts as about a person, over the golden statements.
+
+use entente_evidence::commitment::Subject;
+use entente_evidence::tag::TagKey;
+use entente_ledger::entry::{In, LateTags, Out};
+
+use super::*;
+
+const REQUEST: &str = include_str!(concat!(
+    env!("CARGO_MANIFEST_DIR"),
+    "/../tests/conformance/vectors/evidence/direct-request.hex"
+));
+const RESPONSE: &str = include_str!(concat!(
+    env!("CARGO_MANIFEST_DIR"),
+    "/../tests/conformance/vectors/evidence/direct-response.hex"
+));
+
+fn statement(vector: &str) -> SignedStatement {
+    let lines = vector.lines().filter_map(|line| line.split('#').next());
+    let digits: String = lines.flat_map(str::split_whitespace).collect();
+    SignedStatement::parse(hex::decode(digits).unwrap().into()).unwrap()
+}
+
+fn at(time: &str) -> Timestamp {
+    time.parse().unwrap()
+}
+
+fn due(month: &str, person: &str, is_withheld: bool) -> Due {
+    let subject = Subject::new("ca.sin", person).unwrap();
+    Due {
+        month: month.to_owned(),
+        is_withheld,
+        key: TagKey::new(&[9; 32]).subject_key(&subject),
+    }
+}
+
+fn search<'a>(origin: &LogOrigin, keys: &'a [Due]) -> Search<'a> {
+    Search {
+        origin: origin.clone(),
+        keys,
+        late: HashMap::new(),
+        times: HashMap::new(),
+        found: Found::default(),
+    }
+}
+
+fn received(signed: &SignedStatement, tags: Vec<Tag>) -> Body {
+    Body::In(In {
+        statement: signed.bytes().clone(),
+        sidecar: None,
+        view: None,
+        tags,
+    })
+}
+
+fn sent(signed: &SignedStatement) -> Body {
+    Body::Out(Out {
+        statement: signed.bytes().clone(),
+        sidecar: None,
+        view: None,
+    })
+}
+
+fn feed(search: &mut Search<'_>, entries: Vec<(&str, Body)>) {
+    for (index, (time, body)) in (0..).zip(entries) {
+        search.take(index, &Entry { at: at(time), body });
+    }
+}
+
+const TIME: &str = "2026-11-30T23:59:59.000Z";
+const AFTER_MIDNIGHT: &str = "2026-12-01T00:00:04.000Z";
+
+/// A ledger that is not the sender's, as the provider's is for a request.
+fn other() -> LogOrigin {
+    "ss1.vital-events.ca-demo/access/2026h2.1".parse().unwrap()
+}
+
+#[test]
+fn finds_the_person_under_the_key_of_the_month_also_across_its_end() {
+    let request = statement(REQUEST);
+    let keys = [due("2026-11", "046454286", false)];
+    let tag = keys[0].key.tag(&other(), &request.statement().message_id);
+    for (time, tags, expected) in [
+        (TIME, vec![tag], 1),
+        (AFTER_MIDNIGHT, vec![[7; 16], tag], 1),
+        (TIME, vec![[7; 16]], 0),
+        (TIME, Vec::new(), 0),
+        ("2026-12-15T00:00:00.000Z", vec![tag], 0),
+    ] {
+        let mut search = search(&other(), &keys);
+        feed(&mut search, vec![(time, received(&request, tags))]);
+        assert_eq!(search.found.exchanges.len(), expected, "{time}");
+    }
+    let nobody = [due("2026-11", "193456787", false)];
+    let mut search = search(&other(), &nobody);
+    feed(&mut search, vec![(TIME, received(&request, vec![tag]))]);
+    assert!(search.found.exchanges.is_empty());
+}
+
+#[test]
+fn finds_the_person_among_more_subjects_than_a_statement_holds() {
+    let request = statement(REQUEST);
+    let origin = request.statement().log.clone();
+    let keys = [due("2026-11", "046454286", false)];
+    let tag = keys[0].key.tag(&origin, &request.statement().message_id);
+    let late = |tags| {
+        Body::Tags(LateTags {
+            statement: request.hash(),
+            tags,
+        })
+    };
+    let mut of_it = search(&origin, &keys);
+    let entries = vec![
+        (TIME, late(vec![[1; 16]; 64])),
+        (TIME, late(vec![[2; 16], tag])),
+        (TIME, sent(&request)),
+    ];
+    feed(&mut of_it, entries);
+    assert_eq!(of_it.found.exchanges.len(), 1);
+    let mut of_another = search(&origin, &keys);
+    let stray = Body::Tags(LateTags {
+        statement: Digest::of(b"another"),
+        tags: vec![tag],
+    });
+    feed(&mut of_another, vec![(TIME, stray), (TIME, sent(&request))]);
+    assert!(of_another.found.exchanges.is_empty());
+}
+
+#[test]
+fn an_exchange_is_one_line_with_its_outcome_and_a_withheld_one_is_only_counted() {
+    let (request, response) = (statement(REQUEST), statement(RESPONSE));
+    let id = request.statement().message_id;
+    assert_eq!(id, response.statement().message_id);
+    for is_withheld in [false, true] {
+        let keys = [due("2026-11", "046454286", is_withheld)];
+        let tag = keys[0].key.tag(&other(), &id);
+        let mut search = search(&other(), &keys);
+        let entries = vec![
+            (TIME, received(&request, vec![tag])),
+            (AFTER_MIDNIGHT, sent(&response)),
+        ];
+        feed(&mut search, entries);
+        let found = search.found;
+        if is_withheld {
+            assert_eq!((found.exchanges.len(), found.withheld.len()), (0, 1));
+            continue;
+        }
+        assert_eq!((found.exchanges.len(), found.withheld.len()), (1, 0));
+        let ((time, _), exchange) = found.exchanges.first_key_value().unwrap();
+        assert_eq!(exchange.outcome.as_deref(), Some("answered"));
+        let told = value(*time, &id.to_string(), exchange, "x", None, Lang::En);
+        let said = request.statement();
+        assert_eq!(told["who"], said.sender.to_string());
+        assert_eq!(told["purpose"], said.purpose.to_string());
+        assert_eq!(told["time"], TIME);
+    }
+}
