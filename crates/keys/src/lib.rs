@@ -5,6 +5,7 @@
 //! another way to obtain the same signers. Secrets are wiped from memory when dropped and never
 //! printed, by `Debug` or otherwise.
 
+mod chain;
 mod der;
 mod durable;
 mod key_use;
@@ -13,7 +14,9 @@ mod secret;
 mod session;
 mod store;
 mod token;
+mod x509;
 
+pub use chain::{Chain, ChainError, ChainIssueError, MemberCertificate, Validity, certificate_pem};
 pub use key_use::KeyUse;
 pub use secret::Secret;
 pub use session::{

@@ -1,4 +1,5 @@
-//! PKCS#8 in PEM (RFC 7468), the form every other tool reads. Strict, and leaves no copies.
+//! PKCS#8 and certificates in PEM (RFC 7468), the form every other tool reads. Strict, and leaves
+//! no copies of a key.
 
 use base64::Engine as _;
 use base64::engine::general_purpose::STANDARD;
@@ -34,6 +35,41 @@ pub(crate) fn decode(pem: &[u8]) -> Option<Zeroizing<Vec<u8>>> {
     Some(der)
 }
 
+/// Writes a certificate.
+pub(crate) fn encode_certificate(der: &[u8]) -> String {
+    let text = STANDARD.encode(der);
+    let mut pem = format!("{BEGIN_CERTIFICATE}\n");
+    for line in text.as_bytes().chunks(64) {
+        pem.extend(line.iter().map(|byte| char::from(*byte)));
+        pem.push('\n');
+    }
+    pem.push_str(END_CERTIFICATE);
+    pem.push('\n');
+    pem
+}
+
+/// Reads the certificates of `pem`, at most [`MAX_CERTIFICATES`]. Text around them is refused.
+pub(crate) fn decode_certificates(pem: &str) -> Option<Vec<Vec<u8>>> {
+    let mut certificates = Vec::new();
+    let mut rest = pem.trim();
+    while !rest.is_empty() {
+        let (body, after) = rest
+            .strip_prefix(BEGIN_CERTIFICATE)?
+            .split_once(END_CERTIFICATE)?;
+        if certificates.len() >= MAX_CERTIFICATES {
+            return None;
+        }
+        let compact: Vec<u8> = body.bytes().filter(|b| !b.is_ascii_whitespace()).collect();
+        certificates.push(STANDARD.decode(compact).ok()?);
+        rest = after.trim_start();
+    }
+    Some(certificates)
+}
+
+const BEGIN_CERTIFICATE: &str = "-----BEGIN CERTIFICATE-----";
+const END_CERTIFICATE: &str = "-----END CERTIFICATE-----";
+/// The most certificates read from one text.
+const MAX_CERTIFICATES: usize = 4;
 const BEGIN: &str = "-----BEGIN PRIVATE KEY-----";
 const END: &str = "-----END PRIVATE KEY-----";
 
@@ -46,6 +82,28 @@ mod tests {
         for length in [0, 1, 47, 48, 49, 138] {
             let der = vec![0xa5; length];
             assert_eq!(*decode(encode(&der).as_bytes()).unwrap(), der);
+        }
+    }
+
+    #[test]
+    fn reads_the_certificates_it_wrote_and_no_more_than_it_should() {
+        let one = |length| encode_certificate(&vec![0x5a; length]);
+        for length in [0, 1, 47, 48, 49, 600] {
+            assert_eq!(
+                decode_certificates(&one(length)).unwrap(),
+                [vec![0x5a; length]]
+            );
+        }
+        let most = one(3).repeat(MAX_CERTIFICATES);
+        assert_eq!(decode_certificates(&most).unwrap().len(), MAX_CERTIFICATES);
+        assert_eq!(decode_certificates("").unwrap().len(), 0);
+        for refused in [
+            most + &one(3),
+            format!("note\n{}", one(3)),
+            one(3).replace("END", "BEGIN"),
+            one(3).replace("Wlpa", "Wlp!"),
+        ] {
+            assert!(decode_certificates(&refused).is_none(), "{refused}");
         }
     }
 

@@ -3,9 +3,9 @@
 //!
 //! The certificate is a plain X.509 v3 leaf, so that any tool and any court can read it:
 //! `subjectAltName` holds exactly two URIs, `entente:server:<server id>` and `entente:mode:<live or
-//! test>`. No chain is built here: the issuer is the P-256 key the directory binds to the server,
-//! and its signature is all that counts. Whether the session was revoked is the directory's
-//! knowledge, not this crate's.
+//! test>`. The issuer is the P-256 key the directory binds to the server, and its signature is all
+//! that counts; what a court may want above it is a [`crate::Chain`]. Whether the session was revoked
+//! is the directory's knowledge, not this crate's.
 
 mod issue;
 mod verify;
@@ -107,7 +107,7 @@ pub enum SessionError {
 
 impl SessionCertificate {
     /// The largest certificate accepted, in bytes.
-    pub const MAX_BYTES: usize = 4096;
+    pub const MAX_BYTES: usize = crate::x509::MAX_BYTES;
     /// The longest a session may last.
     pub const MAX_VALIDITY: Duration = Duration::from_secs(24 * 60 * 60);
     /// How far ahead of ours the issuer's clock may be.
@@ -255,7 +255,5 @@ impl FromStr for Mode {
     }
 }
 
-/// Before the server's name in the certificate.
-const SERVER_URI: &str = "entente:server:";
 /// Before the mode in the certificate.
 const MODE_URI: &str = "entente:mode:";

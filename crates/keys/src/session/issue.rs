@@ -2,20 +2,11 @@
 
 use std::time::Duration;
 
-use entente_signing::{Algorithm, Signer, VerifyingKey};
-use rcgen::{
-    CertificateParams, DistinguishedName, DnType, IsCa, Issuer, KeyUsagePurpose, SanType,
-    SerialNumber,
-};
+use entente_signing::{Algorithm, Signer};
+use rcgen::{CertificateParams, IsCa, Issuer, KeyUsagePurpose, SerialNumber};
 
-use super::{MODE_URI, SERVER_URI, SessionCertificate, SessionIssueError, SessionOrder};
-use crate::der;
-
-/// The server's key, as rcgen sees it.
-struct ServerKey<'a>(&'a dyn Signer);
-
-/// The session's key, as rcgen sees it.
-struct SessionKey<'a>(&'a VerifyingKey);
+use super::{MODE_URI, SessionCertificate, SessionIssueError, SessionOrder};
+use crate::x509::{IssuerKey, SERVER, SERVER_URI, SubjectKey, name, uri};
 
 pub(super) fn issue(
     server_key: &dyn Signer,
@@ -40,38 +31,22 @@ pub(super) fn issue(
     params.not_before = epoch + Duration::from_secs(not_before);
     params.not_after = epoch + Duration::from_secs(not_after);
     params.serial_number = Some(serial()?);
-    params.distinguished_name = name("session ", order.key);
+    params.distinguished_name = name("session", order.key);
     params.subject_alt_names = vec![
-        uri(SERVER_URI, order.server.as_str())?,
-        uri(MODE_URI, order.mode.as_str())?,
+        uri(SERVER_URI, order.server.as_str()).map_err(SessionIssueError::Sign)?,
+        uri(MODE_URI, order.mode.as_str()).map_err(SessionIssueError::Sign)?,
     ];
     params.is_ca = IsCa::ExplicitNoCa;
     params.key_usages = vec![KeyUsagePurpose::DigitalSignature];
     params.use_authority_key_identifier_extension = true;
 
     let mut issuer = CertificateParams::default();
-    issuer.distinguished_name = name("server ", server_key.verifying_key());
-    let issuer = Issuer::new(issuer, ServerKey(server_key));
+    issuer.distinguished_name = name(SERVER, server_key.verifying_key());
+    let issuer = Issuer::new(issuer, IssuerKey(server_key));
     let certificate = params
-        .signed_by(&SessionKey(order.key), &issuer)
+        .signed_by(&SubjectKey(order.key), &issuer)
         .map_err(SessionIssueError::Sign)?;
     Ok(certificate.der().to_vec())
-}
-
-/// A distinguished name from a key id: server ids may be longer than X.509 allows a name to be.
-fn name(kind: &str, key: &VerifyingKey) -> DistinguishedName {
-    let mut name = DistinguishedName::new();
-    name.push(DnType::OrganizationName, "Entente");
-    name.push(DnType::CommonName, format!("{kind}{}", key.key_id()));
-    name
-}
-
-fn uri(prefix: &str, value: &str) -> Result<SanType, SessionIssueError> {
-    [prefix, value]
-        .concat()
-        .try_into()
-        .map(SanType::URI)
-        .map_err(SessionIssueError::Sign)
 }
 
 /// 127 random bits, positive, as RFC 5280 §4.1.2.2 asks.
@@ -81,47 +56,4 @@ fn serial() -> Result<SerialNumber, SessionIssueError> {
         .map_err(|_| SessionIssueError::Sign(rcgen::Error::RingUnspecified))?;
     bytes[0] = bytes[0] & 0x7f | 0x40;
     Ok(SerialNumber::from_slice(&bytes))
-}
-
-// === impl ServerKey ===
-
-impl rcgen::PublicKeyData for ServerKey<'_> {
-    fn der_bytes(&self) -> &[u8] {
-        point(self.0.verifying_key())
-    }
-
-    fn algorithm(&self) -> &'static rcgen::SignatureAlgorithm {
-        &rcgen::PKCS_ECDSA_P256_SHA256
-    }
-}
-
-impl rcgen::SigningKey for ServerKey<'_> {
-    fn sign(&self, message: &[u8]) -> Result<Vec<u8>, rcgen::Error> {
-        self.0
-            .sign(message)
-            .map(|raw| der::encode_signature(&raw))
-            .map_err(|_| rcgen::Error::RemoteKeyError)
-    }
-}
-
-// === impl SessionKey ===
-
-impl rcgen::PublicKeyData for SessionKey<'_> {
-    fn der_bytes(&self) -> &[u8] {
-        point(self.0)
-    }
-
-    fn algorithm(&self) -> &'static rcgen::SignatureAlgorithm {
-        &rcgen::PKCS_ED25519
-    }
-}
-
-/// The bare point: a key has exactly one encoding here, so it is the known tail of the SPKI.
-fn point(key: &VerifyingKey) -> &[u8] {
-    let length = match key.algorithm() {
-        Algorithm::Ed25519 => 32,
-        Algorithm::P256 => 65,
-    };
-    let spki = key.spki_der();
-    &spki[spki.len().saturating_sub(length)..]
 }

@@ -7,33 +7,17 @@ use entente_identity::ServerId;
 use entente_signing::{Algorithm, Digest, VerifyingKey};
 use x509_parser::certificate::X509Certificate;
 use x509_parser::extensions::{GeneralName, ParsedExtension, SubjectAlternativeName};
-use x509_parser::prelude::FromDer;
 use x509_parser::time::ASN1Time;
-use x509_parser::x509::X509Version;
 
-use super::{MODE_URI, Mode, SERVER_URI, SessionCertificate, SessionError, VerifiedSession};
-use crate::der;
+use super::{MODE_URI, Mode, SessionCertificate, SessionError, VerifiedSession};
+use crate::x509::{self, MAX_EXTENSIONS, SERVER_URI, Unreadable};
 
 pub(super) fn verify(
     der: &[u8],
     server_key: &VerifyingKey,
     now: Timestamp,
 ) -> Result<VerifiedSession, SessionError> {
-    if der.len() > SessionCertificate::MAX_BYTES {
-        return Err(SessionError::Malformed);
-    }
-    let (rest, certificate) =
-        X509Certificate::from_der(der).map_err(|_| SessionError::Malformed)?;
-    if !rest.is_empty() || certificate.version() != X509Version::V3 {
-        return Err(SessionError::Malformed);
-    }
-    // The signature comes before anything else is believed.
-    let signature = verify_signature(&certificate, server_key)?;
-    // What the signature does not cover has one encoding only: the parser is kinder than DER.
-    if der != der::certificate(certificate.tbs_certificate.as_ref(), &signature) {
-        return Err(SessionError::Malformed);
-    }
-
+    let certificate = x509::read(der, server_key)?;
     let key =
         VerifyingKey::from_spki_der(certificate.public_key().raw).map_err(|_| SessionError::Key)?;
     if key.algorithm() != Algorithm::Ed25519 {
@@ -55,27 +39,6 @@ pub(super) fn verify(
     };
     session.check_time(now)?;
     Ok(session)
-}
-
-fn verify_signature(
-    certificate: &X509Certificate<'_>,
-    server_key: &VerifyingKey,
-) -> Result<[u8; 64], SessionError> {
-    let outer = &certificate.signature_algorithm;
-    let inner = &certificate.tbs_certificate.signature;
-    // Both copies say the same (RFC 5280 §4.1.1.2).
-    if server_key.algorithm() != Algorithm::P256
-        || outer != inner
-        || outer.algorithm.as_bytes() != der::ECDSA_WITH_SHA256
-    {
-        return Err(SessionError::Signature);
-    }
-    let signature =
-        der::decode_signature(&certificate.signature_value.data).ok_or(SessionError::Signature)?;
-    server_key
-        .verify(certificate.tbs_certificate.as_ref(), &signature)
-        .map_err(|_| SessionError::Signature)?;
-    Ok(signature)
 }
 
 fn verify_extensions(certificate: &X509Certificate<'_>) -> Result<(ServerId, Mode), SessionError> {
@@ -122,4 +85,11 @@ fn timestamp(time: ASN1Time) -> Result<Timestamp, SessionError> {
     Ok(Timestamp::default().saturating_add(Duration::from_secs(seconds)))
 }
 
-const MAX_EXTENSIONS: usize = 16;
+impl From<Unreadable> for SessionError {
+    fn from(unreadable: Unreadable) -> Self {
+        match unreadable {
+            Unreadable::Malformed => Self::Malformed,
+            Unreadable::Signature => Self::Signature,
+        }
+    }
+}

@@ -4,6 +4,7 @@
     reason = "clippy.toml allows it in tests, and does not see that these are their parts"
 )]
 
+mod chain;
 mod custody;
 mod session;
 mod token;
