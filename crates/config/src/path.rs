@@ -69,7 +69,7 @@ pub(crate) fn within<T>(folder: Option<&Path>, read: impl FnOnce() -> T) -> T {
     read()
 }
 
-fn resolve(text: &str) -> PathBuf {
+pub(crate) fn resolve(text: &str) -> PathBuf {
     let path = Path::new(text);
     FOLDER.with(|slot| match slot.borrow().as_deref() {
         Some(folder) => folder.join(path.strip_prefix(".").unwrap_or(path)),

@@ -20,7 +20,7 @@ use std::time::Duration;
 use entente_clock::Timestamp;
 use entente_identity::{MemberId, ServerId};
 use entente_reason::Reason;
-use entente_signing::{Signer, VerifyingKey};
+use entente_signing::{SignError, Signer, VerifyingKey};
 
 use crate::pem;
 
@@ -55,14 +55,17 @@ pub struct Chain {
 #[derive(Debug, thiserror::Error)]
 #[non_exhaustive]
 pub enum ChainIssueError {
+    /// The member's key did not sign.
+    #[error("signing a certificate with the member's key")]
+    Away(#[source] SignError),
     /// The issuing key is not the one its certificate names.
     #[error("the member's certificate is for another key than the one that signs")]
     Issuer,
     /// A key is not P-256.
     #[error("certificates of members and servers are for P-256 keys")]
     Key,
-    /// The certificate could not be signed.
-    #[error("signing a certificate")]
+    /// The certificate could not be made.
+    #[error("making a certificate")]
     Sign(#[source] rcgen::Error),
     /// A server of another member.
     #[error("{server} is not a server of {member}")]

@@ -3,7 +3,7 @@
 use std::fs::{self, DirBuilder, File, OpenOptions, TryLockError};
 use std::io::{self, Read, Write};
 use std::os::unix::fs::{DirBuilderExt, OpenOptionsExt, PermissionsExt};
-use std::path::Path;
+use std::path::{Path, PathBuf};
 
 use zeroize::Zeroizing;
 
@@ -19,9 +19,7 @@ pub(crate) fn create_folder(folder: &Path) -> io::Result<()> {
 /// Creates `folder/name` holding `content`, mode 0600. Fails if it exists; never replaces.
 pub(crate) fn create(folder: &Path, name: &str, content: &[u8]) -> io::Result<()> {
     for _ in 0..ATTEMPTS {
-        let mut nonce = [0; 8];
-        getrandom::fill(&mut nonce).map_err(io::Error::other)?;
-        let temporary = folder.join(format!("{TEMPORARY}{}", hex::encode(nonce)));
+        let temporary = temporary_in(folder)?;
         let created = write_and_link(&temporary, &folder.join(name), content);
         // If we crash here, a temporary file is left beside the whole one: `sweep` removes it.
         let removed = unless_absent(fs::remove_file(&temporary));
@@ -36,7 +34,20 @@ pub(crate) fn create(folder: &Path, name: &str, content: &[u8]) -> io::Result<()
     Err(io::ErrorKind::NotFound.into())
 }
 
+fn temporary_in(folder: &Path) -> io::Result<PathBuf> {
+    let mut nonce = [0; 8];
+    getrandom::fill(&mut nonce).map_err(io::Error::other)?;
+    Ok(folder.join(format!("{TEMPORARY}{}", hex::encode(nonce))))
+}
+
 fn write_and_link(temporary: &Path, target: &Path, content: &[u8]) -> io::Result<()> {
+    let _file = write_locked(temporary, content)?;
+    // If we crash here, the target is still absent: the key was never promised to anybody.
+    // A link, unlike a rename, never replaces what is already there.
+    fs::hard_link(temporary, target)
+}
+
+fn write_locked(temporary: &Path, content: &[u8]) -> io::Result<File> {
     let mut file = OpenOptions::new()
         .write(true)
         .create_new(true)
@@ -46,9 +57,25 @@ fn write_and_link(temporary: &Path, target: &Path, content: &[u8]) -> io::Result
     file.lock()?;
     file.write_all(content)?;
     file.sync_all()?;
-    // If we crash here, the target is still absent: the key was never promised to anybody.
-    // A link, unlike a rename, never replaces what is already there.
-    fs::hard_link(temporary, target)
+    Ok(file)
+}
+
+/// Puts `folder/name` holding `content`, mode 0600, in the place of what is there.
+pub(crate) fn replace(folder: &Path, name: &str, content: &[u8]) -> io::Result<()> {
+    for _ in 0..ATTEMPTS {
+        let temporary = temporary_in(folder)?;
+        let file = write_locked(&temporary, content)?;
+        // If we crash here, what was there still is, and `sweep` removes the temporary file.
+        let replaced = fs::rename(&temporary, folder.join(name));
+        drop(file);
+        match replaced {
+            // Somebody swept the folder in the moment before we held the lock.
+            Err(error) if error.kind() == io::ErrorKind::NotFound => continue,
+            replaced => replaced?,
+        }
+        return sync_folder(folder);
+    }
+    Err(io::ErrorKind::NotFound.into())
 }
 
 /// Overwrites and removes `folder/name`.

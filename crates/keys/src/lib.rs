@@ -1,13 +1,13 @@
 //! Custody of private keys, and what a server's long-lived key certifies: its session keys.
 //!
 //! A key has one use, named by [`KeyUse`], and stays in the store: callers receive an
-//! `Arc<dyn Signer>`, never the key's bytes. Today's custody is a folder of files; PKCS#11 comes as
-//! another way to obtain the same signers. Secrets are wiped from memory when dropped and never
+//! `Arc<dyn Signer>`, never the key's bytes. Custody is a folder of files, or a PKCS#11 token. Secrets are wiped from memory when dropped and never
 //! printed, by `Debug` or otherwise.
 
 mod chain;
 mod der;
 mod durable;
+mod hsm;
 mod key_use;
 mod pem;
 mod secret;
@@ -17,6 +17,7 @@ mod token;
 mod x509;
 
 pub use chain::{Chain, ChainError, ChainIssueError, MemberCertificate, Validity, certificate_pem};
+pub use hsm::{HsmError, HsmKey};
 pub use key_use::KeyUse;
 pub use secret::Secret;
 pub use session::{

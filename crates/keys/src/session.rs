@@ -17,7 +17,7 @@ use std::time::Duration;
 use entente_clock::Timestamp;
 use entente_identity::ServerId;
 use entente_reason::Reason;
-use entente_signing::{Digest, Signer, VerifyingKey};
+use entente_signing::{Digest, SignError, Signer, VerifyingKey};
 
 /// Whether an exchange is real. Keys of one mode never sign for the other.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
@@ -65,8 +65,11 @@ pub enum SessionIssueError {
     /// The issuing key is not P-256, or the session key not Ed25519.
     #[error("session certificates are issued by a P-256 key to an Ed25519 key")]
     Algorithm,
-    /// The certificate could not be signed.
-    #[error("signing a session certificate")]
+    /// The server's key did not sign.
+    #[error("having a session certified by the server's key")]
+    Key(#[source] SignError),
+    /// The certificate could not be made.
+    #[error("making a session certificate")]
     Sign(#[source] rcgen::Error),
     /// The period is empty or longer than 24 h.
     #[error("a session lasts at most 24 h")]

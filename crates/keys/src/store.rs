@@ -15,7 +15,7 @@ use crate::pem;
 use crate::secret::Secret;
 
 /// A folder of keys: mode 0700, files `<use>.<label>.pem` (PKCS#8) and `<use>.<label>.secret` (raw
-/// bytes) of mode 0600, and `FORMAT`.
+/// bytes) of mode 0600, `<use>.<label>.crt` (certificates, public), and `FORMAT`.
 ///
 /// **Trusted:** whoever can read it can act as this member. **Its loss** costs the keys: other keys
 /// of the member replace them through the registry. Back it up offline, except HPKE and KEK
@@ -317,6 +317,41 @@ impl KeyStore {
         Ok(entries)
     }
 
+    /// Keeps the certificates of a signing key, in PEM, in the place of those that were there.
+    ///
+    /// # Errors
+    /// When they cannot be kept.
+    pub fn keep_certificates(
+        &self,
+        key_use: KeyUse,
+        label: &str,
+        pem: &str,
+    ) -> Result<(), KeyStoreError> {
+        let name = file_name(key_use, label, CERTIFICATES)?;
+        durable::replace(&self.folder, &name, pem.as_bytes())
+            .map_err(|source| file_error(&self.folder.join(name), source))
+    }
+
+    /// The certificates of a signing key, in PEM; `None` when there are none.
+    ///
+    /// # Errors
+    /// When they cannot be read.
+    pub fn certificates(
+        &self,
+        key_use: KeyUse,
+        label: &str,
+    ) -> Result<Option<String>, KeyStoreError> {
+        let path = self.folder.join(file_name(key_use, label, CERTIFICATES)?);
+        match durable::read(&path) {
+            Ok(content) => match str::from_utf8(&content) {
+                Ok(pem) => Ok(Some(pem.to_owned())),
+                Err(_) => Err(KeyStoreError::Malformed { path }),
+            },
+            Err(error) if error.kind() == io::ErrorKind::NotFound => Ok(None),
+            Err(source) => Err(file_error(&path, source)),
+        }
+    }
+
     fn keep(
         &self,
         key_use: KeyUse,
@@ -435,4 +470,5 @@ const FORMAT: &str = "entente-keys 1\n";
 const MAX_KEYS: usize = 4096;
 const SECRET_BYTES: std::ops::RangeInclusive<usize> = 16..=4096;
 const PEM: &str = "pem";
+const CERTIFICATES: &str = "crt";
 const SECRET: &str = "secret";

@@ -1,7 +1,9 @@
 //! What every certificate here has in common: how it is signed, how it names keys, and how it is read
 //! again, strictly.
 
-use entente_signing::{Algorithm, Signer, VerifyingKey};
+use std::cell::OnceCell;
+
+use entente_signing::{Algorithm, SignError, Signer, VerifyingKey};
 use rcgen::{DistinguishedName, DnType, SanType};
 use x509_parser::certificate::X509Certificate;
 use x509_parser::prelude::FromDer;
@@ -9,8 +11,12 @@ use x509_parser::x509::{X509Name, X509Version};
 
 use crate::der;
 
-/// The key that signs a certificate, as rcgen sees it.
-pub(crate) struct IssuerKey<'a>(pub(crate) &'a dyn Signer);
+/// The key that signs a certificate, as rcgen sees it. rcgen's error has no room for what the key's
+/// custody said, so it is kept here.
+pub(crate) struct IssuerKey<'a> {
+    key: &'a dyn Signer,
+    failure: &'a OnceCell<SignError>,
+}
 
 /// The key a certificate is for, as rcgen sees it.
 pub(crate) struct SubjectKey<'a>(pub(crate) &'a VerifyingKey);
@@ -117,22 +123,31 @@ const fn algorithm(key: &VerifyingKey) -> &'static rcgen::SignatureAlgorithm {
 
 // === impl IssuerKey ===
 
+impl<'a> IssuerKey<'a> {
+    pub(crate) const fn new(key: &'a dyn Signer, failure: &'a OnceCell<SignError>) -> Self {
+        Self { key, failure }
+    }
+}
+
 impl rcgen::PublicKeyData for IssuerKey<'_> {
     fn der_bytes(&self) -> &[u8] {
-        point(self.0.verifying_key())
+        point(self.key.verifying_key())
     }
 
     fn algorithm(&self) -> &'static rcgen::SignatureAlgorithm {
-        algorithm(self.0.verifying_key())
+        algorithm(self.key.verifying_key())
     }
 }
 
 impl rcgen::SigningKey for IssuerKey<'_> {
     fn sign(&self, message: &[u8]) -> Result<Vec<u8>, rcgen::Error> {
-        self.0
-            .sign(message)
-            .map(|raw| der::encode_signature(&raw))
-            .map_err(|_| rcgen::Error::RemoteKeyError)
+        match self.key.sign(message) {
+            Ok(raw) => Ok(der::encode_signature(&raw)),
+            Err(error) => {
+                let _ = self.failure.set(error);
+                Err(rcgen::Error::RemoteKeyError)
+            }
+        }
     }
 }
 

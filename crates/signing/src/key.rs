@@ -71,6 +71,9 @@ pub enum InvalidKey {
 pub struct SignError {
     /// The key.
     pub key_id: KeyId,
+    /// What its custody said, when it said anything.
+    #[source]
+    pub source: Option<Box<dyn std::error::Error + Send + Sync>>,
 }
 
 /// A private key, wherever it is kept.
@@ -84,6 +87,11 @@ pub trait Signer: fmt::Debug + Send + Sync {
     /// # Errors
     /// When the key cannot be used.
     fn sign(&self, message: &[u8]) -> Result<[u8; 64], SignError>;
+
+    /// Whether signing may wait for a device: then it does not belong on a thread that serves others.
+    fn waits(&self) -> bool {
+        false
+    }
 }
 
 /// An Ed25519 private key in memory.
@@ -168,6 +176,14 @@ impl VerifyingKey {
         }
         let spki = [ED25519_SPKI, raw].concat();
         Ok(Self::new(&spki, Point::Ed25519(Box::new(key))))
+    }
+
+    /// Reads a point of P-256: 04 ‖ x ‖ y, as tokens give it.
+    ///
+    /// # Errors
+    /// When it is not exactly that, on the curve.
+    pub fn from_p256_point(point: &[u8]) -> Result<Self, InvalidKey> {
+        Self::from_spki_der(&[P256_SPKI, point].concat())
     }
 
     fn new(spki: &[u8], point: Point) -> Self {
@@ -306,11 +322,11 @@ impl Signer for Ed25519Key {
         let signature = self
             .pair
             .try_sign(message)
-            .map_err(|_| SignError { key_id })?;
+            .map_err(|_| unexplained(key_id))?;
         signature
             .as_ref()
             .try_into()
-            .map_err(|_| SignError { key_id })
+            .map_err(|_| unexplained(key_id))
     }
 }
 
@@ -369,12 +385,12 @@ impl Signer for P256Key {
         let signature = self
             .pair
             .sign(&SystemRandom::new(), message)
-            .map_err(|_| SignError { key_id })?;
+            .map_err(|_| unexplained(key_id))?;
         signature
             .as_ref()
             .try_into()
             .map(low_s::lowered)
-            .map_err(|_| SignError { key_id })
+            .map_err(|_| unexplained(key_id))
     }
 }
 
@@ -382,6 +398,19 @@ impl fmt::Debug for P256Key {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         write!(f, "private half of {:?}", self.public)
     }
+}
+
+fn unexplained(key_id: KeyId) -> SignError {
+    SignError {
+        key_id,
+        source: None,
+    }
+}
+
+/// The P-256 signature with the lower of s and n − s, which verify alike: the only one accepted
+/// here. For signers that drive a token.
+pub fn lower_s(signature: [u8; 64]) -> [u8; 64] {
+    low_s::lowered(signature)
 }
 
 /// SEQUENCE { SEQUENCE { OID 1.3.101.112 }, BIT STRING, … } up to the 32 key bytes (RFC 8410 §4).

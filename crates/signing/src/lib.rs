@@ -12,5 +12,5 @@ mod key;
 pub use digest::{Digest, InvalidDigest};
 pub use key::{
     Algorithm, Ed25519Key, InvalidKey, KeyId, P256Key, SignError, SignatureInvalid, SignatureValid,
-    Signer, VerifyingKey,
+    Signer, VerifyingKey, lower_s,
 };

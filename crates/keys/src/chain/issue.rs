@@ -1,5 +1,6 @@
 //! Issuing the certificates of members and servers.
 
+use std::cell::OnceCell;
 use std::time::Duration;
 
 use entente_clock::Timestamp;
@@ -116,11 +117,16 @@ fn sign(
         Some(issuer) => name(MEMBER, &issuer.key),
         None => order.subject.clone(),
     };
-    let issuer = Issuer::new(above, IssuerKey(key));
+    let failure = OnceCell::new();
+    let issuer = Issuer::new(above, IssuerKey::new(key, &failure));
     let certificate = params
         .signed_by(&SubjectKey(order.key), &issuer)
-        .map_err(ChainIssueError::Sign)?;
-    Ok(certificate.der().to_vec())
+        .map_err(ChainIssueError::Sign);
+    drop(issuer);
+    match failure.into_inner() {
+        Some(error) => Err(ChainIssueError::Away(error)),
+        None => Ok(certificate?.der().to_vec()),
+    }
 }
 
 /// Positive, and another for every other content (RFC 5280 §4.1.2.2): what is issued again is the

@@ -1,5 +1,6 @@
 //! Issuing: an X.509 leaf made with rcgen, signed wherever the server's key lives.
 
+use std::cell::OnceCell;
 use std::time::Duration;
 
 use entente_signing::{Algorithm, Signer};
@@ -42,11 +43,16 @@ pub(super) fn issue(
 
     let mut issuer = CertificateParams::default();
     issuer.distinguished_name = name(SERVER, server_key.verifying_key());
-    let issuer = Issuer::new(issuer, IssuerKey(server_key));
+    let failure = OnceCell::new();
+    let issuer = Issuer::new(issuer, IssuerKey::new(server_key, &failure));
     let certificate = params
         .signed_by(&SubjectKey(order.key), &issuer)
-        .map_err(SessionIssueError::Sign)?;
-    Ok(certificate.der().to_vec())
+        .map_err(SessionIssueError::Sign);
+    drop(issuer);
+    match failure.into_inner() {
+        Some(error) => Err(SessionIssueError::Key(error)),
+        None => Ok(certificate?.der().to_vec()),
+    }
 }
 
 /// 127 random bits, positive, as RFC 5280 §4.1.2.2 asks.
