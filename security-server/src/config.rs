@@ -6,7 +6,9 @@ use std::collections::BTreeMap;
 use std::path::Path;
 use std::time::Duration;
 
-use entente_config::{ConfigError, DurationText, Endpoint, FilePath, ListenAddr, SecretFile};
+use entente_config::{
+    ConfigError, DurationText, Endpoint, FilePath, ListenAddr, Pkcs11Uri, SecretFile,
+};
 use entente_evidence::statement::Mode;
 use entente_identity::{ServerId, SystemId};
 use entente_signing::Digest;
@@ -22,6 +24,10 @@ pub struct Config {
     pub data: FilePath,
     /// Private keys. *Secret; losing it means registering new keys.*
     pub keys: FilePath,
+    /// The key that certifies sessions, when it is in a PKCS#11 token; else it is in `keys` as well.
+    /// *Secret; losing it means registering a new one.*
+    #[serde(default)]
+    pub server_key: Option<Pkcs11Uri>,
     /// The jurisdiction's anchor file. *Trusted: it decides which registry is believed.*
     pub anchor: FilePath,
     /// Where other security servers connect.

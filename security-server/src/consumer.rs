@@ -220,7 +220,7 @@ impl Server {
         let outgoing = self
             .seals_out
             .session(&statement, recipient, self.clock.now())?;
-        let session = self.session(call.mode).await?;
+        let session = self.sessions.current(call.mode).await?;
         let request = self.signing.sign(&session, statement).await?;
         let (seal, sealed) = outgoing.seal(&request, openings.seal_plaintext())?;
         if let Some(overflow) = tags.overflow() {

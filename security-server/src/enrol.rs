@@ -2,11 +2,14 @@
 
 use std::collections::BTreeSet;
 
+use entente_config::Pkcs11Uri;
 use entente_directory::{Address, HpkeKey, ServerRegister, Suite as RegisteredSuite};
 use entente_evidence::seal::{SealKeyPair, Suite};
 use entente_identity::{ServerId, SystemId};
-use entente_keys::{KeyStore, KeyStoreError, KeyUse};
-use entente_signing::{SignError, Signer};
+use entente_keys::{
+    Chain, ChainError, ChainIssueError, HsmError, HsmKey, KeyStore, KeyStoreError, KeyUse,
+};
+use entente_signing::{SignError, Signer, VerifyingKey};
 use entente_tls::{Identity, IdentityError};
 use std::sync::Arc;
 
@@ -21,21 +24,38 @@ pub struct ServerKeys {
     pub tls: Arc<dyn Signer>,
     /// Opens what is sealed to us.
     pub hpke: SealKeyPair,
+    /// What stands above its sessions for a court, when its member has certified it.
+    pub chain: Option<Chain>,
 }
 
 /// Why keys could not be had, or a registration not written.
 #[derive(Debug, thiserror::Error)]
 #[non_exhaustive]
 pub enum EnrolError {
+    /// The certificates beside the server's key are no chain.
+    #[error("reading the certificates beside the server's key, `{CHAIN}`")]
+    Chain(#[source] ChainError),
+    /// They are for another key.
+    #[error("the certificates in `{CHAIN}` are not for the server's key: have it certified again")]
+    ChainOfAnotherKey,
+    /// The certificates could not be issued.
+    #[error("issuing certificates")]
+    Issue(#[source] ChainIssueError),
     /// The key folder.
     #[error("using the server's keys")]
     Keys(#[from] KeyStoreError),
+    /// The key in the token.
+    #[error("using the server's key in its token")]
+    Hsm(#[from] HsmError),
     /// The HPKE key is not one of its suite.
     #[error("the stored HPKE key is not an X-Wing key")]
     Hpke,
     /// The TLS certificate could not be made.
     #[error("making the server's TLS certificate")]
     Identity(#[from] IdentityError),
+    /// The process is stopping.
+    #[error("the token was no longer waited for")]
+    Stopped,
     /// A key could not sign.
     #[error("proving possession of the server's key")]
     Sign(#[from] SignError),
@@ -44,17 +64,40 @@ pub enum EnrolError {
 /// The label of a server's first keys; rotated ones count up.
 const LABEL: &str = "1";
 
+/// Where the certificates of its first server key are.
+const CHAIN: &str = "server.1.crt";
+
 /// The protocol version of this build.
 const PROTOCOL: u32 = 1;
 
 // === impl ServerKeys ===
 
 impl ServerKeys {
-    /// Loads the keys, making those that are missing.
+    /// Loads the keys, making those that are missing in the folder.
     ///
     /// # Errors
     /// When the folder cannot be read or written.
     pub fn load_or_create(store: &KeyStore) -> Result<Self, EnrolError> {
+        Self::with_server_key(store, store.load_or_generate(KeyUse::Server, LABEL)?)
+    }
+
+    /// As [`Self::load_or_create`]; when `in_token` says where, with the server's key there, where it
+    /// is not made. Blocks while the token is asked.
+    ///
+    /// # Errors
+    /// As there, and when the token cannot be used.
+    pub fn find(store: &KeyStore, in_token: Option<&Pkcs11Uri>) -> Result<Self, EnrolError> {
+        match in_token {
+            None => Self::load_or_create(store),
+            Some(uri) => Self::with_server_key(store, Arc::new(HsmKey::open(uri)?)),
+        }
+    }
+
+    /// As [`Self::load_or_create`], with a server's key that is kept elsewhere.
+    ///
+    /// # Errors
+    /// As there.
+    pub fn with_server_key(store: &KeyStore, server: Arc<dyn Signer>) -> Result<Self, EnrolError> {
         let hpke = match store.load_secret(KeyUse::Hpke, LABEL) {
             Ok(secret) => secret,
             Err(KeyStoreError::Missing { .. }) => store.generate_secret(KeyUse::Hpke, LABEL)?,
@@ -62,11 +105,27 @@ impl ServerKeys {
         };
         let hpke = SealKeyPair::from_bytes(Suite::XWing, hpke.expose());
         Ok(Self {
-            server: store.load_or_generate(KeyUse::Server, LABEL)?,
+            chain: load_chain(store, server.verifying_key())?,
+            server,
             ledger: store.load_or_generate(KeyUse::Ledger, LABEL)?,
             tls: store.load_or_generate(KeyUse::Tls, LABEL)?,
             hpke: hpke.map_err(|_| EnrolError::Hpke)?,
         })
+    }
+
+    /// Keeps what the member issued for this server, in the place of what was there.
+    ///
+    /// # Errors
+    /// When it is for another key, or cannot be kept.
+    pub fn keep_chain(
+        store: &KeyStore,
+        key: &VerifyingKey,
+        chain: &Chain,
+    ) -> Result<(), EnrolError> {
+        if chain.server_key() != key {
+            return Err(EnrolError::ChainOfAnotherKey);
+        }
+        Ok(store.keep_certificates(KeyUse::Server, LABEL, &chain.to_pem())?)
     }
 
     /// What the server shows in TLS: a certificate that carries its key.
@@ -103,5 +162,17 @@ impl ServerKeys {
         };
         registration.prove(&*self.server)?;
         Ok(registration)
+    }
+}
+
+fn load_chain(store: &KeyStore, key: &VerifyingKey) -> Result<Option<Chain>, EnrolError> {
+    let Some(pem) = store.certificates(KeyUse::Server, LABEL)? else {
+        return Ok(None);
+    };
+    let chain = Chain::from_pem(&pem).map_err(EnrolError::Chain)?;
+    if chain.server_key() == key {
+        Ok(Some(chain))
+    } else {
+        Err(EnrolError::ChainOfAnotherKey)
     }
 }

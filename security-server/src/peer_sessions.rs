@@ -10,9 +10,10 @@ use std::time::Duration;
 
 use bytes::Bytes;
 use entente_clock::Timestamp;
+use entente_directory::KeyRole;
 use entente_evidence::proof::{RootCache, SignedStatement, Verified};
 use entente_identity::ServerId;
-use entente_keys::{SessionCertificate, VerifiedSession};
+use entente_keys::{Chain, SessionCertificate, VerifiedSession};
 use entente_ledger::entry::{Body, Session};
 use entente_reason::Reason;
 use entente_signing::{KeyId, VerifyingKey};
@@ -38,6 +39,8 @@ struct OfServer {
     first: Arc<tokio::sync::Mutex<()>>,
     /// Since when new sessions are counted, and how many there were.
     counting: (Timestamp, u32),
+    /// What stood above its sessions when it last said so: an answer need not say it again.
+    court_path: Option<Chain>,
 }
 
 /// A session of a peer that was verified and logged.
@@ -116,10 +119,16 @@ impl PeerSessions {
         if !self.of(server.id(), |of| of.admits_new(now)) {
             return Err(Reason::Overloaded);
         }
+        let above = court_path(&chain[1..], adopted, server.id(), server_key);
+        let above = self.of(server.id(), |of| of.court_path(above, server_key));
+        let mut logged = vec![leaf.clone()];
+        if let Some(above) = &above {
+            logged.extend(above.certificates().map(Bytes::copy_from_slice));
+        }
         // If we crash before this is durable, the session was not accepted yet.
         let entry = Body::Session(Session {
             server: server.id().clone(),
-            chain: vec![leaf.clone()],
+            chain: logged,
         });
         here.journal.append(entry).await?;
         let known = Known {
@@ -201,6 +210,17 @@ impl OfServer {
         self.counting.1 += 1;
     }
 
+    /// What was said now, else what was said before about the same key.
+    fn court_path(&mut self, said: Option<Chain>, server_key: &VerifyingKey) -> Option<Chain> {
+        if said.is_some() {
+            self.court_path = said;
+        }
+        let known = self.court_path.as_ref();
+        known
+            .filter(|chain| chain.server_key() == server_key)
+            .cloned()
+    }
+
     fn remember(&mut self, known: Known, now: Timestamp) {
         self.sessions
             .retain(|known| known.session.certificate.check_time(now).is_ok());
@@ -209,6 +229,24 @@ impl OfServer {
         }
         self.sessions.push(known);
     }
+}
+
+/// What a court may want above a peer's session: logged when it is true, and left out when it is
+/// not. Nothing is trusted for it; but an entry is for ever, and holds nothing unverified.
+fn court_path(
+    above: &[Bytes],
+    adopted: &Adopted,
+    server: &ServerId,
+    server_key: &VerifyingKey,
+) -> Option<Chain> {
+    let chain = Chain::parse(above).ok()?;
+    let member = adopted.state().member(&server.member())?;
+    let is_members = member
+        .keys
+        .iter()
+        .any(|key| key.value.role == KeyRole::Member && key.value.key == *chain.member().key());
+    let is_true = is_members && chain.server() == server && chain.server_key() == server_key;
+    is_true.then_some(chain)
 }
 
 fn check(

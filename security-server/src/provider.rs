@@ -87,6 +87,18 @@ impl Server {
         deadline: Duration,
         cancelled: CancellationToken,
     ) -> Result<wire::Open, Refusal> {
+        let introduced = !open.session_chain.is_empty();
+        let answered = self.answer(spki, open, deadline, cancelled).await;
+        answered.map(|answer| addressed(answer, introduced))
+    }
+
+    async fn answer(
+        self: Arc<Self>,
+        spki: Option<Digest>,
+        open: wire::Open,
+        deadline: Duration,
+        cancelled: CancellationToken,
+    ) -> Result<wire::Open, Refusal> {
         let received = match self.receive(spki, &open).await {
             Ok(received) => received,
             Err(reason) => return Err(self.refuse_frame(spki, reason)),
@@ -364,7 +376,7 @@ impl Server {
                 &statement.message_id,
             )?
             .in_statement()?;
-        let session = self.session(statement.mode).await?;
+        let session = self.sessions.current(statement.mode).await?;
         let response = self.signing.sign(&session, statement).await?;
         let (seal, sealed) = admitted.seal.seal(&response, openings.seal_plaintext())?;
         let keep = Keep {
@@ -386,6 +398,15 @@ impl Server {
             checkpoint: self.gossip.tell(&request.statement().sender_server),
         })
     }
+}
+
+/// Who sends a chain does not know us either, and is told what stands above our session; others know
+/// it, and need the session's certificate at most.
+fn addressed(mut answer: wire::Open, introduced: bool) -> wire::Open {
+    if !introduced {
+        answer.session_chain.truncate(1);
+    }
+    answer
 }
 
 fn same_subjects(asked: &[Subject], opened: &[Subject]) -> bool {

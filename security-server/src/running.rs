@@ -51,6 +51,9 @@ pub struct Running {
 /// How often health and gauges are looked at.
 const TICK: Duration = Duration::from_secs(1);
 
+/// How soon a session that could not be renewed is tried again.
+const RENEW_AGAIN: Duration = Duration::from_secs(10);
+
 // === impl Running ===
 
 impl Running {
@@ -82,6 +85,11 @@ impl Running {
     /// How many entries its ledger holds.
     pub fn ledger_size(&self) -> u64 {
         self.server.journal.ledger().size()
+    }
+
+    /// How many sessions of its own it has begun since it started: each is in its ledger.
+    pub fn sessions_begun(&self) -> u64 {
+        self.server.sessions.begun()
     }
 
     /// The entries about one exchange, as far as the index reaches; at most `limit`. Blocks while
@@ -210,6 +218,7 @@ pub(crate) async fn listen(
     beside.spawn(async move { gossiping.gossip.log_news(&gossiping.journal).await });
     settling.spawn(Arc::clone(&server).settle(settled.clone()));
     settling.spawn(Arc::clone(&server).retain(settled.clone()));
+    beside.spawn(renew_sessions(Arc::clone(&server)));
     beside.spawn(watch_health(Arc::clone(&server), health.clone()));
     look(&server, &health);
     health.started();
@@ -329,6 +338,24 @@ async fn check_receipts(server: Arc<Server>) {
     }
 }
 
+/// Begins each next session in time. Cut off, it leaves a session that was certified and never signs.
+async fn renew_sessions(server: Arc<Server>) {
+    let mut tick = tokio::time::interval(TICK);
+    tick.set_missed_tick_behavior(tokio::time::MissedTickBehavior::Delay);
+    loop {
+        tick.tick().await;
+        let adopted = server.views.current();
+        let is_revoked = |issued_at| {
+            let adopted = adopted.as_ref();
+            adopted.is_some_and(|adopted| adopted.session_revoked(&server.id, issued_at))
+        };
+        if !server.sessions.renew(is_revoked).await {
+            // There are hours left: whoever holds the key is not asked each second.
+            tick.reset_after(RENEW_AGAIN);
+        }
+    }
+}
+
 async fn watch_health(server: Arc<Server>, health: Health) {
     let mut writable = server.journal.ledger().writable();
     let mut tick = tokio::time::interval(TICK);
@@ -382,6 +409,14 @@ fn look(server: &Server, health: &Health) {
         health.fail(
             Condition::Clock,
             "the clock is behind the newest entry; calls are refused",
+        );
+    }
+    if server.sessions.is_usable() {
+        health.pass(Condition::Keys);
+    } else {
+        health.fail(
+            Condition::Keys,
+            "no session key could be certified; see to the server's key or its token",
         );
     }
     server.metrics.log_size(ledger.size());

@@ -3,12 +3,10 @@
 use std::collections::BTreeMap;
 use std::sync::Arc;
 
-use arc_swap::ArcSwap;
 use entente_clock::Clock;
 use entente_evidence::statement::Mode;
 use entente_identity::{ServerId, SystemId};
 use entente_reason::Reason;
-use entente_signing::Signer;
 use entente_store::ReplayWindow;
 use entente_telemetry::Metrics;
 use entente_tls::net::Net;
@@ -26,7 +24,7 @@ use crate::plans::Plans;
 use crate::probe::{Probe, Step};
 use crate::receipts::Receipts;
 use crate::seals::{SealsIn, SealsOut};
-use crate::session::OwnSession;
+use crate::session::OwnSessions;
 use crate::signing_task::SigningTask;
 use crate::system::ProviderSystem;
 use crate::tags::TagKeys;
@@ -39,7 +37,6 @@ pub(crate) struct Server {
     pub(crate) id: ServerId,
     pub(crate) config: Config,
     pub(crate) net: Arc<dyn Net>,
-    pub(crate) server_key: Arc<dyn Signer>,
     pub(crate) limits: Limits,
     pub(crate) clock: Arc<dyn Clock>,
     pub(crate) probe: Arc<dyn Probe>,
@@ -48,10 +45,8 @@ pub(crate) struct Server {
     pub(crate) witnessing: Witnessing,
     pub(crate) gossip: Gossip,
     pub(crate) receipts: Receipts,
-    /// Signs live statements; see [`Server::session`].
-    pub(crate) session: ArcSwap<OwnSession>,
-    /// Signs test statements, once there were any.
-    pub(crate) test_session: tokio::sync::Mutex<Option<Arc<OwnSession>>>,
+    /// What statements are signed with.
+    pub(crate) sessions: OwnSessions,
     pub(crate) signing: SigningTask,
     pub(crate) peer_sessions: PeerSessions,
     pub(crate) seals_in: SealsIn,

@@ -3,14 +3,13 @@
 use std::sync::Arc;
 use std::time::Duration;
 
-use entente_evidence::statement::{Failure, Mode};
+use entente_evidence::statement::Failure;
 use entente_ledger::entry::{Body, Outcome};
 use entente_reason::Reason;
 use tokio_util::sync::CancellationToken;
 
 use crate::owed::Debt;
 use crate::server::Server;
-use crate::session::OwnSession;
 
 /// How often summaries are looked at, and debts when the ledger did not take them.
 const TICK: Duration = Duration::from_secs(1);
@@ -50,8 +49,8 @@ impl Server {
         }
     }
 
-    /// Writes summaries as they fall due, debts as they can be paid, and renews the session key.
-    /// Runs until `settled`, and ends between two debts.
+    /// Writes summaries as they fall due and debts as they can be paid. Runs until `settled`, and
+    /// ends between two debts.
     pub(crate) async fn settle(self: Arc<Self>, settled: CancellationToken) {
         let mut tick = tokio::time::interval(TICK);
         tick.set_missed_tick_behavior(tokio::time::MissedTickBehavior::Delay);
@@ -63,7 +62,6 @@ impl Server {
             }
             self.pay().await;
             self.write_summaries(false).await;
-            self.renew_session().await;
         }
     }
 
@@ -74,19 +72,6 @@ impl Server {
             if self.journal.append(entry).await.is_err() {
                 self.noise.put_back(&summary);
             }
-        }
-    }
-
-    async fn renew_session(&self) {
-        let now = self.clock.now();
-        if !self.session.load().is_due(now) {
-            return;
-        }
-        let begun = OwnSession::begin(&self.id, &*self.server_key, &self.journal, Mode::Live, now);
-        match begun.await {
-            Ok(session) => self.session.store(Arc::new(session)),
-            // The old one is still good for a while; we come back in a second.
-            Err(reason) => tracing::warn!(event = "session.not_renewed", reason = reason.code()),
         }
     }
 }

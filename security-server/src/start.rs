@@ -5,7 +5,6 @@ use std::path::Path;
 use std::sync::Arc;
 use std::time::Duration;
 
-use arc_swap::ArcSwap;
 use entente_clock::{Clock, SystemClock};
 use entente_config::ConfigError;
 use entente_directory::{Author, Change, Mode as ShardMode};
@@ -13,7 +12,7 @@ use entente_evidence::statement::{LogOrigin, Mode};
 use entente_follow::author::{AuthorError, Pen, next_shard};
 use entente_follow::{Anchor, Follower, FollowerConfig, OpenError, View};
 use entente_identity::{ServerId, SystemId};
-use entente_keys::{KeyStore, KeyStoreError, TokenError};
+use entente_keys::{Chain, KeyStore, KeyStoreError, TokenError};
 use entente_ledger::disk::{Disk, DiskError, RealDisk};
 use entente_ledger::entry::{Body, Boot};
 use entente_ledger::{Ledger, LedgerConfig, LedgerError, Runner};
@@ -23,7 +22,6 @@ use entente_store::{ReplayWindow, StoreError};
 use entente_telemetry::{Build, Condition, Health, Metrics};
 use entente_tls::net::{Net, TokioNet};
 use entente_tls::{IdentitySlot, TlsError};
-use tokio::sync::Mutex;
 use tokio_util::task::TaskTracker;
 
 use crate::config::{Config, Serves};
@@ -45,7 +43,7 @@ use crate::recover::{self, Found, RecoverError};
 use crate::running::{Running, listen};
 use crate::seals::{SealsIn, SealsOut};
 use crate::server::Server;
-use crate::session::OwnSession;
+use crate::session::OwnSessions;
 use crate::signing_task::SigningTask;
 use crate::system::ProviderSystem;
 use crate::tags::TagKeys;
@@ -120,6 +118,14 @@ pub enum StartError {
         /// This server.
         server: ServerId,
     },
+    /// The certificates beside the server's key are another server's.
+    #[error("the certificates in the key folder are for {found}, not for {server}")]
+    OtherChain {
+        /// This server.
+        server: ServerId,
+        /// Whom they name.
+        found: ServerId,
+    },
     /// The ledger's tail.
     #[error("recovering from the ledger")]
     Recover(#[from] RecoverError),
@@ -191,7 +197,8 @@ impl SecurityServer {
         check_systems(&config)?;
         health.pass(Condition::Config);
         let store = KeyStore::open(config.keys.as_path())?;
-        let keys = ServerKeys::load_or_create(&store)?;
+        let keys = load_keys(&store, &config).await?;
+        check_chain(&config.server, &keys)?;
         let identity = IdentitySlot::new(keys.identity()?);
         health.pass(Condition::Keys);
         let anchor = Anchor::load(config.anchor.as_path())
@@ -224,6 +231,26 @@ fn check_systems(config: &Config) -> Result<(), StartError> {
         }
     }
     Ok(())
+}
+
+/// The server's keys; a token is asked where it holds up nobody.
+async fn load_keys(store: &KeyStore, config: &Config) -> Result<ServerKeys, EnrolError> {
+    let Some(server_key) = config.server_key.clone() else {
+        return ServerKeys::load_or_create(store);
+    };
+    let store = store.clone();
+    let asked = tokio::task::spawn_blocking(move || ServerKeys::find(&store, Some(&server_key)));
+    asked.await.map_err(|_| EnrolError::Stopped)?
+}
+
+fn check_chain(server: &ServerId, keys: &ServerKeys) -> Result<(), StartError> {
+    match keys.chain.as_ref().map(Chain::server) {
+        Some(found) if found != server => Err(StartError::OtherChain {
+            server: server.clone(),
+            found: found.clone(),
+        }),
+        _ => Ok(()),
+    }
 }
 
 /// The origin of this server's open shard, opened in the registry when there is none yet.
@@ -320,20 +347,23 @@ async fn build(
     );
     let views = Views::new(follower.directory());
     views.adopt(&journal).await.map_err(StartError::Log)?;
-    let (now, live) = (clock.now(), Mode::Live);
-    let session = OwnSession::begin(&config.server, &*keys.server, &journal, live, now)
-        .await
-        .map_err(StartError::Log)?;
+    let sessions = OwnSessions::begin(
+        config.server.clone(),
+        keys.server,
+        keys.chain,
+        journal.clone(),
+        Arc::clone(&clock),
+    )
+    .await
+    .map_err(StartError::Log)?;
     let server = Server {
         id: config.server.clone(),
-        server_key: keys.server,
         probe,
         views,
         witnessing,
         gossip,
         receipts,
-        session: ArcSwap::from_pointee(session),
-        test_session: Mutex::default(),
+        sessions,
         signing: SigningTask::start(config.server.clone()),
         peer_sessions: PeerSessions::default(),
         seals_in: SealsIn::new(vec![keys.hpke]),

@@ -5,6 +5,7 @@ pub mod hostile;
 pub mod needles;
 pub mod offer;
 pub mod plain;
+pub mod softhsm;
 pub mod ticker;
 pub mod verifiers;
 pub mod walk;

@@ -74,6 +74,19 @@ pub struct Site {
     pub address: String,
     officer: Arc<dyn Signer>,
     pub(crate) key: Arc<dyn Signer>,
+    /// The server's key, when it is not in its folder.
+    server_key: Option<Arc<dyn Signer>>,
+}
+
+/// The keys of a site that are in a token.
+#[derive(Clone, Debug)]
+pub struct InToken {
+    /// The member's.
+    pub member: Arc<dyn Signer>,
+    /// The server's.
+    pub server: Arc<dyn Signer>,
+    /// Where the server finds its own.
+    pub server_uri: String,
 }
 
 /// The provider's system: answers every call alike and counts them.
@@ -111,6 +124,22 @@ impl World {
     /// # Errors
     /// When any act is refused.
     pub async fn build_at(dir: &Path, clock: Arc<dyn Clock>) -> anyhow::Result<Self> {
+        Self::build_with(dir, clock, None).await
+    }
+
+    /// Builds it in `dir`, with the consumer's keys in a token.
+    ///
+    /// # Errors
+    /// When any act is refused.
+    pub async fn build_with_token(dir: &Path, keys: InToken) -> anyhow::Result<Self> {
+        Self::build_with(dir, Arc::new(SystemClock), Some(keys)).await
+    }
+
+    async fn build_with(
+        dir: &Path,
+        clock: Arc<dyn Clock>,
+        in_token: Option<InToken>,
+    ) -> anyhow::Result<Self> {
         let net: Arc<dyn Net> = Arc::new(TokioNet);
         let disk: Arc<dyn Disk> = Arc::new(RealDisk);
         let config = dir.join("registry/registry.yaml");
@@ -136,7 +165,10 @@ impl World {
         };
         let registry = registry::CentralRegistry::start(config, deps).await?;
         let desk = follow(&made.anchor, dir.join("desk"), &net, &disk, &clock).await?;
-        let consumer = Site::lay_out(dir, &made.anchor, "pensions", "benefits", CONSUMER)?;
+        let mut consumer = Site::lay_out(dir, &made.anchor, "pensions", "benefits", CONSUMER)?;
+        if let Some(keys) = in_token {
+            consumer.keep_in_token(keys)?;
+        }
         let provider = Site::lay_out(dir, &made.anchor, "vital-events", "registry", PROVIDER)?;
         let mut world = Self {
             dir: dir.to_owned(),
@@ -261,7 +293,13 @@ impl World {
     }
 
     async fn register(&self, site: &Site) -> anyhow::Result<()> {
-        let keys = ServerKeys::load_or_create(&KeyStore::open(site.dir.join("keys"))?)?;
+        let store = KeyStore::open(site.dir.join("keys"))?;
+        let keys = match &site.server_key {
+            None => ServerKeys::load_or_create(&store)?,
+            Some(key) => ServerKeys::with_server_key(&store, Arc::clone(key))?,
+        };
+        let key = keys.server.verifying_key();
+        ServerKeys::keep_chain(&store, key, &self.certify(site, &*site.key, key)?)?;
         let systems = BTreeSet::from([site.system.clone()]);
         let address = site.address.parse()?;
         let registration = keys.registration(&site.server, systems, vec![address])?;
@@ -318,6 +356,7 @@ impl Site {
             config: dir.join("server.yaml"),
             officer: Arc::new(P256Key::generate()?),
             key: Arc::new(P256Key::generate()?),
+            server_key: None,
             address,
             member,
             dir,
@@ -331,6 +370,15 @@ impl Site {
         );
         write(&site.config, &text)?;
         Ok(site)
+    }
+
+    fn keep_in_token(&mut self, keys: InToken) -> anyhow::Result<()> {
+        let line = format!("server_key: \"{}\"\n", keys.server_uri);
+        let text = std::fs::read_to_string(&self.config)?;
+        write(&self.config, &[line, text].concat())?;
+        self.key = keys.member;
+        self.server_key = Some(keys.server);
+        Ok(())
     }
 
     /// The socket its consumer system calls.

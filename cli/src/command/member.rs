@@ -1,11 +1,12 @@
-//! `entente member`: apply, list, approve.
+//! `entente member`: apply, list, approve, certificate.
 
 use std::io::{self, BufRead as _, IsTerminal, Write as _};
+use std::path::PathBuf;
 
 use clap::{Args, Subcommand};
 use entente_directory::{Application, Standing};
 use entente_follow::{ApplicationStanding, HeldApplication};
-use entente_identity::MemberId;
+use entente_identity::{MemberId, ServerId};
 use entente_reason::Lang;
 use serde_json::{Value, json};
 
@@ -14,7 +15,7 @@ use crate::exit::{Exit, Failure};
 use crate::output::{Screen, print_out};
 use crate::texts::{Fact, Text};
 
-/// Apply for membership; list and approve members
+/// Apply for membership; list and approve members; issue certificates
 ///
 /// An institution applies with its keys; a registrar compares a fingerprint with it by telephone,
 /// and admits it.
@@ -23,6 +24,7 @@ pub(crate) enum MemberCommand {
     Apply(ApplyArgs),
     List(ListArgs),
     Approve(ApproveArgs),
+    Certificate(CertificateArgs),
 }
 
 /// Apply for membership, making the member's keys when they are missing
@@ -64,12 +66,34 @@ pub(crate) struct ApproveArgs {
     desk: DeskArgs,
 }
 
+/// Issue this member's certificate, or those of a server, for courts
+///
+/// Whoever holds the member's certificate verifies sessions of its servers with openssl alone. It
+/// prints PEM: with --server what belongs beside the server's key, as `server.1.crt`. Example:
+///   entente member certificate --server ca-on/pensions/@ss1 --out keys/server.1.crt
+#[derive(Args, Debug)]
+#[command(verbatim_doc_comment)]
+pub(crate) struct CertificateArgs {
+    /// A registered server of this member
+    #[arg(long, value_name = "SERVER")]
+    server: Option<ServerId>,
+    /// A file to write to, in the place of what is there
+    #[arg(long, value_name = "FILE")]
+    out: Option<PathBuf>,
+    /// Issue the member's own anew, for another ten years
+    #[arg(long)]
+    renew: bool,
+    #[command(flatten)]
+    desk: DeskArgs,
+}
+
 pub(crate) async fn run(command: MemberCommand, screen: &Screen) -> Result<(), Failure> {
     match command {
         MemberCommand::Apply(args) => apply(&args, screen).await,
         MemberCommand::List(args) if args.pending => pending(&args, screen).await,
         MemberCommand::List(args) => list(&args, screen).await,
         MemberCommand::Approve(args) => approve(args, screen).await,
+        MemberCommand::Certificate(args) => certificate(&args, screen).await,
     }
 }
 
@@ -180,6 +204,44 @@ async fn approve(args: ApproveArgs, screen: &Screen) -> Result<(), Failure> {
     screen.show("member.approved", value, |screen| {
         let facts: [Fact<'_>; 2] = [("member", &args.member), ("index", &accepted.index)];
         print_out(screen.text(Text::MemberAdmitted, &facts));
+    });
+    Ok(())
+}
+
+async fn certificate(args: &CertificateArgs, screen: &Screen) -> Result<(), Failure> {
+    let office = args.desk.office(screen).await?;
+    let issued = match &args.server {
+        None => office
+            .certificate(args.renew)
+            .map(|own| (own.to_pem(), own.validity())),
+        Some(server) => office
+            .certify_registered(server, args.renew)
+            .await
+            .map(|chain| (chain.to_pem(), chain.validity())),
+    };
+    let member = office.member().clone();
+    office.close().await;
+    let (pem, validity) = issued.map_err(|error| office_failure(&error, screen))?;
+    if let Some(file) = &args.out {
+        std::fs::write(file, &pem).map_err(|error| Failure::of(Exit::Failed, &error))?;
+    }
+    let value = json!({
+        "member": member,
+        "server": args.server,
+        "not_before": validity.not_before().to_string(),
+        "not_after": validity.not_after().to_string(),
+        "certificates": pem,
+        "file": args.out,
+    });
+    screen.show("member.certificate", value, |screen| {
+        let until = validity.not_after().day();
+        match &args.out {
+            None => print_out(pem.trim_end()),
+            Some(file) => {
+                let facts: [Fact<'_>; 2] = [("file", &file.display()), ("until", &until)];
+                print_out(screen.text(Text::CertificateWritten, &facts));
+            }
+        }
     });
     Ok(())
 }

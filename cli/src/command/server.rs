@@ -73,7 +73,13 @@ async fn register(args: RegisterArgs, screen: &Screen) -> Result<(), Failure> {
     let office = args.desk.office(screen).await?;
     let systems = config.systems.keys().cloned().collect();
     let registered = office
-        .register_server(&config.server, &keys, systems, addresses)
+        .register_server(
+            &config.server,
+            &keys,
+            config.server_key.as_ref(),
+            systems,
+            addresses,
+        )
         .await;
     office.close().await;
     let accepted = registered.map_err(|error| office_failure(&error, screen))?;

@@ -163,6 +163,8 @@ catalogue! {
     // member, server, service, registry
     AddressNeeded = "peers cannot reach {listen}: say how they do",
         "les pairs ne peuvent pas joindre {listen} : dites comment ils le peuvent";
+    CertificateWritten = "The certificates are in {file}, valid until {until}.",
+        "Les certificats sont dans {file}, valides jusqu’au {until}.";
     FingerprintAsk = "Applied on {received}. Have the applicant read their fingerprint to you by telephone, and type it:",
         "Demande du {received}. Faites-vous lire l’empreinte par téléphone, et tapez-la :";
     FingerprintDiffers = "this is not the application's fingerprint: nothing was approved",

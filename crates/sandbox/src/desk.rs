@@ -5,6 +5,7 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use bytes::Bytes;
+use entente_clock::Timestamp;
 use entente_directory::{Author, Change};
 use entente_follow::author::{AuthorError, Pen};
 use entente_follow::{
@@ -110,6 +111,11 @@ impl Desk {
     /// The handle on what is followed.
     pub fn directory(&self) -> Directory {
         self.follower.directory()
+    }
+
+    /// What time it is here.
+    pub(crate) fn now(&self) -> Timestamp {
+        self.seams.clock.now()
     }
 
     /// The registry, to ask things of.

@@ -3,7 +3,7 @@
 use std::collections::BTreeMap;
 use std::path::Path;
 
-use entente_config::{ConfigError, Endpoint, FilePath, SecretFile};
+use entente_config::{ConfigError, Endpoint, FilePath, Pkcs11Uri, SecretFile};
 use entente_directory::MemberClass;
 use entente_identity::{MemberId, SystemId};
 use serde::Deserialize;
@@ -22,6 +22,9 @@ pub struct MemberFile {
     pub anchor: FilePath,
     /// The officer, member and recovery keys. *Secret.* Not on the security server.
     pub keys: FilePath,
+    /// The member key, when it is in a PKCS#11 token; else it is in `keys` as well. *Secret.*
+    #[serde(default)]
+    pub member_key: Option<Pkcs11Uri>,
     /// This desk's own verified copy of the registry. Loss costs fetching it again.
     pub copy: FilePath,
     /// How each of its systems reaches its security server, for `entente call`.

@@ -5,7 +5,7 @@ use std::sync::Arc;
 
 use bytes::Bytes;
 use entente_agreement::{Agreement, AgreementError, AgreementId, Document};
-use entente_config::ConfigError;
+use entente_config::{ConfigError, Pkcs11Uri};
 use entente_contract::{Contract, ContractError};
 use entente_directory::{
     Address, AgreementRecord, Application, Author, Change, KeyRole, Name, NewKey, ServicePublish,
@@ -13,7 +13,7 @@ use entente_directory::{
 use entente_follow::author::next_act;
 use entente_follow::{Accepted, Anchor, Applied, View};
 use entente_identity::{MemberId, ServerId, ServiceName, SystemId};
-use entente_keys::{KeyStore, KeyStoreError, KeyUse};
+use entente_keys::{HsmError, HsmKey, KeyStore, KeyStoreError, KeyUse};
 use entente_reason::{Lang, Reason};
 use entente_security_server::enrol::{EnrolError, ServerKeys};
 use entente_signing::{Digest, SignError, Signer};
@@ -21,6 +21,8 @@ use entente_signing::{Digest, SignError, Signer};
 use crate::desk::{Desk, DeskError};
 use crate::member_file::MemberFile;
 use crate::seams::Seams;
+
+mod certificates;
 
 /// A member's desk: its keys, and the registry it writes to.
 #[derive(Debug)]
@@ -64,6 +66,9 @@ pub enum OfficeError {
     /// The server's keys.
     #[error("preparing the server's keys")]
     Enrol(#[from] EnrolError),
+    /// The member's key in its token.
+    #[error("using the member's key in its token")]
+    Hsm(#[from] HsmError),
     /// The member's keys.
     #[error("using the member's keys")]
     Keys(#[from] KeyStoreError),
@@ -79,6 +84,12 @@ pub enum OfficeError {
     /// No agreement of this hash or name.
     #[error("the registry holds no such agreement")]
     UnknownAgreement,
+    /// No server of this name with a key in force.
+    #[error("the registry holds no server {server}")]
+    UnknownServer {
+        /// Which.
+        server: ServerId,
+    },
 }
 
 // === impl Office ===
@@ -120,7 +131,10 @@ impl Office {
         let mut keys = Vec::new();
         let mut signers = Vec::new();
         for (role, key_use) in roles {
-            let signer = self.keys.load_or_generate(key_use, LABEL)?;
+            let signer = match self.in_token(key_use)? {
+                Some(signer) => signer,
+                None => self.keys.load_or_generate(key_use, LABEL)?,
+            };
             let key = signer.verifying_key().clone();
             keys.push(NewKey { role, key });
             signers.push(signer);
@@ -145,7 +159,8 @@ impl Office {
             .map_err(DeskError::from)?)
     }
 
-    /// Registers a security server of this member, whose keys are made when missing.
+    /// Registers a security server of this member, whose keys are made when missing, and puts the
+    /// certificates of its key beside it. A key that is to be in a token must be there.
     ///
     /// # Errors
     /// When its keys cannot be used, or the registry refuses.
@@ -153,11 +168,16 @@ impl Office {
         &self,
         server: &ServerId,
         server_keys: &KeyStore,
+        in_token: Option<&Pkcs11Uri>,
         systems: BTreeSet<SystemId>,
         addresses: Vec<Address>,
     ) -> Result<Accepted, OfficeError> {
-        let keys = ServerKeys::load_or_create(server_keys)?;
+        let keys = ServerKeys::find(server_keys, in_token)?;
         let registration = keys.registration(server, systems, addresses)?;
+        let key = keys.server.verifying_key();
+        ServerKeys::keep_chain(server_keys, key, &self.certify(server, key, false)?)?;
+        // If we crash here, certificates are there for a server that is not registered: nothing is
+        // trusted for them, and registering again writes them again.
         self.as_member(&Change::ServerRegister(registration), Vec::new())
             .await
     }
@@ -280,9 +300,24 @@ impl Office {
         change: &Change,
         blobs: Vec<Bytes>,
     ) -> Result<Accepted, OfficeError> {
-        let signer: Arc<dyn Signer> = self.keys.load(key_use, LABEL)?;
+        let signer = self.signer(key_use)?;
         let author = Author::Member(self.member().clone());
         Ok(self.desk.submit(author, &*signer, change, blobs).await?)
+    }
+
+    fn signer(&self, key_use: KeyUse) -> Result<Arc<dyn Signer>, OfficeError> {
+        match self.in_token(key_use)? {
+            Some(signer) => Ok(signer),
+            None => Ok(self.keys.load(key_use, LABEL)?),
+        }
+    }
+
+    /// The key, when it is one that is kept in a token. Blocks while the token is asked.
+    fn in_token(&self, key_use: KeyUse) -> Result<Option<Arc<dyn Signer>>, OfficeError> {
+        match &self.file.member_key {
+            Some(uri) if key_use == KeyUse::Member => Ok(Some(Arc::new(HsmKey::open(uri)?))),
+            _ => Ok(None),
+        }
     }
 }
 
@@ -292,13 +327,16 @@ impl OfficeError {
     /// What it amounts to.
     pub fn reason(&self) -> Reason {
         match self {
-            Self::Anchor(_) | Self::Sign(_) | Self::Enrol(_) => Reason::InternalFault,
+            Self::Anchor(_) | Self::Hsm(_) | Self::Sign(_) | Self::Enrol(_) => {
+                Reason::InternalFault
+            }
             Self::Agreement(_) => Reason::AgreementInvalid,
             Self::Contract(error) => error.reason(),
             Self::Desk(error) => error.reason(),
             Self::Keys(error) => error.reason(),
             Self::SignedAlready { .. } => Reason::AgreementActRefused,
             Self::UnknownAgreement => Reason::NoAgreement,
+            Self::UnknownServer { .. } => Reason::KeyUnknown,
         }
     }
 

@@ -101,7 +101,7 @@ impl Server {
             failure,
         };
         let statement = self.answering(request, adopted, body);
-        let session = self.session(statement.mode).await?;
+        let session = self.sessions.current(statement.mode).await?;
         let fault = self.signing.sign(&session, statement).await?;
         Ok((fault, session.chain()))
     }

@@ -1,8 +1,12 @@
 //! What may happen in a federation after it was built: a member joins, is suspended, loses sessions.
 
+use std::time::Duration;
+
 use anyhow::Context as _;
 use entente_clock::Timestamp;
 use entente_directory::{Author, Change, MemberAct, Policy, SessionRevoke};
+use entente_keys::{Chain, MemberCertificate, Validity};
+use entente_signing::{Signer, VerifyingKey};
 
 use super::{CONSUMER, Site, World};
 
@@ -36,6 +40,22 @@ impl World {
         let change = Change::Policy(policy);
         self.submit(Author::Registrar, &*self.registrar, &change, Vec::new())
             .await
+    }
+
+    /// A member's certificates for its server, by any key: rightly by its own.
+    ///
+    /// # Errors
+    /// When the key cannot sign.
+    pub fn certify(
+        &self,
+        site: &Site,
+        by: &dyn Signer,
+        server_key: &VerifyingKey,
+    ) -> anyhow::Result<Chain> {
+        let begins = self.now().saturating_sub(Duration::from_secs(3600));
+        let validity = Validity::lasting(begins, Validity::USUAL).context("a period")?;
+        let root = MemberCertificate::issue(by, &site.member, validity)?;
+        Ok(root.certify(by, &site.server, server_key, validity)?)
     }
 
     /// The registrar suspends a member.

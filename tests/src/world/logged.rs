@@ -21,11 +21,17 @@ impl Site {
     /// # Errors
     /// When there is no ledger, or it holds what is no entry.
     pub fn entries(&self) -> anyhow::Result<Vec<Body>> {
+        let entries = self.dated_entries()?.into_iter();
+        Ok(entries.map(|entry| entry.body).collect())
+    }
+
+    /// Its entries with their times, in order.
+    ///
+    /// # Errors
+    /// As [`Site::entries`].
+    pub fn dated_entries(&self) -> anyhow::Result<Vec<Entry>> {
         let mut reader = Reader::open(Arc::new(RealDisk), self.ledger_dir()?)?;
-        let entries = reader.entries(0).map(|entry| {
-            let (_, bytes) = entry?;
-            Ok(Entry::decode(&bytes)?.body)
-        });
+        let entries = reader.entries(0).map(|entry| Ok(Entry::decode(&entry?.1)?));
         entries.collect()
     }
 

@@ -8,6 +8,7 @@
 mod bench;
 mod canaries;
 mod conformance;
+mod court;
 mod doors;
 mod exchange;
 mod full_disk;

@@ -96,7 +96,13 @@ pub(super) async fn register_servers(
         let addresses = address.parse().into_iter().collect();
         let systems = config.systems.keys().cloned().collect();
         let accepted = office
-            .register_server(&config.server, &keys, systems, addresses)
+            .register_server(
+                &config.server,
+                &keys,
+                config.server_key.as_ref(),
+                systems,
+                addresses,
+            )
             .await
             .map_err(|e| failed(agency, e))?;
         show(Step::ServerRegistered {
