@@ -16,5 +16,6 @@ mod minimisation;
 mod receipts;
 mod refusals;
 mod retention;
+mod rotation;
 mod walk;
 mod witnessing;
