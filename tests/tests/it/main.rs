@@ -17,5 +17,6 @@ mod receipts;
 mod refusals;
 mod retention;
 mod rotation;
+mod token;
 mod walk;
 mod witnessing;
