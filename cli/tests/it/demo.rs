@@ -121,6 +121,7 @@ fn the_demo_runs_and_all_of_it_can_be_done_again_by_hand() {
 
     live_ledger_is_checked_as_a_copy(dir);
     agreements_end_and_begin_again(dir);
+    a_member_certifies_its_server_for_a_court(dir);
 
     let status = entente(dir, &["sandbox", "status", "-o", "json"]).json();
     let states = status["items"]
@@ -132,6 +133,39 @@ fn the_demo_runs_and_all_of_it_can_be_done_again_by_hand() {
     assert_eq!(entente(dir, &["sandbox", "down"]).code, 0);
     let silent = call(dir, &["--purpose", "PROGRAM_ADMINISTRATION"]);
     assert_eq!(silent.code, 5, "{silent:?}");
+}
+
+fn a_member_certifies_its_server_for_a_court(dir: &Path) {
+    let issue = |more: &[&str]| {
+        let certificate = ["member", "certificate", "--config"];
+        let member = ["sandbox/pensions/member.yaml"];
+        entente(dir, &[&certificate[..], &member, more].concat())
+    };
+    let own = issue(&["--out", "member.pem"]);
+    assert_eq!(own.code, 0, "{own:?}");
+    let servers = issue(&["--server", "ca-demo/pensions/@ss1", "--out", "server.pem"]);
+    assert_eq!(servers.code, 0, "{servers:?}");
+    let printed = issue(&[]);
+    let root = fs::read_to_string(dir.join("member.pem")).unwrap();
+    assert_eq!(printed.out, root, "issued once, and kept");
+    // What registration put beside the key, and what was issued just now, stand under one root.
+    for chain in ["server.pem", "sandbox/pensions/keys/server.1.crt"] {
+        assert!(
+            fs::read_to_string(dir.join(chain))
+                .unwrap()
+                .ends_with(&root)
+        );
+        let verified = std::process::Command::new("openssl")
+            .args(["verify", "-x509_strict", "-CAfile", "member.pem", chain])
+            .current_dir(dir)
+            .output()
+            .unwrap();
+        assert!(verified.status.success(), "{verified:?}");
+    }
+    for stranger in ["ca-demo/pensions/@ss9", "ca-demo/vital-events/@ss1"] {
+        let refused = issue(&["--server", stranger]);
+        assert!(refused.code != 0 && refused.out.is_empty(), "{refused:?}");
+    }
 }
 
 fn live_ledger_is_checked_as_a_copy(dir: &Path) {
