@@ -125,13 +125,13 @@ impl Token {
     /// When it is not where it should be.
     pub fn away(&self, away: bool) -> anyhow::Result<()> {
         let (here, there) = (self.objects(), self.folder.join("away"));
-        Ok(if away {
+        if away {
             std::fs::rename(&here, there)?;
-            std::fs::create_dir(here)?;
+            Ok(std::fs::create_dir(here)?)
         } else {
             std::fs::remove_dir(&here)?;
-            std::fs::rename(there, here)?;
-        })
+            Ok(std::fs::rename(there, here)?)
+        }
     }
 
     /// What a process needs in its environment to find it.

@@ -122,10 +122,12 @@ impl Load {
     }
 }
 
+/// Looks again and again until it is so.
 async fn until(reached: impl Fn() -> bool) {
+    let mut tick = tokio::time::interval(Duration::from_millis(5));
     let waiting = async {
         while !reached() {
-            tokio::time::sleep(Duration::from_millis(5)).await;
+            tick.tick().await;
         }
     };
     let waited = tokio::time::timeout(Duration::from_secs(60), waiting).await;
