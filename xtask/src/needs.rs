@@ -65,7 +65,7 @@ pub(crate) const TESTS: &[Need] = &[
         package: "golang-golang-x-mod-dev",
     },
     Need {
-        name: "openssl, which verifies signatures and certificates",
+        name: "openssl, which verifies signatures, certificates and chains as a court would",
         programs: &["openssl"],
         sign: Sign::Programs,
         package: "openssl",
@@ -81,6 +81,18 @@ pub(crate) const TESTS: &[Need] = &[
         programs: &["python3"],
         sign: Sign::Runs(&["-c", "import venv, ensurepip"]),
         package: "python3-venv",
+    },
+    Need {
+        name: "SoftHSM2, a PKCS#11 token in files",
+        programs: &["softhsm2-util"],
+        sign: Sign::Programs,
+        package: "softhsm2",
+    },
+    Need {
+        name: "OpenSC, which makes keys in that token",
+        programs: &["pkcs11-tool"],
+        sign: Sign::Programs,
+        package: "opensc",
     },
 ];
 
