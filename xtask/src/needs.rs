@@ -41,6 +41,11 @@ pub(crate) const TESTS: &[Need] = &[
         package: "gcc",
     },
     Need {
+        name: "OpenSSL's program, the time-stamping authority of the tests",
+        programs: &["openssl"],
+        package: "openssl",
+    },
+    Need {
         name: "PostgreSQL, a source for the SQL adapter",
         programs: &["initdb", "postgres"],
         sign: Sign::Programs,

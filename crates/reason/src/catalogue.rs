@@ -616,6 +616,13 @@ catalogue! {
     fr: "Les appels en continu ne sont pas encore pris en charge.",
         "Utilisez une méthode à une seule demande et une seule réponse.";
 
+    /// No time-stamping authority has vouched for the ledger within `required_within`.
+    TimeUnproven = "TIME_UNPROVEN", FAILED_PRECONDITION, CallerServer,
+    en: "The server's ledger has had no time stamp for too long; nothing was exchanged.",
+        "It goes on by itself once the time-stamping authority answers; tell the server's operator.",
+    fr: "Le registre du serveur n’est plus horodaté depuis trop longtemps; rien n’a été échangé.",
+        "Tout reprendra quand le service d’horodatage répondra; avisez l’exploitant du serveur.";
+
     /// The answer is larger than the adapter's limit.
     TooManyBytes = "TOO_MANY_BYTES", RESOURCE_EXHAUSTED, Adapter,
     en: "The answer is larger than the adapter's limit; nothing was cut short.",

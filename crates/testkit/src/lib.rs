@@ -1,11 +1,13 @@
-//! What tests share: a disk that fails on demand, a simulated network, random contracts, and samples
-//! of every entry.
+//! What tests share: a disk that fails on demand, a simulated network, random contracts, samples of
+//! every entry, and a time-stamping authority.
 //!
 //! For dev-dependencies alone; nothing that ships uses it.
 
+pub mod authority;
 pub mod contracts;
 pub mod disk;
 pub mod entries;
 pub mod net;
 
+pub use authority::Authority;
 pub use disk::MemDisk;

@@ -19,6 +19,7 @@ const ROWS: &[(&str, u8)] = &[
     ("entente-ledger", 2),
     ("entente-keys", 2),
     ("entente-tls", 2),
+    ("entente-timestamp", 2),
     ("entente-directory", 3),
     ("entente-sidecar", 3),
     ("entente-policy", 4),

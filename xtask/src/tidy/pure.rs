@@ -10,6 +10,7 @@ const PURE: &[&str] = &[
     "crates/directory/src/",
     "crates/evidence/src/",
     "crates/policy/src/",
+    "crates/timestamp/src/",
     "crates/ledger/src/checkpoint",
     "crates/ledger/src/note",
     "crates/ledger/src/proof",
