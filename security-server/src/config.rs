@@ -14,6 +14,10 @@ use entente_identity::{ServerId, SystemId};
 use entente_signing::Digest;
 use serde::Deserialize;
 
+mod timestamp;
+
+pub use timestamp::{Every, HttpUrl, PolicyId, Timestamp, Unexpected};
+
 /// `security-server.yaml`.
 #[derive(Clone, Debug, Deserialize)]
 #[serde(deny_unknown_fields)]
@@ -36,6 +40,9 @@ pub struct Config {
     pub admin: Door,
     /// The member's systems that exchange through this server.
     pub systems: BTreeMap<SystemId, System>,
+    /// Who vouches for the time of the ledger. Absent: nobody.
+    #[serde(default)]
+    pub timestamp: Option<Timestamp>,
     /// Bounds. Every one has a default.
     #[serde(default)]
     pub limits: Limits,

@@ -21,6 +21,8 @@ use entente_sidecar::{RecordOf, Retention, Sidecar};
 use entente_signing::Digest;
 use zeroize::Zeroizing;
 
+use crate::unproven::Unproven;
+
 /// The server's ledger and sidecar.
 #[derive(Clone, Debug)]
 pub(crate) struct Journal {
@@ -30,6 +32,7 @@ pub(crate) struct Journal {
     clock: Arc<dyn Clock>,
     /// Time of the newest entry, in milliseconds.
     newest: Arc<AtomicU64>,
+    unproven: Arc<Unproven>,
 }
 
 /// Openings to keep beside an entry.
@@ -58,6 +61,7 @@ impl Journal {
         origin: LogOrigin,
         clock: Arc<dyn Clock>,
         newest: Option<Timestamp>,
+        unproven: Unproven,
     ) -> Self {
         Self {
             ledger,
@@ -65,6 +69,7 @@ impl Journal {
             origin,
             clock,
             newest: Arc::new(AtomicU64::new(newest.map_or(0, Timestamp::as_millis))),
+            unproven: Arc::new(unproven),
         }
     }
 
@@ -76,6 +81,9 @@ impl Journal {
     /// The sidecar.
     pub(crate) const fn sidecar(&self) -> &Sidecar {
         &self.sidecar
+    /// Entries that wait for a time stamp.
+    pub(crate) fn unproven(&self) -> &Unproven {
+        &self.unproven
     }
 
     /// The ledger's origin.
@@ -126,11 +134,15 @@ impl Journal {
 
     async fn write(&self, body: Body, attachment: Option<Bytes>) -> Result<Appended, Reason> {
         let at = self.clock.now();
+        let asks = body.asks_for_gossip();
         let entry = Entry { at, body };
         let entry = entry.encode().map_err(|error| error.reason())?;
         let appended = self.ledger.append(Append { entry, attachment }).await;
         let appended = appended.map_err(|error| error.reason())?;
         self.newest.fetch_max(at.as_millis(), Ordering::Relaxed);
+        if asks {
+            self.unproven.logged(appended.index, at);
+        }
         Ok(appended)
     }
 

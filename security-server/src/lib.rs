@@ -33,18 +33,22 @@ mod server;
 mod session;
 mod settle;
 mod signing_task;
+mod stamping;
 mod start;
 mod system;
 mod tags;
+mod unproven;
 mod view;
 mod witnessing;
 
 pub use config::{
-    Caller, Config, Dial, Door, HexDigest, Limits, MAX_DEADLINE, MAX_MESSAGE, Serves, System,
+    Caller, Config, Dial, Door, Every, HexDigest, HttpUrl, Limits, MAX_DEADLINE, MAX_MESSAGE,
+    PolicyId, Serves, System, Timestamp, Unexpected,
 };
 pub use erasure::{END_OF_RETENTION, EraseError, Named, Order, OrderError};
 pub use probe::{NoProbe, Probe, Step};
 pub use receipts::Checked;
 pub use recover::RecoverError;
 pub use running::Running;
+pub use stamping::RootsError;
 pub use start::{Deps, SecurityServer, StartError};

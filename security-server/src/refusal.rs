@@ -107,7 +107,8 @@ pub(crate) const fn unsigned(reason: Reason) -> Reason {
         | Reason::ShuttingDown
         | Reason::SignatureInvalid
         | Reason::StatementMalformed
-        | Reason::StatementStale => reason,
+        | Reason::StatementStale
+        | Reason::TimeUnproven => reason,
         _ => Reason::OutcomeUnknown,
     }
 }
@@ -152,6 +153,7 @@ mod tests {
                 "SIGNATURE_INVALID",
                 "STATEMENT_MALFORMED",
                 "STATEMENT_STALE",
+                "TIME_UNPROVEN",
             ]
         );
         for reason in Reason::ALL {

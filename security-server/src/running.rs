@@ -216,6 +216,7 @@ pub(crate) async fn listen(
     beside.spawn(check_receipts(Arc::clone(&server)));
     let gossiping = Arc::clone(&server);
     beside.spawn(async move { gossiping.gossip.log_news(&gossiping.journal).await });
+    beside.spawn(Arc::clone(&server).stamp());
     settling.spawn(Arc::clone(&server).settle(settled.clone()));
     settling.spawn(Arc::clone(&server).retain(settled.clone()));
     beside.spawn(renew_sessions(Arc::clone(&server)));
@@ -418,6 +419,17 @@ fn look(server: &Server, health: &Health) {
             Condition::Keys,
             "no session key could be certified; see to the server's key or its token",
         );
+    if server.stamping.is_some() {
+        if server.time_is_proven().is_ok() {
+            health.pass(Condition::Time);
+        } else {
+            health.fail(
+                Condition::Time,
+                "no time stamp for too long; calls are refused",
+            );
+        }
+        let age = server.journal.unproven().age(server.clock.now());
+        server.metrics.time_stamp_age(age);
     }
     server.metrics.log_size(ledger.size());
     server.metrics.registry_age(server.views.directory().age());

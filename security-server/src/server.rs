@@ -26,6 +26,7 @@ use crate::receipts::Receipts;
 use crate::seals::{SealsIn, SealsOut};
 use crate::session::OwnSessions;
 use crate::signing_task::SigningTask;
+use crate::stamping::Stamping;
 use crate::system::ProviderSystem;
 use crate::tags::TagKeys;
 use crate::view::{Adopted, Moment, Views};
@@ -58,6 +59,8 @@ pub(crate) struct Server {
     pub(crate) systems: BTreeMap<(SystemId, Mode), ProviderSystem>,
     pub(crate) noise: Noise,
     pub(crate) owed: Owed,
+    /// `None`: no authority is configured.
+    pub(crate) stamping: Option<Stamping>,
     pub(crate) metrics: Metrics,
     /// Exchanges under way, whoever still waits for them.
     pub(crate) calls: TaskTracker,
@@ -87,6 +90,7 @@ impl Server {
         if let Some(policy) = adopted.state().policy() {
             self.witnessing.check(policy, self.clock.now())?;
         }
+        self.time_is_proven()?;
         Ok(adopted)
     }
 

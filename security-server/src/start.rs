@@ -45,8 +45,10 @@ use crate::seals::{SealsIn, SealsOut};
 use crate::server::Server;
 use crate::session::OwnSessions;
 use crate::signing_task::SigningTask;
+use crate::stamping::{RootsError, Stamping};
 use crate::system::ProviderSystem;
 use crate::tags::TagKeys;
+use crate::unproven;
 use crate::view::Views;
 use crate::witnessing::Witnessing;
 
@@ -129,6 +131,12 @@ pub enum StartError {
     /// The ledger's tail.
     #[error("recovering from the ledger")]
     Recover(#[from] RecoverError),
+    /// The ledger's entries without a time stamp.
+    #[error("reading which entries have no time stamp")]
+    Unproven(#[from] entente_ledger::ReadError),
+    /// The time-stamping authorities' roots.
+    #[error("preparing time stamps")]
+    Roots(#[from] RootsError),
     /// The shard could not be opened.
     #[error("opening the ledger's shard in the registry")]
     Shard(#[from] AuthorError),
@@ -195,6 +203,8 @@ impl SecurityServer {
             Condition::Witnesses,
         ]);
         check_systems(&config)?;
+        let stamping = config.timestamp.as_ref().map(Stamping::load);
+        let stamping = stamping.transpose()?;
         health.pass(Condition::Config);
         let store = KeyStore::open(config.keys.as_path())?;
         let keys = load_keys(&store, &config).await?;
@@ -215,6 +225,10 @@ impl SecurityServer {
         let origin = open_shard(&config.server, &keys, &follower, &*deps.clock).await?;
         let (server, index, found) =
             build(config, deps, metrics, keys, &identity, &follower, &origin).await?;
+        let (server, index, found) = build(
+            config, stamping, deps, metrics, store, keys, &identity, &follower, &origin,
+        )
+        .await?;
         let server = begin(server, found).await?;
         listen(server, index, identity, follower, health).await
     }
@@ -299,6 +313,7 @@ async fn open_shard(
 
 async fn build(
     config: Config,
+    stamping: Option<Stamping>,
     deps: Deps,
     metrics: Metrics,
     keys: ServerKeys,
@@ -338,12 +353,17 @@ async fn build(
     let gossip = Gossip::new(&ledger, incidents, Arc::clone(&clock));
     let index = Index::open(&data.join("store"), &ledger, &metrics)?;
     let found = recover::search(&ledger, origin, clock.now()).await?;
+    let waiting = match &stamping {
+        Some(stamping) => unproven::search(&ledger, clock.now(), stamping.reach()).await?,
+        None => unproven::Unproven::default(),
+    };
     let journal = Journal::new(
         ledger,
         sidecar,
         origin.clone(),
         Arc::clone(&clock),
         found.newest,
+        waiting,
     );
     let views = Views::new(follower.directory());
     views.adopt(&journal).await.map_err(StartError::Log)?;
@@ -379,6 +399,7 @@ async fn build(
         systems: provider_systems(&config, &net)?,
         noise: Noise::default(),
         owed: Owed::default(),
+        stamping,
         metrics,
         calls: TaskTracker::new(),
         callers: InFlight::new(config.limits.in_flight, config.limits.share_percent),

@@ -8,5 +8,6 @@ pub mod plain;
 pub mod softhsm;
 pub mod ticker;
 pub mod verifiers;
+pub mod tsa;
 pub mod walk;
 pub mod world;

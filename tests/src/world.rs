@@ -562,7 +562,7 @@ async fn follow(
 }
 
 /// A loopback address no other test uses: scenarios run side by side, also in other processes.
-fn own_address() -> String {
+pub fn own_address() -> String {
     static NEXT: AtomicU32 = AtomicU32::new(0);
     let next = NEXT.fetch_add(1, Ordering::SeqCst);
     let process = std::process::id();

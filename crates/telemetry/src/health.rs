@@ -22,6 +22,8 @@ pub enum Condition {
     Log,
     /// What is known of the registry is fresh enough.
     Registry,
+    /// An authority has vouched for the ledger lately, where that is demanded. Fails closed.
+    Time,
     /// Witnesses cosign the ledger, as far as the policy asks for any. Fails closed.
     Witnesses,
 }
@@ -191,6 +193,7 @@ impl Condition {
             Self::Keys => "keys",
             Self::Log => "log",
             Self::Registry => "registry",
+            Self::Time => "time",
             Self::Witnesses => "witnesses",
         }
     }

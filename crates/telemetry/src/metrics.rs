@@ -57,6 +57,9 @@ struct Inner {
     registry_age: Gauge<f64, AtomicU64>,
     cert_expiry: Family<OneLabel, Gauge>,
     store_rebuilds: Family<OneLabel, Counter>,
+    time_stamps: Counter,
+    time_stamp_failures: Family<OneLabel, Counter>,
+    time_stamp_age: Gauge<f64, AtomicU64>,
 }
 
 #[derive(Clone, Debug, PartialEq, Eq, Hash)]
@@ -99,6 +102,9 @@ impl Metrics {
             registry_age: Gauge::default(),
             cert_expiry: Family::default(),
             store_rebuilds: Family::default(),
+            time_stamps: Counter::default(),
+            time_stamp_failures: Family::default(),
+            time_stamp_age: Gauge::default(),
             registry: Registry::default(),
         };
         registry.register(
@@ -155,6 +161,21 @@ impl Metrics {
             "store_rebuilds",
             "Times the index was set aside and built anew, by cause",
             inner.store_rebuilds.clone(),
+        );
+        registry.register(
+            "time_stamps",
+            "Tokens of the time-stamping authority in this server's ledger since it started",
+            inner.time_stamps.clone(),
+        );
+        registry.register(
+            "time_stamp_failures",
+            "Times the time-stamping authority gave no good token, by cause",
+            inner.time_stamp_failures.clone(),
+        );
+        registry.register(
+            "time_stamp_age_seconds",
+            "Age of the oldest entry that no token covers; exchange may stop at a limit",
+            inner.time_stamp_age.clone(),
         );
         Self(Arc::new(Inner { registry, ..inner }))
     }
@@ -246,6 +267,25 @@ impl Metrics {
             value: cause,
         };
         self.0.store_rebuilds.get_or_create(&label).inc();
+    }
+
+    /// Counts a token.
+    pub fn time_stamped(&self) {
+        self.0.time_stamps.inc();
+    }
+
+    /// Counts an attempt that gave no token.
+    pub fn time_stamp_failed(&self, cause: &'static str) {
+        let label = OneLabel {
+            name: "cause",
+            value: cause,
+        };
+        self.0.time_stamp_failures.get_or_create(&label).inc();
+    }
+
+    /// Notes how long the oldest entry has gone without a token.
+    pub fn time_stamp_age(&self, age: Duration) {
+        self.0.time_stamp_age.set(age.as_secs_f64());
     }
 
     /// Everything, in the OpenMetrics text format.

@@ -18,5 +18,6 @@ mod refusals;
 mod retention;
 mod rotation;
 mod token;
+mod time;
 mod walk;
 mod witnessing;
