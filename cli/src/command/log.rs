@@ -8,6 +8,7 @@ mod prove_omission;
 mod records;
 mod show;
 mod subject_key;
+mod stamps;
 pub(crate) mod verify;
 mod who_looked;
 

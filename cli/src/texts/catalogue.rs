@@ -80,6 +80,7 @@ catalogue! {
     HeadServices = "services", "services";
     HeadSigned = "signed", "signé";
     HeadSize = "size", "taille";
+    HeadStamped = "stamped", "horodaté";
     HeadStanding = "standing", "statut";
     HeadState = "state", "état";
     HeadSystems = "systems", "systèmes";
@@ -287,6 +288,19 @@ catalogue! {
     RecordsWithoutKeys = "The key folder is not at hand: whether keys that must be gone are gone was not looked at.",
         "Le dossier des clés n’est pas accessible : on n’a pas regardé si les clés à détruire ont disparu.";
     SidecarUnreadable = "the sidecar in {dir} cannot be read", "le dossier des fiches dans {dir} est illisible";
+    StampBackdated = "entry {index} says {at}, but was made after {after}",
+        "l’entrée {index} indique {at}, mais a été faite après {after}";
+    StampOfOther = "entry {index}: its time stamp is over a size and root that this ledger did not have",
+        "entrée {index} : son horodatage porte sur une taille et une racine que ce journal n’avait pas";
+    StampPostdated = "entry {index} says {at}, but was there by {before}",
+        "l’entrée {index} indique {at}, mais existait déjà à {before}";
+    StampRefused = "entry {index}: its time stamp does not hold: {why}",
+        "entrée {index} : son horodatage ne tient pas : {why}";
+    StampedUpTo = "time stamps: {tokens}; the first {size} entries were there by {at}",
+        "horodatages : {tokens}; les {size} premières entrées existaient à {at}";
+    StampsBad = "time stamps: {tokens}; none holds", "horodatages : {tokens}; aucun ne tient";
+    StampsUnchecked = "time stamps: {tokens}, whose authority was not checked: --timestamp-roots",
+        "horodatages : {tokens}, dont l’autorité n’a pas été vérifiée : --timestamp-roots";
     VerifiedCopy = "A server is writing to it: a copy was checked.",
         "Un serveur y écrit : une copie a été vérifiée.";
     VerifyDamaged = "DAMAGED  {dir}: {entries} entries", "ALTÉRÉ  {dir} : {entries} entrées";

@@ -11,3 +11,4 @@ mod erase;
 mod help;
 mod run;
 mod samples;
+mod stamps;

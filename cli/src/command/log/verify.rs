@@ -11,10 +11,12 @@ use entente_ledger::layout::Layout;
 use entente_ledger::log::LogError;
 use entente_ledger::note::NoteKey;
 use entente_signing::VerifyingKey;
+use entente_timestamp::Authorities;
 use serde_json::json;
 
 use super::keys::{Known, Scratch};
 use super::records::{Records, Tally};
+use super::stamps::{self, Stamps};
 use super::{damaged, known_key, ledgers_in, open};
 use crate::exit::{Exit, Failure};
 use crate::output::{Screen, print_out};
@@ -26,6 +28,8 @@ use crate::texts::{Fact, Text};
 /// Where the sidecar is beside the ledger, every record that an entry names must be there, or shredded
 /// by rule.
 /// A ledger that a server is writing to is copied first, and the copy is checked.
+/// A ledger that a server is writing to is copied first, and the copy is checked. Time stamps are
+/// checked against the ledger, and, when it is known whose count, for who made them and when.
 #[derive(Args, Debug)]
 #[command(after_help = EXAMPLES)]
 pub(crate) struct VerifyArgs {
@@ -38,6 +42,12 @@ pub(crate) struct VerifyArgs {
     /// The configuration that says which registry to believe; otherwise the nearest above the folder
     #[arg(long, value_name = "FILE", env = "ENTENTE_CONFIG")]
     config: Option<PathBuf>,
+    /// Roots of the time-stamping authorities that count, in PEM; otherwise those of the configuration
+    #[arg(long, value_name = "FILE")]
+    timestamp_roots: Option<PathBuf>,
+    /// Show between which two time stamps each entry was made
+    #[arg(long)]
+    times: bool,
 }
 
 /// A `vkey` of C2SP `signed-note`.
@@ -78,6 +88,8 @@ pub(crate) async fn run(args: &VerifyArgs, screen: &Screen) -> Result<(), Failur
             };
             let config = args.config.as_deref();
             let known = known_key(&ledger, origin.as_deref(), &keys, config, screen).await?;
+            let roots = args.timestamp_roots.as_deref();
+            let authorities = stamps::authorities(&ledger, roots, config)?;
             let verdict = check(&ledger, origin, known, screen)?;
             // Of a ledger that is damaged, nobody knows what its entries named.
             let looked = match verdict.report.is_sound() {
@@ -95,6 +107,17 @@ pub(crate) async fn run(args: &VerifyArgs, screen: &Screen) -> Result<(), Failur
             } else if tally.is_some_and(|tally| !tally.is_sound()) {
                 let what = screen.text(Text::RecordsViolated, &[]);
                 damage = Some(Failure::new(Exit::Integrity, what));
+            let stamps =
+                match check_stamps(&ledger, &verdict, authorities.as_ref(), args.times, screen) {
+                    // Entries that cannot be read hold no token either: the ledger itself is reported.
+                    Err(_) if !verdict.report.is_sound() => Stamps::default(),
+                    stamps => stamps?,
+                };
+            tell(&ledger, &verdict, &stamps, args.times, screen);
+            if !verdict.report.is_sound() {
+                damage = Some(failure(&ledger, &verdict, screen));
+            } else if !stamps.is_sound() {
+                damage = Some(stamps.failure(&ledger, screen));
             }
         }
     }
@@ -128,6 +151,30 @@ pub(crate) fn check(
         known,
         live,
     })
+}
+
+/// Checks the time stamps of a ledger. Files may move while a server writes: only what fails each time
+/// is a failure.
+fn check_stamps(
+    dir: &Path,
+    verdict: &Verdict,
+    authorities: Option<&Authorities>,
+    times: bool,
+    screen: &Screen,
+) -> Result<Stamps, Failure> {
+    let check = || {
+        let mut reader = open(dir, screen)?;
+        let checked = stamps::check(&mut reader, &verdict.origin, authorities, times);
+        checked.map_err(|error| damaged(dir, &error, screen))
+    };
+    let mut checked = check();
+    for _ in 1..COPIES {
+        if checked.is_ok() {
+            break;
+        }
+        checked = check();
+    }
+    checked
 }
 
 /// A copy taken while files move may be torn where the ledger is whole. Damage is what every copy
@@ -217,11 +264,13 @@ fn is_written_to(dir: &Path) -> bool {
 }
 
 fn tell(dir: &Path, verdict: &Verdict, tally: Option<&Tally>, screen: &Screen) {
+fn tell(dir: &Path, verdict: &Verdict, stamps: &Stamps, times: bool, screen: &Screen) {
     let Verdict { report, known, .. } = verdict;
     let value = json!({
         "dir": dir,
         "ledger": verdict.origin,
-        "sound": report.is_sound(),
+        "sound": report.is_sound() && stamps.is_sound(),
+        "timestamps": stamps.value(times),
         "entries": report.size,
         "waiting": report.waiting,
         "root": report.root.to_string(),
@@ -241,6 +290,7 @@ fn tell(dir: &Path, verdict: &Verdict, tally: Option<&Tally>, screen: &Screen) {
         if let Some(tally) = tally {
             tally.print(screen);
         }
+        stamps.print(screen);
     });
 }
 
@@ -351,11 +401,12 @@ impl std::str::FromStr for NoteKeyArg {
     }
 }
 
-/// Copies compared before a ledger in use is called damaged.
+/// Looks taken before a ledger in use is called damaged.
 const COPIES: usize = 3;
 
 const EXAMPLES: &str = "\
 Examples:
   entente log verify sandbox/pensions sandbox/vital-events
   entente log verify /mnt/copy/2026h2.1 --key ORIGIN+HASH+KEY
-  entente log verify /mnt/copy/2026h2.1 --config member.yaml";
+  entente log verify /mnt/copy/2026h2.1 --config member.yaml
+  entente log verify sandbox/pensions --timestamp-roots tsa.pem --times";

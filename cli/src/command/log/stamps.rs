@@ -1,0 +1,335 @@
+//! What time-stamping authorities say of a ledger: each token over what the ledger held, and every
+//! entry's own time between the tokens around it.
+//!
+//! An entry below a token's size existed when the authority made the token. An entry after a logged
+//! token came after it was made. Between the two lies the entry's true time, whatever its server says.
+
+use std::path::{Path, PathBuf};
+use std::time::Duration;
+
+use entente_clock::Timestamp;
+use entente_ledger::entry::{Body, TimeStamp};
+use entente_ledger::log::LogError;
+use entente_ledger::{Checkpoint, Entry, Reader};
+use entente_security_server::Config;
+use entente_signing::Digest;
+use entente_timestamp::{Authorities, Stamp, TokenError, verify};
+use serde_json::{Value, json};
+
+use super::keys::nearest_config;
+use crate::exit::{Exit, Failure};
+use crate::output::{Screen, print_out};
+use crate::texts::{Fact, Text};
+
+/// What was found in one ledger.
+#[derive(Debug, Default)]
+pub(super) struct Stamps {
+    /// How many tokens there are.
+    tokens: u64,
+    /// Whether their signatures were checked: only when it is known whose count.
+    is_checked: bool,
+    /// How far the newest good token reaches, and when its entries existed at the latest.
+    vouched: Option<(u64, Timestamp)>,
+    faults: Vec<Found>,
+    /// Every entry's bracket, when asked for.
+    times: Vec<Bracket>,
+}
+
+/// A fault, and the entry that shows it.
+#[derive(Debug)]
+struct Found {
+    index: u64,
+    fault: StampFault,
+}
+
+/// What is wrong. Variants are alphabetical.
+#[derive(Debug)]
+enum StampFault {
+    /// The entry says it is older than a token logged before it.
+    Backdated { at: Timestamp, after: Timestamp },
+    /// The entry says it is younger than a token over it.
+    Postdated { at: Timestamp, before: Timestamp },
+    /// The size and root beside a token are not this ledger's before the entry.
+    Root,
+    /// The token does not verify.
+    Token(TokenError),
+}
+
+/// When an entry was made: by its own word, and by the tokens around it.
+#[derive(Clone, Copy, Debug)]
+struct Bracket {
+    index: u64,
+    at: Timestamp,
+    after: Option<Timestamp>,
+    before: Option<Timestamp>,
+}
+
+/// A good token.
+#[derive(Debug)]
+struct Good {
+    index: u64,
+    size: u64,
+    stamp: Stamp,
+}
+
+/// The authorities that count: those in `roots`, or of the configuration that `config` is or that is
+/// nearest above the folder. `None` when nobody names any.
+pub(super) fn authorities(
+    dir: &Path,
+    roots: Option<&Path>,
+    config: Option<&Path>,
+) -> Result<Option<Authorities>, Failure> {
+    let read = |path: &Path| {
+        let pem = std::fs::read(path).map_err(|error| {
+            Failure::new(Exit::Usage, path.display().to_string()).because(&error)
+        })?;
+        Authorities::parse(&pem).map_err(|error| Failure::of(Exit::Usage, &error))
+    };
+    if let Some(roots) = roots {
+        return read(roots).map(Some);
+    }
+    let config: Option<PathBuf> = config.map(Path::to_owned).or_else(|| nearest_config(dir));
+    let Some(config) = config.filter(|config| is_server(config)) else {
+        return Ok(None);
+    };
+    let Some(named) = Config::load(&config)?.timestamp else {
+        return Ok(None);
+    };
+    let authorities = read(named.roots.as_path())?;
+    Ok(Some(
+        authorities.with_policy(named.policy.map(|policy| policy.0)),
+    ))
+}
+
+fn is_server(file: &Path) -> bool {
+    let text = std::fs::read_to_string(file);
+    text.is_ok_and(|text| text.lines().any(|line| line.starts_with("server:")))
+}
+
+/// Checks all tokens of a ledger, and every entry's time against them.
+pub(super) fn check(
+    reader: &mut Reader,
+    origin: &str,
+    authorities: Option<&Authorities>,
+    wants_times: bool,
+) -> Result<Stamps, LogError> {
+    let mut stamps = Stamps {
+        is_checked: authorities.is_some(),
+        ..Stamps::default()
+    };
+    let mut good = Vec::new();
+    for index in 0..reader.size() {
+        let Some(bytes) = reader.entry(index)? else {
+            break;
+        };
+        let Ok(Entry {
+            body: Body::TimeStamp(stamp),
+            ..
+        }) = Entry::decode(&bytes)
+        else {
+            continue;
+        };
+        stamps.tokens += 1;
+        let size = stamp.size;
+        match check_token(reader, index, stamp, origin, authorities)? {
+            Ok(Some(stamp)) => good.push(Good { index, size, stamp }),
+            Ok(None) => {}
+            Err(fault) => stamps.find(index, fault),
+        }
+    }
+    stamps.vouched = good
+        .iter()
+        .max_by_key(|good| good.size)
+        .map(|good| (good.size, good.stamp.latest()));
+    if !good.is_empty() || wants_times {
+        stamps.check_times(reader, &good, wants_times)?;
+    }
+    Ok(stamps)
+}
+
+/// One token: over a size and root that this ledger had, and by an authority that counts.
+fn check_token(
+    reader: &mut Reader,
+    index: u64,
+    logged: TimeStamp,
+    origin: &str,
+    authorities: Option<&Authorities>,
+) -> Result<Result<Option<Stamp>, StampFault>, LogError> {
+    let TimeStamp { size, root, token } = logged;
+    // A ledger's token is over what came before it.
+    if size > index || reader.root(size)? != Some(root) {
+        return Ok(Err(StampFault::Root));
+    }
+    let Some(authorities) = authorities else {
+        return Ok(Ok(None));
+    };
+    let checkpoint = Checkpoint {
+        origin: origin.to_owned(),
+        size,
+        root,
+    };
+    let imprint = Digest::of(checkpoint.to_string().as_bytes());
+    let verified = verify(&token, imprint, authorities);
+    Ok(verified.map(Some).map_err(StampFault::Token))
+}
+
+// === impl Stamps ===
+
+impl Stamps {
+    /// Whether nothing was found.
+    pub(super) fn is_sound(&self) -> bool {
+        self.faults.is_empty()
+    }
+
+    fn find(&mut self, index: u64, fault: StampFault) {
+        if self.faults.len() < MAX_FAULTS {
+            self.faults.push(Found { index, fault });
+        }
+    }
+
+    fn check_times(
+        &mut self,
+        reader: &mut Reader,
+        good: &[Good],
+        wants_times: bool,
+    ) -> Result<(), LogError> {
+        let (mut logged, mut covering) = (0, 0);
+        for index in 0..reader.size() {
+            let Some(bytes) = reader.entry(index)? else {
+                break;
+            };
+            let Some(at) = Entry::time_of(&bytes) else {
+                continue;
+            };
+            // Sizes grow from token to token, as their places do.
+            while good.get(logged).is_some_and(|good| good.index < index) {
+                logged += 1;
+            }
+            while good.get(covering).is_some_and(|good| good.size <= index) {
+                covering += 1;
+            }
+            let last = logged.checked_sub(1).and_then(|last| good.get(last));
+            let bracket = Bracket {
+                index,
+                at,
+                after: last.map(|good| good.stamp.at().saturating_sub(good.stamp.accuracy())),
+                before: good.get(covering).map(|good| good.stamp.latest()),
+            };
+            if let Some(after) = bracket.after
+                && after.since(at) > SKEW
+            {
+                self.find(index, StampFault::Backdated { at, after });
+            }
+            if let Some(before) = bracket.before
+                && at.since(before) > SKEW
+            {
+                self.find(index, StampFault::Postdated { at, before });
+            }
+            if wants_times {
+                self.times.push(bracket);
+            }
+        }
+        Ok(())
+    }
+
+    /// For a program.
+    pub(super) fn value(&self, wants_times: bool) -> Value {
+        let mut value = json!({
+            "tokens": self.tokens,
+            "checked": self.is_checked,
+            "vouched_size": self.vouched.map(|(size, _)| size),
+            "vouched_by": self.vouched.map(|(_, at)| at.to_string()),
+            "findings": self.faults.iter().map(|found| json!({
+                "entry": found.index,
+                "fault": found.fault.code(),
+            })).collect::<Vec<_>>(),
+        });
+        if wants_times {
+            let times = self.times.iter().map(|time| {
+                json!({
+                    "entry": time.index,
+                    "at": time.at.to_string(),
+                    "after": time.after.map(|at| at.to_string()),
+                    "before": time.before.map(|at| at.to_string()),
+                })
+            });
+            value["times"] = times.collect();
+        }
+        value
+    }
+
+    /// For people.
+    pub(super) fn print(&self, screen: &Screen) {
+        if self.tokens > 0 {
+            let tokens: Fact<'_> = ("tokens", &self.tokens);
+            let said = match self.vouched {
+                Some((size, at)) => {
+                    screen.text(Text::StampedUpTo, &[tokens, ("size", &size), ("at", &at)])
+                }
+                None if self.is_checked => screen.text(Text::StampsBad, &[tokens]),
+                None => screen.text(Text::StampsUnchecked, &[tokens]),
+            };
+            print_out(format!(
+                "  {:<11} {said}",
+                screen.text(Text::HeadStamped, &[])
+            ));
+        }
+        for found in &self.faults {
+            let said = found.fault.text(found.index, screen);
+            print_out(screen.red(&format!("  {said}")));
+        }
+        for time in &self.times {
+            let or_open =
+                |at: Option<Timestamp>| at.map_or_else(|| "…".into(), |at| at.to_string());
+            let (after, before) = (or_open(time.after), or_open(time.before));
+            print_out(format!(
+                "  {:>8}  {}  {after:>24} < {before}",
+                time.index, time.at
+            ));
+        }
+    }
+
+    /// How the command ends when a token or a time does not hold.
+    pub(super) fn failure(&self, dir: &Path, screen: &Screen) -> Failure {
+        let first = self.faults.first();
+        let file = first.map_or_else(
+            || "-".to_owned(),
+            |found| found.fault.text(found.index, screen),
+        );
+        let facts: [Fact<'_>; 2] = [("dir", &dir.display()), ("file", &file)];
+        Failure::new(Exit::Integrity, screen.text(Text::IntegrityFailed, &facts))
+            .note(Text::LabelDo, screen.text(Text::IntegrityDo, &[]))
+    }
+}
+
+// === impl StampFault ===
+
+impl StampFault {
+    const fn code(&self) -> &'static str {
+        match self {
+            Self::Backdated { .. } => "backdated",
+            Self::Postdated { .. } => "postdated",
+            Self::Root => "root",
+            Self::Token(_) => "token",
+        }
+    }
+
+    fn text(&self, index: u64, screen: &Screen) -> String {
+        let index: Fact<'_> = ("index", &index);
+        match self {
+            Self::Backdated { at, after } => {
+                screen.text(Text::StampBackdated, &[index, ("at", at), ("after", after)])
+            }
+            Self::Postdated { at, before } => screen.text(
+                Text::StampPostdated,
+                &[index, ("at", at), ("before", before)],
+            ),
+            Self::Root => screen.text(Text::StampOfOther, &[index]),
+            Self::Token(error) => screen.text(Text::StampRefused, &[index, ("why", error)]),
+        }
+    }
+}
+
+/// How far a server's clock may be from an authority's (DESIGN.md §16, clock skew).
+const SKEW: Duration = Duration::from_secs(60);
+const MAX_FAULTS: usize = 1_000;
