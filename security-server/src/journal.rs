@@ -81,6 +81,8 @@ impl Journal {
     /// The sidecar.
     pub(crate) const fn sidecar(&self) -> &Sidecar {
         &self.sidecar
+    }
+
     /// Entries that wait for a time stamp.
     pub(crate) fn unproven(&self) -> &Unproven {
         &self.unproven

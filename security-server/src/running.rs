@@ -419,6 +419,7 @@ fn look(server: &Server, health: &Health) {
             Condition::Keys,
             "no session key could be certified; see to the server's key or its token",
         );
+    }
     if server.stamping.is_some() {
         if server.time_is_proven().is_ok() {
             health.pass(Condition::Time);

@@ -1,7 +1,7 @@
 //! Having an authority vouch for the ledger's newest checkpoint (DESIGN.md §7 Time).
 //!
 //! A token is over the checkpoint's three lines, which anybody can write down from the TIMESTAMP entry
-//! (docs/decisions/006-what-is-time-stamped.md). Nothing of an exchange waits for one: it goes on
+//! (docs/decisions/007-what-is-time-stamped.md). Nothing of an exchange waits for one: it goes on
 //! without, until entries have gone without for longer than the configuration allows.
 
 mod post;

@@ -223,10 +223,8 @@ impl SecurityServer {
         })
         .await?;
         let origin = open_shard(&config.server, &keys, &follower, &*deps.clock).await?;
-        let (server, index, found) =
-            build(config, deps, metrics, keys, &identity, &follower, &origin).await?;
         let (server, index, found) = build(
-            config, stamping, deps, metrics, store, keys, &identity, &follower, &origin,
+            config, stamping, deps, metrics, keys, &identity, &follower, &origin,
         )
         .await?;
         let server = begin(server, found).await?;

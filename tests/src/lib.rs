@@ -7,7 +7,7 @@ pub mod offer;
 pub mod plain;
 pub mod softhsm;
 pub mod ticker;
-pub mod verifiers;
 pub mod tsa;
+pub mod verifiers;
 pub mod walk;
 pub mod world;

@@ -7,8 +7,8 @@ mod line;
 mod prove_omission;
 mod records;
 mod show;
-mod subject_key;
 mod stamps;
+mod subject_key;
 pub(crate) mod verify;
 mod who_looked;
 

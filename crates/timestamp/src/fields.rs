@@ -2,7 +2,7 @@
 //!
 //! The crates that hold these structures as types refuse what real authorities send: a time with a
 //! fraction of a second, certificates in an order other than DER's (see
-//! docs/decisions/006-what-is-time-stamped.md). Headers and lengths are read by the `der` crate.
+//! docs/decisions/007-what-is-time-stamped.md). Headers and lengths are read by the `der` crate.
 
 use der::asn1::AnyRef;
 use der::{Decode as _, Reader as _, SliceReader, Tag, TagNumber};

@@ -20,6 +20,7 @@ use super::{EraseError, finish};
 use crate::config::Config;
 use crate::enrol::{EnrolError, ServerKeys};
 use crate::journal::Journal;
+use crate::unproven::Unproven;
 
 /// What an order would erase.
 #[derive(Clone, Debug)]
@@ -171,6 +172,7 @@ impl Order {
             self.origin.clone(),
             clock,
             None,
+            Unproven::default(),
         );
         // What a stop left unfinished comes first, and everything appended is in the sidecar after this.
         finish(&journal).await?;

@@ -10,6 +10,7 @@ use entente_testkit::MemDisk;
 use entente_testkit::disk::Fault;
 
 use super::*;
+use crate::unproven::Unproven;
 
 const ORIGIN: &str = "ss1.service-ontario.ca-on/access/2026h2.1";
 const NOW: Timestamp = Timestamp::from_millis(1_795_305_600_000);
@@ -34,7 +35,8 @@ async fn open(disk: &MemDisk) -> Result<Journal, Reason> {
     let ledger = Ledger::open(config, Runner::Task).await;
     let ledger = ledger.map_err(|_| Reason::LogUnavailable)?;
     let origin: LogOrigin = ORIGIN.parse().unwrap();
-    Ok(Journal::new(ledger, sidecar, origin, clock, None))
+    let unproven = Unproven::default();
+    Ok(Journal::new(ledger, sidecar, origin, clock, None, unproven))
 }
 
 fn of(id: &[u8; 16]) -> RecordOf<'_> {

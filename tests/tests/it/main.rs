@@ -17,7 +17,7 @@ mod receipts;
 mod refusals;
 mod retention;
 mod rotation;
-mod token;
 mod time;
+mod token;
 mod walk;
 mod witnessing;

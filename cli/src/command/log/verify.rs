@@ -26,9 +26,7 @@ use crate::texts::{Fact, Text};
 ///
 /// Exits with 0 when every byte is as it must be, and with 6 when anything differs, naming the file.
 /// Where the sidecar is beside the ledger, every record that an entry names must be there, or shredded
-/// by rule.
-/// A ledger that a server is writing to is copied first, and the copy is checked.
-/// A ledger that a server is writing to is copied first, and the copy is checked. Time stamps are
+/// by rule. A ledger that a server is writing to is copied first, and the copy is checked. Time stamps are
 /// checked against the ledger, and, when it is known whose count, for who made them and when.
 #[derive(Args, Debug)]
 #[command(after_help = EXAMPLES)]
@@ -59,6 +57,16 @@ pub(super) struct NoteKeyArg(NoteKey);
 pub(super) struct SoundCopy {
     copy: Scratch,
     origin: String,
+}
+
+/// What was found beside the entries' hashes.
+#[derive(Debug)]
+struct Beside {
+    /// The sealed records, where they are beside the ledger.
+    tally: Option<Tally>,
+    stamps: Stamps,
+    /// Whether the times of entries are asked for.
+    times: bool,
 }
 
 /// What a check came to.
@@ -101,23 +109,25 @@ pub(crate) async fn run(args: &VerifyArgs, screen: &Screen) -> Result<(), Failur
                 damage = Some(failure);
                 None
             });
-            tell(&ledger, &verdict, tally.as_ref(), screen);
-            if !verdict.report.is_sound() {
-                damage = Some(failure(&ledger, &verdict, screen));
-            } else if tally.is_some_and(|tally| !tally.is_sound()) {
-                let what = screen.text(Text::RecordsViolated, &[]);
-                damage = Some(Failure::new(Exit::Integrity, what));
             let stamps =
                 match check_stamps(&ledger, &verdict, authorities.as_ref(), args.times, screen) {
                     // Entries that cannot be read hold no token either: the ledger itself is reported.
                     Err(_) if !verdict.report.is_sound() => Stamps::default(),
                     stamps => stamps?,
                 };
-            tell(&ledger, &verdict, &stamps, args.times, screen);
+            let beside = Beside {
+                tally,
+                stamps,
+                times: args.times,
+            };
+            tell(&ledger, &verdict, &beside, screen);
             if !verdict.report.is_sound() {
                 damage = Some(failure(&ledger, &verdict, screen));
-            } else if !stamps.is_sound() {
-                damage = Some(stamps.failure(&ledger, screen));
+            } else if !beside.stamps.is_sound() {
+                damage = Some(beside.stamps.failure(&ledger, screen));
+            } else if beside.tally.is_some_and(|tally| !tally.is_sound()) {
+                let what = screen.text(Text::RecordsViolated, &[]);
+                damage = Some(Failure::new(Exit::Integrity, what));
             }
         }
     }
@@ -263,14 +273,15 @@ fn is_written_to(dir: &Path) -> bool {
     lock.is_ok_and(|lock| matches!(lock.try_lock_shared(), Err(TryLockError::WouldBlock)))
 }
 
-fn tell(dir: &Path, verdict: &Verdict, tally: Option<&Tally>, screen: &Screen) {
-fn tell(dir: &Path, verdict: &Verdict, stamps: &Stamps, times: bool, screen: &Screen) {
+fn tell(dir: &Path, verdict: &Verdict, beside: &Beside, screen: &Screen) {
     let Verdict { report, known, .. } = verdict;
+    let Beside { stamps, times, .. } = beside;
+    let tally = beside.tally.as_ref();
     let value = json!({
         "dir": dir,
         "ledger": verdict.origin,
         "sound": report.is_sound() && stamps.is_sound(),
-        "timestamps": stamps.value(times),
+        "timestamps": stamps.value(*times),
         "entries": report.size,
         "waiting": report.waiting,
         "root": report.root.to_string(),
