@@ -4,6 +4,8 @@ mod case;
 mod conditions;
 mod exchange;
 mod figures;
+mod goals;
+mod ledger;
 mod nginx;
 mod running;
 
@@ -33,13 +35,14 @@ struct Options {
 const USAGE: &str = "\
 cargo xtask bench exchange [-o json] [--rounds N] [--seconds S] [--check] [--dev] [--no-build]
                      [--case NAME]…
+cargo xtask bench ledger [-o json] [--rounds N] [--check] [--dev] [--no-build]
   -o json       one object per figure instead of a table
   --rounds N    measure every case N times in turn, 5 by default; figures are medians
-  --seconds S   measure each time for S seconds, 3 by default
+  --seconds S   measure each time for S seconds, 3 by default (exchange)
   --check       exit with 1 when a goal is missed
   --dev         unoptimised binaries, to try the benchmark itself
   --no-build    the binaries as they are, not built anew
-  --case NAME   only this case (direct, hops2, nginx2, exchange); repeatable";
+  --case NAME   only this case (direct, hops2, nginx2, exchange); repeatable (exchange)";
 
 /// Runs the benchmark named first in `words`.
 pub(crate) fn run(words: &[&str]) -> anyhow::Result<()> {
@@ -49,6 +52,7 @@ pub(crate) fn run(words: &[&str]) -> anyhow::Result<()> {
             Ok(())
         }
         ["exchange", rest @ ..] => exchange::run(&Options::parse(rest)?),
+        ["ledger", rest @ ..] => ledger::run(&Options::parse(rest)?),
         [name, ..] => bail!("no benchmark `{name}`\n{USAGE}"),
     }
 }

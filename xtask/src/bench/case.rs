@@ -283,7 +283,7 @@ impl Federation {
 // === impl Folder ===
 
 impl Folder {
-    fn new(path: PathBuf) -> anyhow::Result<Self> {
+    pub(crate) fn new(path: PathBuf) -> anyhow::Result<Self> {
         fs::create_dir_all(&path).with_context(|| format!("making {}", path.display()))?;
         Ok(Self(path))
     }

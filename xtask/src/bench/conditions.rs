@@ -49,6 +49,29 @@ impl Conditions {
         })
     }
 
+    /// The same where neither a network nor nginx is used.
+    pub(crate) fn disk_json(&self) -> Value {
+        json!({
+            "cores": self.cores,
+            "processor": self.processor,
+            "kernel": self.kernel,
+            "disk": self.disk,
+            "optimised": self.optimised,
+        })
+    }
+
+    /// As lines above a table, where neither a network nor nginx is used.
+    pub(crate) fn disk_text(&self) -> String {
+        format!(
+            "{} cores, {}, Linux {}, ledgers on {}{}",
+            self.cores,
+            self.processor,
+            self.kernel,
+            self.disk,
+            self.unoptimised(),
+        )
+    }
+
     /// As lines above a table.
     pub(crate) fn text(&self) -> String {
         format!(
@@ -60,12 +83,16 @@ impl Conditions {
             self.nginx
                 .as_ref()
                 .map_or_else(String::new, |version| format!(", {version}")),
-            if self.optimised {
-                ""
-            } else {
-                "\nUNOPTIMISED: these figures say nothing about the product"
-            },
+            self.unoptimised(),
         )
+    }
+
+    const fn unoptimised(&self) -> &'static str {
+        if self.optimised {
+            ""
+        } else {
+            "\nUNOPTIMISED: these figures say nothing about the product"
+        }
     }
 }
 

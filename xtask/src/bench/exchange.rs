@@ -10,6 +10,7 @@ use super::Options;
 use super::case::{Case, Site};
 use super::conditions::Conditions;
 use super::figures::{CONNECTIONS, IN_FLIGHT, PAYLOAD, Results, Round, Sample, Setting};
+use super::goals::judge;
 use crate::{needs, workspace};
 
 /// Builds, starts every case, measures them in turn, and prints.
@@ -63,7 +64,11 @@ pub(crate) fn run(options: &Options) -> anyhow::Result<()> {
     } else {
         println!("{}", results.text(setting));
     }
-    judge(&results, options)
+    judge(&results.goals(), options)?;
+    if options.check && results.errors() > 0 {
+        bail!("{} calls failed", results.errors());
+    }
+    Ok(())
 }
 
 fn build(dev: bool) -> anyhow::Result<()> {
@@ -161,31 +166,6 @@ fn understand(said: &Value, servers: usize) -> Option<Sample> {
         errors: said["errors"].as_u64()?,
         not_ours: number("not_ours")?,
     })
-}
-
-/// Says which goals were met; fails when they had to be.
-fn judge(results: &Results, options: &Options) -> anyhow::Result<()> {
-    let goals = results.goals();
-    if !options.json {
-        for goal in &goals {
-            println!("{}", goal.text());
-        }
-    }
-    if !options.check {
-        return Ok(());
-    }
-    let missed: Vec<String> = goals
-        .iter()
-        .filter(|goal| !goal.met())
-        .map(|goal| goal.text())
-        .collect();
-    if !missed.is_empty() {
-        bail!("{}", missed.join("; "));
-    }
-    if results.errors() > 0 {
-        bail!("{} calls failed", results.errors());
-    }
-    Ok(())
 }
 
 /// What a load may take beyond its window: connecting, warm-up, the last calls.

@@ -3,6 +3,7 @@
 use serde_json::{Value, json};
 
 use super::conditions::Conditions;
+use super::goals::{Outcome, median, range, rounded};
 
 /// What one load measured.
 #[derive(Clone, Debug, Default, PartialEq)]
@@ -41,14 +42,6 @@ struct Figure {
     unit: &'static str,
     in_flight: usize,
     values: Vec<f64>,
-}
-
-/// How a goal came out.
-#[derive(Clone, Debug)]
-pub(crate) struct Outcome {
-    goal: &'static str,
-    measured: Option<f64>,
-    met: bool,
 }
 
 /// What all figures of one run have in common.
@@ -146,33 +139,23 @@ impl Results {
                 .find(|figure| figure.case == case && figure.metric == metric)
                 .map(|figure| median(&figure.values))
         };
-        let at_least = |goal, measured: Option<f64>, floor: f64| Outcome {
-            goal,
-            measured,
-            met: measured.is_some_and(|value| value >= floor),
-        };
-        let at_most = |goal, measured: Option<f64>, ceiling: f64| Outcome {
-            goal,
-            measured,
-            met: measured.is_some_and(|value| value <= ceiling),
-        };
         vec![
-            at_least(
+            Outcome::at_least(
                 "calls/s at least 0.25 of hops2",
                 compared("exchange/hops2", RATIO),
                 0.25,
             ),
-            at_least(
+            Outcome::at_least(
                 "calls/s at least 0.4 of nginx2",
                 compared("exchange/nginx2", RATIO),
                 0.4,
             ),
-            at_most(
+            Outcome::at_most(
                 "p50 at 1 in flight at most 2,000 us above direct",
                 compared("exchange-direct", "p50_us"),
                 2_000.0,
             ),
-            at_most(
+            Outcome::at_most(
                 "at most 64 MiB in each server under load",
                 self.of("exchange").map(|rounds| {
                     let peaks: Vec<f64> = rounds.iter().map(|r| r.full.rss_mib).collect();
@@ -280,48 +263,6 @@ impl Figure {
     }
 }
 
-// === impl Outcome ===
-
-impl Outcome {
-    /// Whether the goal was reached.
-    pub(crate) const fn met(&self) -> bool {
-        self.met
-    }
-
-    /// One line.
-    pub(crate) fn text(&self) -> String {
-        let word = if self.met { "met   " } else { "MISSED" };
-        let value = self
-            .measured
-            .map_or_else(|| "not measured".to_owned(), |v| format!("{}", rounded(v)));
-        format!("{word} {}: {value}", self.goal)
-    }
-}
-
-/// The middle value, or the mean of the two in the middle.
-fn median(values: &[f64]) -> f64 {
-    let mut sorted = values.to_vec();
-    sorted.sort_by(f64::total_cmp);
-    match sorted.len() {
-        0 => f64::NAN,
-        n if n % 2 == 1 => sorted[n / 2],
-        n => f64::midpoint(sorted[n / 2 - 1], sorted[n / 2]),
-    }
-}
-
-fn range(values: &[f64]) -> (f64, f64) {
-    let least = values.iter().copied().fold(f64::INFINITY, f64::min);
-    (
-        least,
-        values.iter().copied().fold(f64::NEG_INFINITY, f64::max),
-    )
-}
-
-/// Three decimals: more is noise.
-fn rounded(value: f64) -> f64 {
-    (value * 1000.0).round() / 1000.0
-}
-
 /// Bytes in each call and each answer.
 pub(crate) const PAYLOAD: usize = 1024;
 /// Calls in flight at full load.
@@ -350,14 +291,6 @@ mod tests {
     }
 
     #[test]
-    fn the_median_is_in_the_middle() {
-        assert_eq!(median(&[3.0, 1.0, 2.0]), 2.0);
-        assert_eq!(median(&[4.0, 1.0, 2.0, 3.0]), 2.5);
-        assert!(median(&[]).is_nan());
-        assert_eq!(range(&[3.0, 1.0]), (1.0, 3.0));
-    }
-
-    #[test]
     fn ratios_are_taken_round_by_round() {
         let mut results = Results::default();
         // The machine halves its speed in the second round: the ratio must not see it.
@@ -368,7 +301,7 @@ mod tests {
             results.add("exchange", round(50.0 * speed, p50 + 1_000.0));
         }
         let goals = results.goals();
-        let measured: Vec<Option<f64>> = goals.iter().map(|goal| goal.measured).collect();
+        let measured: Vec<Option<f64>> = goals.iter().map(Outcome::measured).collect();
         assert_eq!(measured, [Some(0.25), Some(0.5), Some(1_000.0), Some(30.0)]);
         assert!(goals.iter().all(Outcome::met));
     }

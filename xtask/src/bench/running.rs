@@ -183,7 +183,7 @@ impl Drop for Running {
 }
 
 /// A command that the kernel ends when this process dies, where setpriv can arrange that.
-fn bound(program: &Path) -> Command {
+pub(crate) fn bound(program: &Path) -> Command {
     if succeeds(Command::new("setpriv").args(["--pdeathsig", "TERM", "true"])) {
         let mut command = Command::new("setpriv");
         command.args(["--pdeathsig", "TERM"]).arg(program);

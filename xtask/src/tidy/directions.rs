@@ -34,6 +34,7 @@ const ROWS: &[(&str, u8)] = &[
     ("entente-cli", 7),
     ("entente-testkit", DEV),
     ("entente-tests", DEV),
+    ("entente-ledger-bench", DEV),
     ("xtask", DEV),
 ];
 

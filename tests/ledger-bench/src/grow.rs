@@ -1,0 +1,147 @@
+//! Appending as a server does: many tasks, each waiting for its own entry, through the handle.
+
+use std::sync::Arc;
+use std::sync::atomic::{AtomicU64, Ordering};
+use std::time::Duration;
+
+use anyhow::{Context as _, ensure};
+use entente_ledger::disk::RealDisk;
+use entente_ledger::{Append, Ledger, Runner};
+use tokio::task::JoinSet;
+
+use crate::bare;
+use crate::counting::Counting;
+use crate::measured::Measured;
+use crate::subject::{Source, Subject};
+use crate::usage::{Ticks, now, peak_mib};
+
+/// Grows the ledger to `size` with `in_flight` appends waiting at any time, then writes the same
+/// commits to a bare file.
+pub(crate) async fn grow(
+    subject: &Subject,
+    size: u64,
+    in_flight: u64,
+) -> anyhow::Result<Vec<Measured>> {
+    let disk = Counting::default();
+    let commits = disk.commits();
+    let ledger = Ledger::open(subject.config(Arc::new(disk))?, Runner::Thread).await?;
+    let first = ledger.size();
+    ensure!(first < size, "the ledger has {first} entries already");
+    let source = Arc::new(Source::new());
+    commits.take();
+
+    let before = Ticks::read()?;
+    let start = now();
+    append(&ledger, &source, first..size, in_flight).await?;
+    let acknowledged = start.elapsed();
+    ledger.shutdown().await?;
+    let settled = start.elapsed();
+    let ticks = Ticks::read()?;
+    let peak = peak_mib()?;
+
+    let commits = commits.take();
+    let segment = subject.segment_bytes();
+    let bare = bare::write(&subject.bare(), segment, &commits, &source)?;
+    let bare_ticks = Ticks::read()?;
+
+    let entries = (size - first) as f64;
+    let rate = |took: Duration| entries / took.as_secs_f64();
+    let cpu = |after: Ticks, before| after.micros_since(before) as f64 / entries;
+    let measured = [
+        ("file", "entries_per_s", "1/s", rate(bare)),
+        ("file", "cpu_us_per_entry", "us", cpu(bare_ticks, ticks)),
+        ("append", "entries_per_s", "1/s", rate(acknowledged)),
+        ("append", "settled_per_s", "1/s", rate(settled)),
+        ("append", "cpu_us_per_entry", "us", cpu(ticks, before)),
+        (
+            "append",
+            "entries_per_commit",
+            "1",
+            entries / commits.len() as f64,
+        ),
+        ("append", "rss_mib", "MiB", peak),
+        (
+            "append/file",
+            "entries_per_s",
+            "ratio",
+            bare.as_secs_f64() / acknowledged.as_secs_f64(),
+        ),
+    ];
+    Ok(measured
+        .map(|(case, metric, unit, value)| {
+            Measured::new(case, metric, unit, value).with("in_flight", in_flight)
+        })
+        .into())
+}
+
+/// Fills a segment of the write-ahead log, nearly, and integrates nothing of it. The ledger is left
+/// open, for the process to be killed.
+pub(crate) async fn fill(subject: &Subject) -> anyhow::Result<Ledger> {
+    let disk = Counting::default();
+    let commits = disk.commits();
+    let ledger = Ledger::open(subject.idle_config(Arc::new(disk))?, Runner::Thread).await?;
+    let source = Source::new();
+    let mut number = ledger.size();
+    let mut written = 0;
+    // As much again as the last commit must fit, or a new segment would be begun.
+    let mut last = 0;
+    commits.take();
+    while written + 2 * last < subject.segment_bytes() as usize {
+        let appends: Vec<Append> = (number..number + STEP).map(|n| source.append(n)).collect();
+        ledger.append_all(appends).await?;
+        number += STEP;
+        last = commits.take().iter().sum();
+        written += last;
+    }
+    Ok(ledger)
+}
+
+/// Opens the ledger as a server does, and closes it.
+pub(crate) async fn open(subject: &Subject) -> anyhow::Result<Vec<Measured>> {
+    let config = subject.config(Arc::new(RealDisk))?;
+    let start = now();
+    let ledger = Ledger::open(config, Runner::Thread).await?;
+    let took = start.elapsed();
+    let peak = peak_mib()?;
+    let (size, replayed) = (ledger.size(), ledger.recovery().replayed);
+    ledger.shutdown().await?;
+    let case = if replayed > 0 { "open_killed" } else { "open" };
+    let measured = [
+        Measured::new(case, "s", "s", took.as_secs_f64()),
+        Measured::new(case, "rss_mib", "MiB", peak),
+        Measured::new(case, "replayed", "1", replayed as f64),
+    ];
+    ensure!(size > 0, "an empty ledger was opened");
+    Ok(measured.into())
+}
+
+async fn append(
+    ledger: &Ledger,
+    source: &Arc<Source>,
+    range: std::ops::Range<u64>,
+    in_flight: u64,
+) -> anyhow::Result<()> {
+    let next = Arc::new(AtomicU64::new(range.start));
+    let mut tasks = JoinSet::new();
+    for _ in 0..in_flight {
+        let (ledger, source, next) = (ledger.clone(), Arc::clone(source), Arc::clone(&next));
+        tasks.spawn(async move {
+            loop {
+                let number = next.fetch_add(1, Ordering::Relaxed);
+                if number >= range.end {
+                    return Ok(());
+                }
+                ledger.append(source.append(number)).await?;
+            }
+        });
+    }
+    while let Some(ended) = tasks.join_next().await {
+        let ended: Result<(), entente_ledger::AppendError> = ended.context("a task panicked")?;
+        ended.context("appending")?;
+    }
+    ensure!(ledger.size() == range.end, "not as many entries as appends");
+    Ok(())
+}
+
+/// Entries of a commit when a segment is filled.
+const STEP: u64 = 16;
