@@ -76,22 +76,30 @@ impl Tiles {
 
     /// The hash at tile level `level` and position `index` along it.
     pub(crate) fn hash(&mut self, level: u8, index: u64) -> Result<Digest, LogError> {
-        let id = self.id(Level::Hashes(level), index / WIDTH)?;
-        let place = (index % WIDTH) as usize;
+        self.subtree(level, index, 1)
+    }
+
+    /// The root over `count` hashes from position `start` along tile level `level`, all in one tile.
+    fn subtree(&mut self, level: u8, start: u64, count: u64) -> Result<Digest, LogError> {
+        let id = self.id(Level::Hashes(level), start / WIDTH)?;
+        let place = (start % WIDTH) as usize;
         match self.tile(id) {
-            Ok(hashes) => match hashes.get(place) {
-                Some(hash) => Ok(*hash),
+            Ok(hashes) => match hashes.get(place..place + count as usize) {
+                Some(hashes) => Ok(root_of(hashes)),
                 None => Err(self.damaged(id, "it is cut short")),
             },
-            // Higher tiles that are not full are written for checkpoints alone. The node is complete, so
-            // the tile below it is full.
+            // Higher tiles that are not full are written for checkpoints alone. The nodes are complete, so
+            // the tiles below them are full.
             Err(LogError::Disk(error)) if error.is_missing() && level > 0 && !id.is_full() => {
-                let below = TileId {
-                    level: Level::Hashes(level - 1),
-                    index,
-                    width: WIDTH as u16,
-                };
-                Ok(root_of(&self.tile(below)?))
+                let below = (start..start + count).map(|index| {
+                    let id = TileId {
+                        level: Level::Hashes(level - 1),
+                        index,
+                        width: WIDTH as u16,
+                    };
+                    Ok(root_of(&self.tile(id)?))
+                });
+                Ok(root_of(&below.collect::<Result<Vec<_>, LogError>>()?))
             }
             Err(error) => Err(error),
         }
@@ -140,14 +148,9 @@ impl Nodes for Tiles {
     type Error = LogError;
 
     fn node(&mut self, level: u8, index: u64) -> Result<Digest, LogError> {
-        let (tile_level, within) = (level / HEIGHT, level % HEIGHT);
-        if within == 0 {
-            return self.hash(tile_level, index);
-        }
         // A subtree inside a tile: at most 128 of its hashes, never across two tiles.
-        let start = index << within;
-        let hashes = (start..start + (1 << within)).map(|at| self.hash(tile_level, at));
-        Ok(root_of(&hashes.collect::<Result<Vec<_>, _>>()?))
+        let (tile_level, within) = (level / HEIGHT, level % HEIGHT);
+        self.subtree(tile_level, index << within, 1 << within)
     }
 }
 
