@@ -5,7 +5,7 @@ use std::io;
 use std::os::unix::fs::FileExt as _;
 use std::path::{Path, PathBuf};
 use std::sync::mpsc::{self, Receiver, SyncSender};
-use std::thread;
+use std::thread::{self, JoinHandle};
 use std::time::Duration;
 
 use anyhow::Context as _;
@@ -13,51 +13,64 @@ use anyhow::Context as _;
 use crate::subject::Source;
 use crate::usage::now;
 
-/// Writes `commits` to files in `folder`, which is removed afterwards, and answers how long that took.
-///
-/// Files are as long as the ledger's segments and filled with zeros ahead by another thread, as they
-/// are there.
-pub(crate) fn write(
-    folder: &Path,
-    segment_bytes: u64,
-    commits: &[usize],
-    source: &Source,
-) -> anyhow::Result<Duration> {
-    fs::create_dir_all(folder).with_context(|| format!("making {}", folder.display()))?;
-    let (ready, files) = mpsc::sync_channel(1);
-    let (here, largest) = (folder.to_owned(), commits.iter().max().copied());
-    let len = segment_bytes.max(largest.unwrap_or(0) as u64);
-    let fill = thread::spawn(move || fill(&here, len, &ready));
-    let taken = write_all(&files, len, commits, source);
-    // Tells the other thread that no more are wanted.
-    drop(files);
-    let filled = fill.join();
-    fs::remove_dir_all(folder).with_context(|| format!("removing {}", folder.display()))?;
-    filled.map_err(|_| anyhow::anyhow!("the filling thread panicked"))??;
-    taken.context("writing the bare file")
+/// Files as long as the ledger's segments, filled with zeros ahead by another thread as they are there,
+/// and written one after the other.
+#[derive(Debug)]
+pub(crate) struct Bare {
+    folder: PathBuf,
+    len: u64,
+    files: Receiver<File>,
+    filler: JoinHandle<anyhow::Result<()>>,
+    file: File,
+    at: u64,
 }
 
-fn write_all(
-    files: &Receiver<File>,
-    len: u64,
-    commits: &[usize],
-    source: &Source,
-) -> io::Result<Duration> {
-    let next = || files.recv().map_err(io::Error::other);
-    // The first file is ready before the clock starts, as the ledger's first segment is.
-    let (mut file, mut at) = (next()?, 0);
-    let start = now();
-    for commit in commits {
-        if at + *commit as u64 > len {
-            (file, at) = (next()?, 0);
-        }
-        for part in source.noise(*commit) {
-            file.write_all_at(part, at)?;
-            at += part.len() as u64;
-        }
-        file.sync_data()?;
+// === impl Bare ===
+
+impl Bare {
+    /// Makes the folder and the first file.
+    pub(crate) fn start(folder: PathBuf, len: u64) -> anyhow::Result<Self> {
+        fs::create_dir_all(&folder).with_context(|| format!("making {}", folder.display()))?;
+        let (ready, files) = mpsc::sync_channel(1);
+        let here = folder.clone();
+        let filler = thread::spawn(move || fill(&here, len, &ready));
+        let file = files.recv().context("no file was filled")?;
+        Ok(Self {
+            folder,
+            len,
+            files,
+            filler,
+            file,
+            at: 0,
+        })
     }
-    Ok(start.elapsed())
+
+    /// Writes each commit and syncs it; answers how long all took.
+    pub(crate) fn write(&mut self, commits: &[usize], source: &Source) -> io::Result<Duration> {
+        let start = now();
+        for commit in commits {
+            if self.at + *commit as u64 > self.len {
+                self.file = self.files.recv().map_err(io::Error::other)?;
+                self.at = 0;
+            }
+            for part in source.noise(*commit) {
+                self.file.write_all_at(part, self.at)?;
+                self.at += part.len() as u64;
+            }
+            self.file.sync_data()?;
+        }
+        Ok(start.elapsed())
+    }
+
+    /// Removes the files.
+    pub(crate) fn end(self) -> anyhow::Result<()> {
+        // Tells the other thread that no more are wanted.
+        drop(self.files);
+        let filled = self.filler.join();
+        let removed = fs::remove_dir_all(&self.folder);
+        removed.with_context(|| format!("removing {}", self.folder.display()))?;
+        filled.map_err(|_| anyhow::anyhow!("the filling thread panicked"))?
+    }
 }
 
 /// Prepares one file after the other, until nobody wants more.
@@ -72,7 +85,7 @@ fn fill(folder: &Path, len: u64, ready: &SyncSender<File>) -> anyhow::Result<()>
     Ok(())
 }
 
-fn zeroed(path: &PathBuf, len: u64) -> io::Result<File> {
+fn zeroed(path: &Path, len: u64) -> io::Result<File> {
     const ZEROS: &[u8] = &[0; 256 * 1024];
     let file = OpenOptions::new().write(true).create_new(true).open(path)?;
     let mut at = 0;
@@ -83,4 +96,25 @@ fn zeroed(path: &PathBuf, len: u64) -> io::Result<File> {
     }
     file.sync_data()?;
     Ok(file)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_commit_that_does_not_fit_goes_to_the_next_file() {
+        let dir = tempfile::tempdir().unwrap();
+        let folder = dir.path().join("bare");
+        let source = Source::new();
+        let mut bare = Bare::start(folder.clone(), 100).unwrap();
+        bare.write(&[60, 40, 1], &source).unwrap();
+        let read = |name: &str| fs::read(folder.join(name)).unwrap();
+        let (first, second) = (read("000000"), read("000001"));
+        let noise: Vec<u8> = source.noise(60).flatten().copied().collect();
+        assert_eq!((&first[..60], &first[60..]), (&noise[..], &noise[..40]));
+        assert_eq!((second[0], &second[1..]), (noise[0], &[0; 99][..]));
+        bare.end().unwrap();
+        assert!(!folder.exists());
+    }
 }

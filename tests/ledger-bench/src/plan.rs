@@ -18,8 +18,8 @@ pub struct Plan {
     pub rounds: u64,
     /// Proofs of each kind, at each size.
     pub proofs: u64,
-    /// Appends waiting at any time.
-    pub in_flight: u64,
+    /// Appends waiting at any time, each measured in turn; at least one.
+    pub in_flight: Vec<u64>,
     /// The ledger's sizes, ascending. Rates are measured on the way to the last.
     pub sizes: Vec<u64>,
     /// How long a segment of the write-ahead log is.
@@ -39,7 +39,9 @@ struct Site<'a> {
 /// # Errors
 /// When something could not be measured.
 pub fn run(plan: &Plan, folder: &Path, told: &mut dyn FnMut(&str)) -> anyhow::Result<()> {
-    ensure!(plan.rounds > 0 && plan.in_flight > 0, "nothing to measure");
+    ensure!(plan.rounds > 0, "nothing to measure");
+    ensure!(!plan.in_flight.is_empty(), "nothing to wait for");
+    ensure!(!plan.in_flight.contains(&0), "nothing would ever end");
     ensure!(plan.sizes.is_sorted(), "the sizes do not ascend");
     fs::create_dir_all(folder).with_context(|| format!("making {}", folder.display()))?;
     let before = (Machine::read()?, Ticks::read()?);
@@ -55,9 +57,10 @@ pub fn run(plan: &Plan, folder: &Path, told: &mut dyn FnMut(&str)) -> anyhow::Re
         site.grow(*smaller)?;
         size = site.measure(*smaller)?;
     }
-    for round in 1..=plan.rounds {
-        let grown = size + (last - size) * round / plan.rounds;
-        site.rate(grown)?;
+    let parts = plan.rounds * plan.in_flight.len() as u64;
+    let turns = plan.in_flight.iter().cycle();
+    for (part, in_flight) in (1..=parts).zip(turns) {
+        site.rate(size + (last - size) * part / parts, *in_flight)?;
     }
     site.measure(*last)?;
 
@@ -75,14 +78,12 @@ pub fn run(plan: &Plan, folder: &Path, told: &mut dyn FnMut(&str)) -> anyhow::Re
 impl Site<'_> {
     /// Grows the ledger; how fast says nothing when it is this short.
     fn grow(&self, size: u64) -> anyhow::Result<()> {
-        let in_flight = self.plan.in_flight.to_string();
-        self.child("grow", &[&size.to_string(), &in_flight])?;
+        self.child("grow", &[&size.to_string(), "64"])?;
         Ok(())
     }
 
-    fn rate(&mut self, size: u64) -> anyhow::Result<()> {
-        let in_flight = self.plan.in_flight.to_string();
-        for measured in self.child("grow", &[&size.to_string(), &in_flight])? {
+    fn rate(&mut self, size: u64, in_flight: u64) -> anyhow::Result<()> {
+        for measured in self.child("grow", &[&size.to_string(), &in_flight.to_string()])? {
             self.tell(&measured);
         }
         Ok(())

@@ -55,7 +55,7 @@ impl Task {
                 segment_bytes: number(segment)?,
                 rounds: number(rounds)?,
                 proofs: number(proofs)?,
-                in_flight: number(in_flight)?,
+                in_flight: in_flight.split(',').map(number).collect::<Result<_, _>>()?,
                 sizes: sizes
                     .iter()
                     .map(|size| number(size))
@@ -124,7 +124,7 @@ pub(crate) const FILLED: &str = "filled";
 
 const USAGE: &str = "\
 bench-ledger TASK FOLDER SEGMENT-BYTES …
-  plan … ROUNDS PROOFS IN-FLIGHT SIZE…   grow a ledger to each size and measure it there
+  plan … ROUNDS PROOFS IN-FLIGHT,… SIZE…   grow a ledger to each size and measure it there
   grow … SIZE IN-FLIGHT, fill, open, fsck, prove … COUNT, space: what a plan starts";
 
 #[cfg(test)]

@@ -73,7 +73,10 @@ fn measure(options: &Options, folder: &Folder) -> anyhow::Result<Results> {
         .arg("plan")
         .arg(folder.path())
         .args([SEGMENT_BYTES.to_string(), options.rounds.to_string()])
-        .args([PROOFS.to_string(), IN_FLIGHT.to_string()])
+        .args([
+            PROOFS.to_string(),
+            IN_FLIGHT.map(|n| n.to_string()).join(","),
+        ])
         .args(SIZES.map(|size| size.to_string()))
         .stdin(Stdio::null())
         .stdout(Stdio::piped())
@@ -192,11 +195,20 @@ impl Results {
 
     /// What the ledger has to reach. A goal whose figure is missing is not met.
     fn goals(&self) -> Vec<Outcome> {
-        let largest = SIZES.last().copied();
+        let largest = SIZES.last().map(|size| ("entries", *size));
+        let waiting = |in_flight| {
+            let setting = Some(("in_flight", in_flight));
+            self.median("append/file", "entries_per_s", setting)
+        };
         vec![
             Outcome::at_least(
-                "durable appends at least 0.5 of a bare file",
-                self.median("append/file", "entries_per_s", None),
+                "durable appends, 64 waiting, at least 0.5 of a bare file",
+                waiting(IN_FLIGHT[0]),
+                0.5,
+            ),
+            Outcome::at_least(
+                "durable appends, 256 waiting, at least 0.5 of a bare file",
+                waiting(IN_FLIGHT[1]),
                 0.5,
             ),
             Outcome::at_most(
@@ -222,21 +234,20 @@ impl Results {
         ]
     }
 
-    fn median(&self, case: &str, metric: &str, entries: Option<u64>) -> Option<f64> {
-        self.find(case, metric, entries)
+    fn median(&self, case: &str, metric: &str, setting: Option<(&str, u64)>) -> Option<f64> {
+        self.find(case, metric, setting)
             .map(|figure| median(&figure.values))
     }
 
-    fn most(&self, case: &str, metric: &str, entries: Option<u64>) -> Option<f64> {
-        self.find(case, metric, entries)
+    fn most(&self, case: &str, metric: &str, setting: Option<(&str, u64)>) -> Option<f64> {
+        self.find(case, metric, setting)
             .map(|figure| range(&figure.values).1)
     }
 
-    fn find(&self, case: &str, metric: &str, entries: Option<u64>) -> Option<&Figure> {
+    fn find(&self, case: &str, metric: &str, setting: Option<(&str, u64)>) -> Option<&Figure> {
+        let setting = setting.map_or_else(|| json!({}), |(name, value)| json!({ name: value }));
         self.0.iter().find(|figure| {
-            figure.case == case
-                && figure.metric == metric
-                && figure.setting["entries"].as_u64() == entries
+            figure.case == case && figure.metric == metric && figure.setting == setting
         })
     }
 }
@@ -252,8 +263,9 @@ fn precise(value: f64) -> f64 {
 }
 
 const SIZES: [u64; 3] = [10_000, 100_000, 1_000_000];
-/// Appends that wait at any time: as many as the exchange has in flight.
-const IN_FLIGHT: u64 = 64;
+/// Appends that wait at any time: as many as the exchange has in flight, and a quarter of what a server
+/// takes.
+const IN_FLIGHT: [u64; 2] = [64, 256];
 /// Proofs of each kind at each size.
 const PROOFS: u64 = 1_000;
 /// The ledger's default.
@@ -286,8 +298,14 @@ mod tests {
             ("fsck", "s", 9.0, at(100_000)),
         ]);
         assert_eq!(results.0.len(), 2);
-        assert_eq!(results.median("fsck", "s", Some(10_000)), Some(2.0));
-        assert_eq!(results.most("fsck", "s", Some(10_000)), Some(3.0));
+        assert_eq!(
+            results.median("fsck", "s", Some(("entries", 10_000))),
+            Some(2.0)
+        );
+        assert_eq!(
+            results.most("fsck", "s", Some(("entries", 10_000))),
+            Some(3.0)
+        );
         assert!(Figure::parse("filled").is_none());
         assert!(Figure::parse("{}").is_none());
     }
@@ -310,10 +328,10 @@ mod tests {
         let met = |lines: &[_]| -> Vec<bool> {
             results(lines).goals().iter().map(Outcome::met).collect()
         };
-        assert_eq!(met(&lines), [true, false, true, true, false]);
+        assert_eq!(met(&lines), [true, false, false, true, true, false]);
         // Memory is judged by the most that was ever held.
         lines.push(("fsck", "rss_mib", 201.0, at(1_000_000)));
-        assert_eq!(met(&lines), [true, false, false, true, false]);
+        assert_eq!(met(&lines), [true, false, false, false, true, false]);
     }
 
     #[test]
