@@ -23,7 +23,7 @@ pub struct ServerKeys {
     /// Proves our end of TLS; P-256.
     pub tls: Arc<dyn Signer>,
     /// Opens what is sealed to us.
-    pub hpke: SealKeyPair,
+    pub hpke: Arc<SealKeyPair>,
     /// What stands above its sessions for a court, when its member has certified it.
     pub chain: Option<Chain>,
 }
@@ -109,7 +109,7 @@ impl ServerKeys {
             server,
             ledger: store.load_or_generate(KeyUse::Ledger, LABEL)?,
             tls: store.load_or_generate(KeyUse::Tls, LABEL)?,
-            hpke: hpke.map_err(|_| EnrolError::Hpke)?,
+            hpke: Arc::new(hpke.map_err(|_| EnrolError::Hpke)?),
         })
     }
 

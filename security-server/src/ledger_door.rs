@@ -8,18 +8,25 @@ use std::pin::Pin;
 use std::sync::Arc;
 
 use bytes::Bytes;
+use entente_directory::Mode;
 use entente_evidence::proof::SignedStatement;
+use entente_evidence::statement::LogOrigin;
 use entente_identity::ServerId;
 use entente_ledger::entry::{Body, DeniedCall, Entry};
-use entente_ledger::{Ledger, ReadError};
+use entente_ledger::log::LogError;
+use entente_ledger::note::SignedNote;
+use entente_ledger::tree::leaf_hash;
+use entente_ledger::{Checkpoint, Ledger, ReadError, Reader};
 use entente_proto::oversight::v1 as wire;
 use entente_proto::oversight::v1::ledger_service_server::LedgerService;
 use entente_reason::{Lang, Reason};
+use entente_signing::Digest;
 use entente_tls::PeerInfo;
 use tonic::{Request, Response, Status};
 
 use crate::refusal::Refusal;
 use crate::server::Server;
+use crate::shard::folder_of;
 
 /// Answers peers about this server's ledger.
 #[derive(Clone, Debug)]
@@ -49,7 +56,7 @@ impl LedgerDoor {
             .ok_or(Reason::PeerUnknown)
     }
 
-    /// The ledger of this origin: there is one.
+    /// The open ledger, when it is of this origin.
     fn ledger(&self, origin: &str) -> Result<&Ledger, Reason> {
         let ledger = self.server.journal.ledger();
         (ledger.origin() == origin)
@@ -57,26 +64,81 @@ impl LedgerDoor {
             .ok_or(Reason::NoRecord)
     }
 
-    async fn prove(&self, asked: &wire::ProveRequest) -> Result<wire::ProveResponse, Reason> {
-        let ledger = self.ledger(&asked.origin)?;
+    /// Looks something up in a shard that is closed, where it may wait for the disk.
+    async fn in_closed<T: Send + 'static>(
+        &self,
+        origin: &str,
+        look: impl FnOnce(Reader) -> Result<T, LogError> + Send + 'static,
+    ) -> Result<T, Reason> {
+        let adopted = self.server.adopted()?;
+        let shards = adopted.state().shards(&self.server.id, Mode::Live);
+        let shard = shards.iter().find(|shard| shard.origin == origin);
+        let origin: LogOrigin = match shard {
+            Some(shard) => shard.origin.parse().map_err(|_| Reason::NoRecord)?,
+            None => return Err(Reason::NoRecord),
+        };
+        let ledgers = self.server.config.data.as_path().join("ledger");
+        let (disk, folder) = (self.server.disk.clone(), ledgers.join(folder_of(&origin)));
+        let looked = tokio::task::spawn_blocking(move || look(Reader::open(disk, folder)?)).await;
+        let looked = looked.map_err(|_| Reason::ShuttingDown)?;
+        looked.map_err(|error| error.reason())
+    }
+
+    /// The last final checkpoint of a shard that is closed.
+    async fn closed_checkpoint(&self, origin: &str) -> Result<Bytes, Reason> {
+        let note = self
+            .in_closed(origin, |reader| reader.unverified_final())
+            .await?;
+        let note = note.ok_or(Reason::NoRecord)?;
+        Ok(note.to_string().into())
+    }
+
+    async fn prove_closed(&self, asked: wire::ProveRequest) -> Result<wire::ProveResponse, Reason> {
+        let origin = asked.origin.clone();
+        let proven = self.in_closed(&origin, move |mut reader| {
+            let mut proven = wire::ProveResponse::default();
+            for index in asked.index {
+                let proof = reader.inclusion(index, asked.size)?;
+                let entry = reader.entry(index)?;
+                let (Some(proof), Some(entry)) = (proof, entry) else {
+                    return Ok(None);
+                };
+                proven.inclusion.push(wire::Inclusion {
+                    leaf_hash: bytes_of(&leaf_hash(&entry)),
+                    path: proof.path.iter().map(bytes_of).collect(),
+                });
+            }
+            if asked.old_size > 0 {
+                let Some(proof) = reader.consistency(asked.old_size, asked.size)? else {
+                    return Ok(None);
+                };
+                proven.consistency = proof.path.iter().map(bytes_of).collect();
+            }
+            Ok(Some(proven))
+        });
+        proven.await?.ok_or(Reason::NoRecord)
+    }
+
+    async fn prove(&self, asked: wire::ProveRequest) -> Result<wire::ProveResponse, Reason> {
         if asked.index.len() > MAX_PROOFS {
             return Err(Reason::MessageTooLarge);
         }
+        let Ok(ledger) = self.ledger(&asked.origin) else {
+            return self.prove_closed(asked).await;
+        };
         let reason = |error: ReadError| error.reason();
         let mut proven = wire::ProveResponse::default();
         for index in &asked.index {
             let (leaf, proof) = ledger.leaf(*index, asked.size).await.map_err(reason)?;
-            let hash = |hash: &entente_signing::Digest| Bytes::copy_from_slice(hash.as_bytes());
             proven.inclusion.push(wire::Inclusion {
-                leaf_hash: hash(&leaf),
-                path: proof.path.iter().map(hash).collect(),
+                leaf_hash: bytes_of(&leaf),
+                path: proof.path.iter().map(bytes_of).collect(),
             });
         }
         if asked.old_size > 0 {
             let proof = ledger.consistency(asked.old_size, asked.size).await;
             let path = proof.map_err(reason)?.path;
-            let hashes = path.iter().map(|h| Bytes::copy_from_slice(h.as_bytes()));
-            proven.consistency = hashes.collect();
+            proven.consistency = path.iter().map(bytes_of).collect();
         }
         Ok(proven)
     }
@@ -102,6 +164,10 @@ impl LedgerDoor {
             entry: entries,
         })
     }
+}
+
+fn bytes_of(hash: &Digest) -> Bytes {
+    Bytes::copy_from_slice(hash.as_bytes())
 }
 
 /// Whether an entry is of an exchange with this peer.
@@ -136,19 +202,36 @@ impl LedgerService for LedgerDoor {
         request: Request<wire::ListLedgersRequest>,
     ) -> Result<Response<wire::ListLedgersResponse>, Status> {
         self.peer(&request).map_err(refuse)?;
+        let adopted = self.server.adopted().map_err(refuse)?;
+        let mut ledgers = Vec::new();
         let ledger = self.server.journal.ledger();
+        for shard in adopted.state().shards(&self.server.id, Mode::Live) {
+            if shard.origin == ledger.origin() {
+                continue;
+            }
+            // One that is gone with its disk is not there to be read.
+            let Ok(note) = self.closed_checkpoint(&shard.origin).await else {
+                continue;
+            };
+            let note = SignedNote::parse(&note).ok();
+            let says = note.and_then(|note| note.text().parse::<Checkpoint>().ok());
+            ledgers.push(wire::Ledger {
+                origin: shard.origin.clone(),
+                open: false,
+                size: says.map_or(0, |says| says.size),
+            });
+        }
         let size = ledger
             .checkpoint()
             .borrow()
             .as_ref()
             .map_or(0, |c| c.size());
-        Ok(Response::new(wire::ListLedgersResponse {
-            ledgers: vec![wire::Ledger {
-                origin: ledger.origin().to_owned(),
-                open: true,
-                size,
-            }],
-        }))
+        ledgers.push(wire::Ledger {
+            origin: ledger.origin().to_owned(),
+            open: true,
+            size,
+        });
+        Ok(Response::new(wire::ListLedgersResponse { ledgers }))
     }
 
     async fn fetch_checkpoint(
@@ -156,7 +239,11 @@ impl LedgerService for LedgerDoor {
         request: Request<wire::FetchCheckpointRequest>,
     ) -> Result<Response<wire::FetchCheckpointResponse>, Status> {
         self.peer(&request).map_err(refuse)?;
-        let ledger = self.ledger(&request.get_ref().origin).map_err(refuse)?;
+        let origin = &request.get_ref().origin;
+        let Ok(ledger) = self.ledger(origin) else {
+            let checkpoint = self.closed_checkpoint(origin).await.map_err(refuse)?;
+            return Ok(Response::new(wire::FetchCheckpointResponse { checkpoint }));
+        };
         // The newest final one: what nobody cosigned yet may still have to be given up.
         let newest = ledger.finality().borrow().clone();
         let newest = newest.ok_or_else(|| refuse(Reason::NoRecord))?;
@@ -187,7 +274,7 @@ impl LedgerService for LedgerDoor {
         request: Request<wire::ProveRequest>,
     ) -> Result<Response<wire::ProveResponse>, Status> {
         self.peer(&request).map_err(refuse)?;
-        let proven = self.prove(request.get_ref()).await;
+        let proven = self.prove(request.into_inner()).await;
         proven.map(Response::new).map_err(refuse)
     }
 

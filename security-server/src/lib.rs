@@ -32,6 +32,7 @@ mod seals;
 mod server;
 mod session;
 mod settle;
+mod shard;
 mod signing_task;
 mod stamping;
 mod start;

@@ -141,6 +141,9 @@ impl Server {
         check_addressee(&verified, &self.id, |system| self.serves(system))
             .map_err(|error| error.reason())?;
         check_fresh(statement, self.clock.now()).map_err(|error| error.reason())?;
+        if statement.issued_at < self.not_before {
+            return Err(Reason::StatementStale);
+        }
         Ok(Received {
             request: verified,
             adopted,

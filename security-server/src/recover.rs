@@ -2,13 +2,16 @@
 //! stop cut short. Reads back to the last BOOT, and at least as far as the replay window reaches.
 
 use std::collections::{HashMap, HashSet};
+use std::path::Path;
+use std::sync::Arc;
 
 use entente_clock::Timestamp;
 use entente_evidence::proof::SignedStatement;
 use entente_evidence::receipt::Receipt;
 use entente_evidence::statement::{Kind, LogOrigin};
+use entente_ledger::disk::Disk;
 use entente_ledger::entry::{Body, DeniedCall, Entry, OutcomeKind};
-use entente_ledger::{Ledger, ReadError, tree};
+use entente_ledger::{Ledger, ReadError, Reader, tree};
 use entente_signing::Digest;
 use entente_store::{ReplayWindow, SeenMessage};
 
@@ -23,6 +26,8 @@ pub(crate) struct Found {
     pub(crate) open: Vec<Debt>,
     /// Time of the newest entry.
     pub(crate) newest: Option<Timestamp>,
+    /// Whether the ledger is no longer than what was searched.
+    pub(crate) reaches_the_beginning: bool,
 }
 
 /// Why the ledger could not be searched.
@@ -129,10 +134,40 @@ pub(crate) async fn search(
         }
         if end > 0 {
             end = start;
+            found.reaches_the_beginning = start == 0;
         }
     }
+    found.reaches_the_beginning |= ledger.size() == 0;
     found.open = accepted.into_values().chain(asked.into_values()).collect();
     Ok(found)
+}
+
+/// Messages of the replay window in the shard before this one, as far as it can be read.
+pub(crate) fn seen_before(disk: Arc<dyn Disk>, folder: &Path, now: Timestamp) -> Vec<SeenMessage> {
+    let mut messages = Vec::new();
+    let Ok(mut reader) = Reader::open(disk, folder) else {
+        return messages;
+    };
+    for index in (0..reader.size()).rev() {
+        let entry = reader.entry(index).ok().flatten();
+        let Some(entry) = entry.and_then(|bytes| Entry::decode(&bytes).ok()) else {
+            continue;
+        };
+        if now.since(entry.at) >= ReplayWindow::SPAN {
+            break;
+        }
+        let statement = match entry.body {
+            Body::In(body) => body.statement,
+            Body::Denied(body) => match body.call {
+                DeniedCall::Statement(statement) => statement,
+                DeniedCall::Attempt(_) => continue,
+            },
+            _ => continue,
+        };
+        let signed = SignedStatement::parse(statement);
+        messages.extend(signed.ok().and_then(|signed| seen(&signed, entry.at)));
+    }
+    messages
 }
 
 fn seen(request: &SignedStatement, at: Timestamp) -> Option<SeenMessage> {

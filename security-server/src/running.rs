@@ -27,6 +27,7 @@ use crate::index::Index;
 use crate::ledger_door::LedgerDoor;
 use crate::receipts::{self, Checked};
 use crate::server::Server;
+use crate::shard;
 use crate::start::StartError;
 
 /// A server that listens. Dropping it stops it at once; [`Running::shutdown`] stops it well.
@@ -47,6 +48,9 @@ pub struct Running {
     settling: JoinSet<()>,
     settled: CancellationToken,
 }
+
+/// How often it is looked whether the half-year is over.
+const SHARD_TICK: Duration = Duration::from_secs(10);
 
 /// How often health and gauges are looked at.
 const TICK: Duration = Duration::from_secs(1);
@@ -107,6 +111,16 @@ impl Running {
     /// When it cannot be written.
     pub async fn publish_checkpoint(&self) -> Result<(), entente_ledger::LedgerError> {
         self.server.journal.ledger().publish_now().await.map(|_| ())
+    }
+
+    /// Waits until the shard this server writes to is over. It goes on in it all the same; shut down and
+    /// started again, it goes on in the next one. Cancel-safe.
+    pub async fn shard_over(&self) {
+        let mut tick = tokio::time::interval(SHARD_TICK);
+        let server = &self.server;
+        while !shard::is_over(server.journal.origin(), server.clock.now()) {
+            tick.tick().await;
+        }
     }
 
     /// Checks now whether providers kept the promises in their answers, instead of waiting for the time.

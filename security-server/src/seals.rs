@@ -19,7 +19,7 @@ use entente_signing::Digest;
 /// Sessions peers set up with us.
 #[derive(Debug)]
 pub(crate) struct SealsIn {
-    pairs: Vec<SealKeyPair>,
+    pairs: Vec<Arc<SealKeyPair>>,
     known: Mutex<Known>,
 }
 
@@ -62,7 +62,7 @@ const MOST_OF_ONE: usize = 16;
 
 impl SealsIn {
     /// With this server's keys: the current one, and those still in their overlap.
-    pub(crate) fn new(pairs: Vec<SealKeyPair>) -> Self {
+    pub(crate) fn new(pairs: Vec<Arc<SealKeyPair>>) -> Self {
         Self {
             pairs,
             known: Mutex::default(),
@@ -314,7 +314,7 @@ mod tests {
     #[test]
     fn a_server_with_ever_new_seal_sessions_makes_us_forget_only_its_own() {
         let now = Timestamp::from_millis(1_000_000);
-        let pair = SealKeyPair::generate(Suite::XWing).unwrap();
+        let pair = Arc::new(SealKeyPair::generate(Suite::XWing).unwrap());
         let parties = |sender: &str| SealParties {
             sender: sender.parse().unwrap(),
             receiver: "ca/p/@ss1".parse().unwrap(),

@@ -3,9 +3,10 @@
 use std::collections::BTreeMap;
 use std::sync::Arc;
 
-use entente_clock::Clock;
+use entente_clock::{Clock, Timestamp};
 use entente_evidence::statement::Mode;
 use entente_identity::{ServerId, SystemId};
+use entente_ledger::disk::Disk;
 use entente_reason::Reason;
 use entente_store::ReplayWindow;
 use entente_telemetry::Metrics;
@@ -38,11 +39,14 @@ pub(crate) struct Server {
     pub(crate) id: ServerId,
     pub(crate) config: Config,
     pub(crate) net: Arc<dyn Net>,
+    pub(crate) disk: Arc<dyn Disk>,
     pub(crate) limits: Limits,
     pub(crate) clock: Arc<dyn Clock>,
     pub(crate) probe: Arc<dyn Probe>,
     pub(crate) journal: Journal,
     pub(crate) views: Views,
+    /// What was issued before this is not accepted: whether it was before is not known any more.
+    pub(crate) not_before: Timestamp,
     pub(crate) witnessing: Witnessing,
     pub(crate) gossip: Gossip,
     pub(crate) receipts: Receipts,

@@ -1,20 +1,18 @@
 //! Starting: keys, directory, ledger, recovery, and only then listening.
 
 use std::collections::BTreeMap;
-use std::path::Path;
 use std::sync::Arc;
-use std::time::Duration;
 
 use entente_clock::{Clock, SystemClock};
 use entente_config::ConfigError;
-use entente_directory::{Author, Change, Mode as ShardMode};
 use entente_evidence::statement::{LogOrigin, Mode};
-use entente_follow::author::{AuthorError, Pen, next_shard};
-use entente_follow::{Anchor, Follower, FollowerConfig, OpenError, View};
+use entente_follow::author::AuthorError;
+use entente_follow::{Anchor, Follower, FollowerConfig, OpenError};
 use entente_identity::{ServerId, SystemId};
 use entente_keys::{Chain, KeyStore, KeyStoreError, TokenError};
 use entente_ledger::disk::{Disk, DiskError, RealDisk};
 use entente_ledger::entry::{Body, Boot};
+use entente_ledger::log::LogError;
 use entente_ledger::{Ledger, LedgerConfig, LedgerError, Runner};
 use entente_reason::Reason;
 use entente_sidecar::{Sidecar, SidecarError};
@@ -44,6 +42,7 @@ use crate::running::{Running, listen};
 use crate::seals::{SealsIn, SealsOut};
 use crate::server::Server;
 use crate::session::OwnSessions;
+use crate::shard::{self, Ended};
 use crate::signing_task::SigningTask;
 use crate::stamping::{RootsError, Stamping};
 use crate::system::ProviderSystem;
@@ -84,8 +83,8 @@ pub enum StartError {
         /// The address.
         listen: String,
     },
-    /// The folder of incidents.
-    #[error("opening the folder of incidents")]
+    /// The folder of incidents, or that of shards.
+    #[error("opening the folder of incidents, or of ledgers")]
     Incidents(#[from] DiskError),
     /// The folder of the directory's copy.
     #[error("following the registry")]
@@ -164,8 +163,8 @@ pub enum StartError {
 /// each that it is unknown, and no more memory than that.
 const STRANGERS: usize = 16;
 
-/// How long a start waits to learn from the registry that its server is registered.
-const REGISTERED_WITHIN: Duration = Duration::from_secs(15);
+/// Shards that one start may open, one after the other: of each a witness must have seen more than is here.
+const SHARDS_IN_A_START: usize = 3;
 
 // === impl Deps ===
 
@@ -222,12 +221,22 @@ impl SecurityServer {
             disk: Arc::clone(&deps.disk),
         })
         .await?;
-        let origin = open_shard(&config.server, &keys, &follower, &*deps.clock).await?;
+        let opened = open_ledger(&config, &deps, &keys, &follower).await?;
+        let again = (config.clone(), deps.clone());
+        let is_over = shard::is_over(&opened.origin, deps.clock.now());
         let (server, index, found) = build(
-            config, stamping, deps, metrics, keys, &identity, &follower, &origin,
+            config, stamping, deps, metrics, &keys, &identity, &follower, opened,
         )
         .await?;
         let server = begin(server, found).await?;
+        if is_over {
+            let (config, deps) = again;
+            end_shard(&server, &keys, &follower, &*deps.disk).await?;
+            drop((server, index));
+            follower.shutdown().await;
+            // At most once: the shard it finds is of this half-year.
+            return Box::pin(Self::start(config, deps)).await;
+        }
         listen(server, index, identity, follower, health).await
     }
 }
@@ -265,48 +274,103 @@ fn check_chain(server: &ServerId, keys: &ServerKeys) -> Result<(), StartError> {
     }
 }
 
-/// The origin of this server's open shard, opened in the registry when there is none yet.
-async fn open_shard(
-    server: &ServerId,
+/// A ledger that is open, and the newest of its shard there is.
+struct Opened {
+    origin: LogOrigin,
+    ledger: Ledger,
+    sidecar: Sidecar,
+    witnessing: Witnessing,
+}
+
+/// Opens the ledger of this server's shard. One that is not the newest there was is left as it is, and the
+/// next shard is opened in its place.
+async fn open_ledger(
+    config: &Config,
+    deps: &Deps,
     keys: &ServerKeys,
     follower: &Follower,
-    clock: &dyn Clock,
-) -> Result<LogOrigin, StartError> {
-    let not_registered = || StartError::NotRegistered {
-        server: server.clone(),
-    };
-    let is_ours = |view: &Arc<View>| {
-        view.state.server(server).is_some_and(|record| {
-            let current = record.keys.iter().filter(|key| key.is_current());
-            current
-                .map(|key| &key.value)
-                .any(|key| key == keys.server.verifying_key())
-        })
-    };
-    let mut views = follower.directory().views();
-    let registered = tokio::time::timeout(REGISTERED_WITHIN, views.wait_for(is_ours)).await;
-    // Only the view is kept: the guard around it would keep newer ones out.
-    let registered = registered.ok().and_then(Result::ok);
-    let registered = registered.map(|view| Arc::clone(&view));
-    let view = registered.ok_or_else(not_registered)?;
-    let mut views = follower.directory().views();
-    if let Some(shard) = view.state.shard(server, ShardMode::Live) {
-        return shard.origin.parse().map_err(|_| not_registered());
+) -> Result<Opened, StartError> {
+    let (clock, disk) = (&deps.clock, &deps.disk);
+    let data = config.data.as_path();
+    let kek = config.keys.as_path().join("kek");
+    let sidecar = Sidecar::open(Arc::clone(disk), data.join("sidecar"), kek)?;
+    let ledgers = data.join("ledger");
+    let mut origin = shard::open_first(&config.server, keys, follower, &**clock).await?;
+    let view = follower.directory().view();
+    let witnessing = Witnessing::new(Arc::clone(&deps.net), Arc::clone(clock));
+    witnessing.begin(view.state.policy());
+    for _ in 0..SHARDS_IN_A_START {
+        let view = follower.directory().view();
+        let ordinal = shard::ordinal(&view.state, &config.server, &origin);
+        let sidecar = sidecar.clone().in_shard(ordinal);
+        let folder = ledgers.join(shard::folder_of(&origin));
+        let ledger_config = LedgerConfig {
+            cosigner: Some(witnessing.cosigner()),
+            ..LedgerConfig::new(
+                folder.clone(),
+                origin.as_str(),
+                Arc::clone(&keys.ledger),
+                Arc::clone(disk),
+                Box::new(sidecar.clone()),
+                Arc::clone(clock),
+            )
+        };
+        let ended = match Ledger::open(ledger_config, deps.runner).await {
+            Ok(ledger) => match shard::judge(&ledger, &origin, keys, &witnessing).await {
+                // Dropped as it is: nothing more is signed in it.
+                Some(ended) => ended,
+                None => {
+                    return Ok(Opened {
+                        origin,
+                        ledger,
+                        sidecar,
+                        witnessing,
+                    });
+                }
+            },
+            Err(LedgerError::Log(LogError::Lost { .. })) => {
+                let note = shard::last_note(Arc::clone(disk), &folder);
+                Ended::by_loss(origin.clone(), note)
+            }
+            Err(error) => return Err(error.into()),
+        };
+        let next = shard::open_next(
+            &config.server,
+            keys,
+            follower,
+            &**clock,
+            &**disk,
+            &ledgers,
+            &ended,
+        );
+        origin = next.await?;
     }
-    let now = clock.now();
-    let ledger_key = keys.ledger.verifying_key().clone();
-    let shard = next_shard(&view.state, server, ShardMode::Live, ledger_key, None, now);
-    let origin = shard.origin.clone();
-    let author = Author::Server(server.clone());
-    let mut pen = Pen::new(&view.state, author, &*keys.server, now)?;
-    // If we crash after this, the next start finds the shard open and its ledger empty.
-    pen.submit(&Change::ShardOpen(shard), Vec::new(), &follower.client())
-        .await?;
-    let opened = |view: &Arc<View>| view.state.shard(server, ShardMode::Live).is_some();
-    match tokio::time::timeout(REGISTERED_WITHIN, views.wait_for(opened)).await {
-        Ok(Ok(_)) => origin.parse().map_err(|_| not_registered()),
-        _ => Err(not_registered()),
-    }
+    Err(StartError::Log(Reason::LogForked))
+}
+
+/// Ends the shard that is over, when everything begun in it has its end there; the next start takes up the
+/// new one.
+async fn end_shard(
+    server: &Server,
+    keys: &ServerKeys,
+    follower: &Follower,
+    disk: &dyn Disk,
+) -> Result<(), StartError> {
+    let ledger = server.journal.ledger();
+    // Whoever cannot be asked now is not asked about this shard again.
+    let _ = server.check_receipts().await;
+    ledger.publish_now().await?;
+    let last = ledger.finality().borrow().clone();
+    let last = last.or_else(|| ledger.checkpoint().borrow().clone());
+    let ended = Ended::in_time(
+        server.journal.origin().clone(),
+        last.map(|last| last.note().clone()),
+    );
+    ledger.shutdown().await?;
+    let ledgers = server.config.data.as_path().join("ledger");
+    let (id, clock) = (&server.id, &*server.clock);
+    shard::open_next(id, keys, follower, clock, disk, &ledgers, &ended).await?;
+    Ok(())
 }
 
 async fn build(
@@ -314,43 +378,45 @@ async fn build(
     stamping: Option<Stamping>,
     deps: Deps,
     metrics: Metrics,
-    keys: ServerKeys,
+    keys: &ServerKeys,
     identity: &IdentitySlot,
     follower: &Follower,
-    origin: &LogOrigin,
+    opened: Opened,
 ) -> Result<(Server, Index, Found), StartError> {
     let Deps {
         clock,
         net,
         disk,
         probe,
-        runner,
+        runner: _,
     } = deps;
+    let Opened {
+        origin,
+        ledger,
+        sidecar,
+        witnessing,
+    } = opened;
     let data = config.data.as_path();
-    let sidecar = Sidecar::open(
-        Arc::clone(&disk),
-        data.join("sidecar"),
-        config.keys.as_path().join("kek"),
-    )?;
-    let witnessing = Witnessing::new(Arc::clone(&net), Arc::clone(&clock));
-    witnessing.begin(follower.directory().view().state.policy());
-    let (incidents_disk, receipts_disk) = (Arc::clone(&disk), Arc::clone(&disk));
-    let mut ledger_config = LedgerConfig::new(
-        data.join("ledger").join(folder_of(origin)),
-        origin.as_str(),
-        Arc::clone(&keys.ledger),
-        disk,
-        Box::new(sidecar.clone()),
-        Arc::clone(&clock),
-    );
-    ledger_config.cosigner = Some(witnessing.cosigner());
-    let ledger = Ledger::open(ledger_config, runner).await?;
     witnessing.recall(&ledger);
-    let incidents = Incidents::open(incidents_disk, data.join("incidents"))?;
-    let receipts = Receipts::new(receipts_disk, data.join("receipts"));
+    let view = follower.directory().view();
+    let ledgers = data.join("ledger");
+    let incidents = Incidents::open(Arc::clone(&disk), data.join("incidents"))?;
+    let name = shard::folder_of(&origin).display();
+    let receipts = Receipts::new(Arc::clone(&disk), data.join(format!("receipts.{name}")));
     let gossip = Gossip::new(&ledger, incidents, Arc::clone(&clock));
     let index = Index::open(&data.join("store"), &ledger, &metrics)?;
-    let found = recover::search(&ledger, origin, clock.now()).await?;
+    let mut found = recover::search(&ledger, &origin, clock.now()).await?;
+    // Of a shard that began lately, what was accepted in the one before must not be accepted again.
+    let before = shard::folder_before(&view.state, &config.server, &origin, &ledgers);
+    if let Some(before) = before
+        && found.reaches_the_beginning
+    {
+        found.seen.extend(recover::seen_before(
+            Arc::clone(&disk),
+            &before,
+            clock.now(),
+        ));
+    }
     let waiting = match &stamping {
         Some(stamping) => unproven::search(&ledger, clock.now(), stamping.reach()).await?,
         None => unproven::Unproven::default(),
@@ -363,12 +429,20 @@ async fn build(
         found.newest,
         waiting,
     );
+    if journal.ledger().size() == 0
+        && let Some(boot) = shard::opening(&view.state, &config.server, &origin, &*disk, &ledgers)?
+    {
+        // If we crash before this is durable, the next start finds the shard empty still.
+        let begun = journal.append(Body::Boot(boot)).await;
+        begun.map_err(StartError::Log)?;
+    }
+    let not_before = shard::not_before(journal.ledger()).await;
     let views = Views::new(follower.directory());
     views.adopt(&journal).await.map_err(StartError::Log)?;
     let sessions = OwnSessions::begin(
         config.server.clone(),
-        keys.server,
-        keys.chain,
+        Arc::clone(&keys.server),
+        keys.chain.clone(),
         journal.clone(),
         Arc::clone(&clock),
     )
@@ -378,13 +452,14 @@ async fn build(
         id: config.server.clone(),
         probe,
         views,
+        not_before,
         witnessing,
         gossip,
         receipts,
         sessions,
         signing: SigningTask::start(config.server.clone()),
         peer_sessions: PeerSessions::default(),
-        seals_in: SealsIn::new(vec![keys.hpke]),
+        seals_in: SealsIn::new(vec![Arc::clone(&keys.hpke)]),
         seals_out: SealsOut::default(),
         seen: ReplayWindow::new(ReplayWindow::CAPACITY),
         peers: Peers::new(Arc::clone(&net), identity.clone()),
@@ -407,6 +482,7 @@ async fn build(
         journal,
         clock,
         net,
+        disk,
         config,
     };
     Ok((server, index, found))
@@ -456,11 +532,4 @@ fn provider_systems(
         }
     }
     Ok(systems)
-}
-
-/// The folder of a shard: its origin's last part, as in `2026h2.1`.
-fn folder_of(origin: &LogOrigin) -> &Path {
-    Path::new(origin.as_str())
-        .file_name()
-        .map_or_else(|| Path::new("shard"), Path::new)
 }

@@ -39,6 +39,11 @@ impl Witnessing {
         Arc::clone(&self.witnesses) as _
     }
 
+    /// The witnesses themselves.
+    pub(crate) const fn witnesses(&self) -> &Arc<Witnesses> {
+        &self.witnesses
+    }
+
     /// Takes up the witnesses a policy names. Before the ledger is opened: nobody asked so far, and
     /// nothing is overlooked.
     pub(crate) fn begin(&self, policy: Option<&Policy>) {

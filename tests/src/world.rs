@@ -391,13 +391,24 @@ impl Site {
         self.dir.join("source.sock")
     }
 
-    /// The folder of its access ledger.
+    /// The folder of one shard of its access ledger, as in `2026h2.1`.
+    pub fn shard_dir(&self, shard: &str) -> PathBuf {
+        self.dir.join("data/ledger").join(shard)
+    }
+
+    /// The folder of its newest access ledger.
     ///
     /// # Errors
-    /// When there is not exactly one.
+    /// When there is none.
     pub fn ledger_dir(&self) -> anyhow::Result<PathBuf> {
-        let mut shards = std::fs::read_dir(self.dir.join("data/ledger"))?;
-        Ok(shards.next().context("no ledger yet")??.path())
+        let shards = std::fs::read_dir(self.dir.join("data/ledger"))?;
+        let mut folders: Vec<PathBuf> = shards
+            .flatten()
+            .map(|item| item.path())
+            .filter(|path| path.is_dir())
+            .collect();
+        folders.sort();
+        folders.pop().context("no ledger yet")
     }
 }
 

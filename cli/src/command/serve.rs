@@ -96,17 +96,23 @@ pub(crate) fn start_logging(filter: &str) -> Result<(), Failure> {
 }
 
 async fn security_server(file: &Path, stop: &mut Stop, screen: &Screen) -> Result<(), Failure> {
-    let config = security::Config::load(file)?;
-    let starting = security::SecurityServer::start(config, security::Deps::real());
-    let Some(started) = stop.or(starting).await else {
-        return Ok(());
-    };
-    let running = started.map_err(|error| not_started(&error, screen))?;
-    stop.wait().await;
-    tracing::info!(event = "server.draining");
-    stop.or(running.shutdown()).await;
-    tracing::info!(event = "server.stopped");
-    Ok(())
+    loop {
+        let config = security::Config::load(file)?;
+        let starting = security::SecurityServer::start(config, security::Deps::real());
+        let Some(started) = stop.or(starting).await else {
+            return Ok(());
+        };
+        let running = started.map_err(|error| not_started(&error, screen))?;
+        // With its half-year a shard of the ledger ends. The server goes on in the next one, which it opens
+        // when it starts: calls wait or are refused for about a second, twice a year.
+        let is_over = stop.or(running.shard_over()).await.is_some();
+        tracing::info!(event = "server.draining", next_shard = is_over);
+        let is_drained = stop.or(running.shutdown()).await.is_some();
+        if !is_over || !is_drained {
+            tracing::info!(event = "server.stopped");
+            return Ok(());
+        }
+    }
 }
 
 async fn registry(file: &Path, stop: &mut Stop, screen: &Screen) -> Result<(), Failure> {

@@ -381,6 +381,16 @@ impl Ledger {
         self.on_shelf(proof).await
     }
 
+    /// Root of the tree of `size`, which a published checkpoint reaches.
+    ///
+    /// # Errors
+    /// When none does, or it cannot be read.
+    pub async fn root(&self, size: u64) -> Result<Digest, ReadError> {
+        let published = self.published();
+        self.on_shelf(move |shelf| shelf.root(size, published))
+            .await
+    }
+
     /// One hash tile of the published tree, as it is served: `width` hashes, or 256 when it is 0 or 256.
     ///
     /// # Errors

@@ -144,6 +144,25 @@ impl Reader {
         })
     }
 
+    /// The newest checkpoint that the witnesses' quorum cosigned, as a note, with no signature checked.
+    ///
+    /// # Errors
+    /// When it cannot be read or is not a note.
+    pub fn unverified_final(&self) -> Result<Option<SignedNote>, LogError> {
+        let path = self.layout.finality();
+        match self.disk.read(&path) {
+            Ok(bytes) => {
+                let note = SignedNote::parse(&bytes);
+                note.map(Some).map_err(|_| LogError::Damaged {
+                    path,
+                    what: "it is not a signed note",
+                })
+            }
+            Err(error) if error.is_missing() => Ok(None),
+            Err(error) => Err(error.into()),
+        }
+    }
+
     /// One entry; `None` beyond the end.
     ///
     /// # Errors

@@ -41,6 +41,8 @@ pub use retention::{InvalidName, KeyName, Period, Retention, Span};
 pub struct Sidecar {
     keks: Arc<Keks>,
     shelves: Arc<Mutex<Shelves>>,
+    /// Added to the positions of this shard's entries, so that they come after those of the shards before.
+    first: u64,
 }
 
 /// What a record belongs to; binds its ciphertext. Not stored: whoever opens must know it.
@@ -116,7 +118,16 @@ impl Sidecar {
         Ok(Self {
             keks: Arc::new(Keks::open(Arc::clone(&disk), keys_dir)?),
             shelves: Arc::new(Mutex::new(Shelves::new(disk, dir))),
+            first: 0,
         })
+    }
+
+    /// The same sidecar, for the records of a server's `ordinal`-th shard, from 0: entries count anew in
+    /// each, and records of one day may be of two.
+    #[must_use]
+    pub const fn in_shard(mut self, ordinal: u64) -> Self {
+        self.first = ordinal.saturating_mul(SHARD);
+        self
     }
 
     /// Seals `plaintext` (at most 17 MiB) under the key of `retention` and `day`.
@@ -180,7 +191,8 @@ impl Companion for Sidecar {
     fn store(&mut self, index: u64, attachment: &Bytes) -> Result<(), CompanionError> {
         let attachment = Attachment::decode(attachment)
             .map_err(|_| CompanionError::Refused("it is not a sealed record"))?;
-        self.shelves().store(index, &attachment).map_err(refused)
+        let place = self.first.saturating_add(index);
+        self.shelves().store(place, &attachment).map_err(refused)
     }
 
     fn sync(&mut self) -> Result<(), CompanionError> {
@@ -207,6 +219,9 @@ impl SidecarError {
         Reason::LogUnavailable
     }
 }
+
+/// More entries than a shard will ever have.
+const SHARD: u64 = 1 << 40;
 
 const FORMAT: &str = "entente-sidecar 2\n";
 

@@ -17,6 +17,7 @@ mod receipts;
 mod refusals;
 mod retention;
 mod rotation;
+mod shards;
 mod time;
 mod token;
 mod walk;

@@ -10,5 +10,6 @@ mod envelope;
 mod flood;
 mod gossip;
 mod sender;
+mod shards;
 mod support;
 mod terms;

@@ -11,7 +11,7 @@ use crate::layout::Layout;
 use crate::log::LogError;
 use crate::log::nodes::Tiles;
 use crate::log::tail::Tail;
-use crate::proof::{ConsistencyProof, InclusionProof};
+use crate::proof::{self, ConsistencyProof, InclusionProof};
 use crate::tile::{Level, MAX_LEVEL, TileId, WIDTH};
 
 /// What can be read.
@@ -96,6 +96,15 @@ impl Shelf {
         let proof = InclusionProof::build(&mut *nodes, index, size)?;
         let proof = proof.ok_or(ReadError::Beyond)?;
         Ok((nodes.hash(0, index)?, proof))
+    }
+
+    pub(super) fn root(&self, size: u64, published: u64) -> Result<Digest, ReadError> {
+        if size > published {
+            return Err(ReadError::Beyond);
+        }
+        let mut nodes = lock(&self.nodes);
+        nodes.grow(published);
+        Ok(proof::root(&mut *nodes, size)?)
     }
 
     /// A tile's bytes; it must be one of the tree of `published`.

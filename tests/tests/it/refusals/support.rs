@@ -228,8 +228,14 @@ impl Gate {
     }
 
     /// Stops the provider's server and starts it again.
-    pub(super) async fn restart(mut self) -> Self {
+    pub(super) async fn restart(self) -> Self {
+        self.restart_after(|| {}).await
+    }
+
+    /// The same, with something happening in between.
+    pub(super) async fn restart_after(mut self, happens: impl FnOnce()) -> Self {
         self.provider.shutdown().await;
+        happens();
         let provider = self.world.start(&self.world.provider, self.deps.clone());
         self.provider = provider.await.unwrap();
         self.wire = self.forger.dial(&self.world.provider).unwrap();

@@ -1,0 +1,320 @@
+//! Which shard of its ledger a server writes to: the one of this half-year, or a new one when that is not
+//! the newest there was. (DESIGN.md §7)
+//!
+//! A shard ends with its half-year. It also ends, as an incident, when its newest entries are gone: a disk
+//! was lost, or an older copy was put back. Going on would sign a second tree for a size that witnesses
+//! have seen; the next shard begins by saying what happened, and with the last checkpoint that is known.
+
+use std::path::{Path, PathBuf};
+use std::sync::Arc;
+use std::time::Duration;
+
+use entente_clock::{Clock, Timestamp};
+use entente_directory::{Author, Change, Mode, State};
+use entente_evidence::statement::LogOrigin;
+use entente_follow::author::{Pen, next_shard};
+use entente_follow::{Follower, View, durable};
+use entente_identity::ServerId;
+use entente_ledger::disk::{Disk, DiskError};
+use entente_ledger::entry::{Body, Boot, Entry};
+use entente_ledger::note::{NoteKey, SignedNote};
+use entente_ledger::{Checkpoint, Ledger, Reader};
+use entente_signing::Digest;
+
+use crate::enrol::ServerKeys;
+use crate::start::StartError;
+use crate::witnessing::Witnessing;
+
+/// How a shard came to an end: what the next one begins with.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub(crate) struct Ended {
+    /// Whether entries were lost.
+    is_incident: bool,
+    why: &'static str,
+    origin: LogOrigin,
+    /// The last checkpoint that is known of it, a signed note; none when none is.
+    note: Option<SignedNote>,
+}
+
+/// How long a start waits to learn from the registry that its server, or its shard, is there.
+const REGISTERED_WITHIN: Duration = Duration::from_secs(15);
+
+/// What an incident's BOOT note begins with.
+const INCIDENT: &str = "incident: ";
+
+// === impl Ended ===
+
+impl Ended {
+    /// With its half-year.
+    pub(crate) const fn in_time(origin: LogOrigin, note: Option<SignedNote>) -> Self {
+        Self {
+            is_incident: false,
+            why: "the half-year is over",
+            origin,
+            note,
+        }
+    }
+
+    /// With entries that are gone.
+    pub(crate) const fn by_loss(origin: LogOrigin, note: Option<SignedNote>) -> Self {
+        Self {
+            is_incident: true,
+            why: "durable entries of the ledger are missing",
+            origin,
+            note,
+        }
+    }
+
+    /// By a copy that is older than what a witness has seen.
+    pub(crate) const fn by_an_older_copy(origin: LogOrigin, note: SignedNote) -> Self {
+        Self {
+            is_incident: true,
+            why: "the ledger is not the newest that a witness has seen: an older copy was started",
+            origin,
+            note: Some(note),
+        }
+    }
+
+    fn note_text(&self) -> String {
+        let note = self.note.as_ref().map(ToString::to_string);
+        let kind = if self.is_incident { INCIDENT } else { "" };
+        format!(
+            "{kind}follows {}: {}\n\n{}",
+            self.origin,
+            self.why,
+            note.unwrap_or_default()
+        )
+    }
+
+    fn hash(&self) -> Digest {
+        let note = self.note.as_ref().map(ToString::to_string);
+        Digest::of(note.unwrap_or_default().as_bytes())
+    }
+}
+
+/// The origin of this server's open shard, opened in the registry when there is none yet.
+pub(crate) async fn open_first(
+    server: &ServerId,
+    keys: &ServerKeys,
+    follower: &Follower,
+    clock: &dyn Clock,
+) -> Result<LogOrigin, StartError> {
+    let is_ours = |view: &Arc<View>| {
+        view.state.server(server).is_some_and(|record| {
+            let current = record.keys.iter().filter(|key| key.is_current());
+            current
+                .map(|key| &key.value)
+                .any(|key| key == keys.server.verifying_key())
+        })
+    };
+    let mut views = follower.directory().views();
+    let registered = tokio::time::timeout(REGISTERED_WITHIN, views.wait_for(is_ours)).await;
+    // Only the view is kept: the guard around it would keep newer ones out.
+    let registered = registered.ok().and_then(Result::ok);
+    let registered = registered.map(|view| Arc::clone(&view));
+    let view = registered.ok_or_else(|| not_registered(server))?;
+    match view.state.shard(server, Mode::Live) {
+        Some(shard) => shard.origin.parse().map_err(|_| not_registered(server)),
+        None => open_in_registry(server, keys, follower, clock, None).await,
+    }
+}
+
+/// Ends a shard: opens the next one in the registry. What it begins with is written down first.
+pub(crate) async fn open_next(
+    server: &ServerId,
+    keys: &ServerKeys,
+    follower: &Follower,
+    clock: &dyn Clock,
+    disk: &dyn Disk,
+    folder: &Path,
+    ended: &Ended,
+) -> Result<LogOrigin, StartError> {
+    tracing::error!(
+        event = "shard.ended",
+        origin = ended.origin.as_str(),
+        incident = ended.is_incident,
+        why = ended.why
+    );
+    disk.create_dir_all(folder)?;
+    durable::replace(disk, &folder.join(OPENING), ended.note_text().as_bytes())?;
+    // If we crash here, the old shard is still the open one, and is judged again at the next start.
+    open_in_registry(server, keys, follower, clock, Some(ended.hash())).await
+}
+
+async fn open_in_registry(
+    server: &ServerId,
+    keys: &ServerKeys,
+    follower: &Follower,
+    clock: &dyn Clock,
+    previous: Option<Digest>,
+) -> Result<LogOrigin, StartError> {
+    let view = follower.directory().view();
+    let now = clock.now();
+    let ledger_key = keys.ledger.verifying_key().clone();
+    let shard = next_shard(&view.state, server, Mode::Live, ledger_key, previous, now);
+    let origin = shard.origin.clone();
+    let author = Author::Server(server.clone());
+    let mut pen = Pen::new(&view.state, author, &*keys.server, now)?;
+    // If we crash after this, the next start finds the shard open and its ledger empty.
+    pen.submit(&Change::ShardOpen(shard), Vec::new(), &follower.client())
+        .await?;
+    let is_open = |view: &Arc<View>| {
+        let open = view.state.shard(server, Mode::Live);
+        open.is_some_and(|shard| shard.origin == origin)
+    };
+    let mut views = follower.directory().views();
+    match tokio::time::timeout(REGISTERED_WITHIN, views.wait_for(is_open)).await {
+        Ok(Ok(_)) => origin.parse().map_err(|_| not_registered(server)),
+        _ => Err(not_registered(server)),
+    }
+}
+
+/// What a ledger that was opened lacks of what its witnesses have seen; none when it is the newest, as
+/// far as anybody who answers knows.
+pub(crate) async fn judge(
+    ledger: &Ledger,
+    origin: &LogOrigin,
+    keys: &ServerKeys,
+    witnessing: &Witnessing,
+) -> Option<Ended> {
+    let key = NoteKey::new(origin.as_str(), keys.ledger.verifying_key().clone()).ok()?;
+    let newest = witnessing.witnesses().newest(&key).await?;
+    let published = ledger
+        .checkpoint()
+        .borrow()
+        .as_ref()
+        .map(|held| held.size());
+    let is_lost = newest.size() > ledger.size();
+    let is_other = match published {
+        Some(published) if newest.size() > 0 && newest.size() <= published => {
+            let root = ledger.root(newest.size()).await;
+            root.is_ok_and(|root| root != newest.root())
+        }
+        _ => false,
+    };
+    (is_lost || is_other).then(|| Ended::by_an_older_copy(origin.clone(), newest.note().clone()))
+}
+
+/// Whether a shard is of an earlier half-year than now.
+pub(crate) fn is_over(origin: &LogOrigin, now: Timestamp) -> bool {
+    half_year(origin).is_some_and(|half_year| *half_year < *now.half_year())
+}
+
+/// The first entry of a shard that is not a server's first: how the one before ended, with its last
+/// checkpoint.
+pub(crate) fn opening(
+    state: &State,
+    server: &ServerId,
+    origin: &LogOrigin,
+    disk: &dyn Disk,
+    folder: &Path,
+) -> Result<Option<Boot>, DiskError> {
+    let shards = state.shards(server, Mode::Live);
+    let of_this = shards
+        .iter()
+        .position(|shard| shard.origin == origin.as_str());
+    let Some(before) = of_this.and_then(|at| at.checked_sub(1)) else {
+        return Ok(None);
+    };
+    let before = &shards[before].origin;
+    let bytes = durable::read(disk, &folder.join(OPENING))?;
+    let text = bytes.and_then(|bytes| String::from_utf8(bytes).ok());
+    // Of another shard, or gone with the disk: then there is nothing left to tell.
+    let text = text.filter(|text| text.contains(before.as_str()));
+    let text = text
+        .unwrap_or_else(|| format!("{INCIDENT}follows {before}: nothing of it is left here\n\n"));
+    let note = text.split_once("\n\n").map(|(_, note)| note);
+    let checkpoint = note.and_then(|note| {
+        let note = SignedNote::parse(note.as_bytes()).ok()?;
+        note.text().parse::<Checkpoint>().ok()
+    });
+    Ok(Some(Boot {
+        version: env!("CARGO_PKG_VERSION").to_owned(),
+        last_size: checkpoint.map_or(0, |checkpoint| checkpoint.size),
+        note: Some(text),
+    }))
+}
+
+/// Before when nothing is accepted in this shard: what was accepted before an incident may be forgotten.
+pub(crate) async fn not_before(ledger: &Ledger) -> Timestamp {
+    let first = match ledger.size() {
+        0 => None,
+        _ => ledger.read(0).await.ok(),
+    };
+    let entry = first.and_then(|bytes| Entry::decode(&bytes).ok());
+    match entry {
+        Some(Entry {
+            at,
+            body: Body::Boot(Boot {
+                note: Some(note), ..
+            }),
+        }) if note.starts_with(INCIDENT) => at,
+        _ => Timestamp::default(),
+    }
+}
+
+/// How many shards a server had before this one.
+pub(crate) fn ordinal(state: &State, server: &ServerId, origin: &LogOrigin) -> u64 {
+    let shards = state.shards(server, Mode::Live).iter();
+    let before = shards.take_while(|shard| shard.origin != origin.as_str());
+    before.count() as u64
+}
+
+/// The folder of the shard before, when it is here.
+pub(crate) fn folder_before(
+    state: &State,
+    server: &ServerId,
+    origin: &LogOrigin,
+    ledgers: &Path,
+) -> Option<PathBuf> {
+    let shards = state.shards(server, Mode::Live);
+    let at = shards
+        .iter()
+        .position(|shard| shard.origin == origin.as_str());
+    let before = shards[at?.checked_sub(1)?].origin.parse().ok()?;
+    Some(ledgers.join(folder_of(&before)))
+}
+
+/// The last checkpoint of a shard that is closed: the final one, else the newest.
+pub(crate) fn last_note(disk: Arc<dyn Disk>, folder: &Path) -> Option<SignedNote> {
+    let reader = Reader::open(disk, folder).ok()?;
+    let last = reader.unverified_final().ok().flatten();
+    last.or_else(|| reader.unverified_checkpoint().ok().flatten())
+}
+
+/// The folder of a shard: its origin's last part, as in `2026h2.1`.
+pub(crate) fn folder_of(origin: &LogOrigin) -> &Path {
+    Path::new(origin.as_str())
+        .file_name()
+        .map_or_else(|| Path::new("shard"), Path::new)
+}
+
+fn half_year(origin: &LogOrigin) -> Option<&str> {
+    let (_, shard) = origin.as_str().rsplit_once('/')?;
+    shard.split_once('.').map(|(half_year, _)| half_year)
+}
+
+fn not_registered(server: &ServerId) -> StartError {
+    StartError::NotRegistered {
+        server: server.clone(),
+    }
+}
+
+/// What the next shard begins with, beside the folders of shards.
+const OPENING: &str = "next-opening";
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_shard_is_over_with_its_half_year_and_not_before() {
+        let origin: LogOrigin = "ss1.pensions.ca-demo/access/2026h2.1".parse().unwrap();
+        // 2026-12-31 23:59:59.999 and a millisecond later.
+        let end = 1_798_761_599_999;
+        assert!(!is_over(&origin, Timestamp::from_millis(end)));
+        assert!(is_over(&origin, Timestamp::from_millis(end + 1)));
+        // A clock that is behind ends nothing.
+        assert!(!is_over(&origin, Timestamp::from_millis(0)));
+    }
+}

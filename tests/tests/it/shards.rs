@@ -1,0 +1,277 @@
+//! Shards of a ledger: a new one with each half-year, and one that begins with an incident when the newest
+//! entries are gone. Never a second tree of a size that was signed.
+
+use std::path::Path;
+use std::sync::Arc;
+use std::time::Duration;
+
+use entente_clock::{ManualClock, Timestamp};
+use entente_directory::Mode;
+use entente_keys::KeyStore;
+use entente_ledger::Reader;
+use entente_ledger::disk::RealDisk;
+use entente_ledger::entry::{Body, Boot, Entry};
+use entente_ledger::fsck::fsck;
+use entente_ledger::note::{NoteKey, SignedNote};
+use entente_ledger::{Checkpoint, SignedCheckpoint};
+use entente_oversight::witness;
+use entente_security_server::enrol::ServerKeys;
+use entente_security_server::{Checked, Deps, Running};
+use entente_signing::Digest;
+use entente_tests::world::{Consumer, Site, Source, World, answer, lookup};
+
+/// A minute before 2027 begins.
+const YEARS_END: Timestamp = Timestamp::from_millis(1_798_761_600_000 - 60_000);
+const FIRST: &str = "2026h2.1";
+
+fn deps(clock: &Arc<ManualClock>) -> Deps {
+    Deps {
+        clock: clock.clone(),
+        ..Deps::real()
+    }
+}
+
+async fn ask(world: &World) {
+    let system = Consumer::at(&world.consumer.caller_socket());
+    system.ask(lookup("046454286"), &[]).await.unwrap();
+}
+
+async fn serve_source(world: &World) -> Source {
+    let source = Source::answering(answer("2026-03-04", "canary-cause"));
+    source.serve(&world.provider.source_socket()).await.unwrap();
+    source
+}
+
+/// The first entry of a shard, which says how the one before ended.
+fn opening(folder: &Path) -> Boot {
+    let mut reader = Reader::open(Arc::new(RealDisk), folder).unwrap();
+    let entry = reader.entry(0).unwrap().unwrap();
+    match Entry::decode(&entry).unwrap().body {
+        Body::Boot(boot) => boot,
+        other => panic!("{other:?}"),
+    }
+}
+
+/// The checkpoint in a BOOT, verified with the server's own ledger key, and its note's hash.
+fn checkpoint_in(site: &Site, boot: &Boot, origin: &str) -> (SignedCheckpoint, Digest) {
+    let keys = KeyStore::open(site.dir.join("keys")).unwrap();
+    let key = ServerKeys::load_or_create(&keys).unwrap().ledger;
+    let key = NoteKey::new(origin, key.verifying_key().clone()).unwrap();
+    let note = boot.note.as_ref().unwrap();
+    let note = note.split_once("\n\n").unwrap().1;
+    let checkpoint = SignedCheckpoint::verify(note.as_bytes(), &key).unwrap();
+    (checkpoint, Digest::of(note.as_bytes()))
+}
+
+fn is_sound(site: &Site, shard: &str) -> bool {
+    let keys = KeyStore::open(site.dir.join("keys")).unwrap();
+    let keys = ServerKeys::load_or_create(&keys).unwrap();
+    let key = keys.ledger.verifying_key().clone();
+    let report = fsck(
+        Arc::new(RealDisk),
+        site.shard_dir(shard),
+        &key,
+        &mut |_, _| {},
+    );
+    report.unwrap().is_sound()
+}
+
+fn origin_of(site: &Site, shard: &str) -> String {
+    let member = site.member.label();
+    format!("ss1.{member}.ca-demo/access/{shard}")
+}
+
+/// What the directory says the shard before ended with.
+fn previous(world: &World, site: &Site, shard: &str) -> Digest {
+    let view = world.view();
+    let origin = origin_of(site, shard);
+    let found = view.state.shard_by_origin(&origin).unwrap();
+    found.previous.unwrap()
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn with_the_half_year_a_new_shard_begins_and_carries_the_last_checkpoint_of_the_old_one() {
+    let clock = Arc::new(ManualClock::at(YEARS_END));
+    let dir = tempfile::tempdir().unwrap();
+    let world = World::build_at(dir.path(), clock.clone()).await.unwrap();
+    let source = serve_source(&world).await;
+    let provider = world.start(&world.provider, deps(&clock)).await.unwrap();
+    let consumer = world.start(&world.consumer, deps(&clock)).await.unwrap();
+    ask(&world).await;
+    clock.advance(Duration::from_secs(70));
+    // It goes on in the old shard until it is started again, which is asked for at once.
+    ask(&world).await;
+    provider.shard_over().await;
+    provider.shutdown().await;
+    let provider = world.start(&world.provider, deps(&clock)).await.unwrap();
+    let site = &world.provider;
+    assert_eq!(site.ledger_dir().unwrap(), site.shard_dir("2027h1.1"));
+    ask(&world).await;
+    assert_eq!(source.asked(), 3);
+
+    let boot = opening(&site.shard_dir("2027h1.1"));
+    assert!(boot.note.as_ref().unwrap().starts_with("follows ss1."));
+    let (last, hash) = checkpoint_in(site, &boot, &origin_of(site, FIRST));
+    assert_eq!(last.size(), boot.last_size);
+    assert_eq!(previous(&world, site, "2027h1.1"), hash);
+    // Nothing was left out of it.
+    let old = Reader::open(Arc::new(RealDisk), site.shard_dir(FIRST)).unwrap();
+    assert_eq!(old.size(), boot.last_size);
+
+    // Promises of both shards are kept, and both can be asked for.
+    provider.publish_checkpoint().await.unwrap();
+    let all = Checked {
+        kept: 3,
+        ..Checked::default()
+    };
+    assert_eq!(consumer.check_receipts().await.unwrap(), all);
+    consumer.shutdown().await;
+    provider.shutdown().await;
+    for shard in [FIRST, "2027h1.1"] {
+        assert!(is_sound(site, shard), "{shard}");
+    }
+}
+
+async fn commissioner(world: &World, clock: &Arc<ManualClock>) -> witness::Running {
+    let dir = world.dir.join("commissioner");
+    std::fs::create_dir_all(&dir).unwrap();
+    let anchor = world.consumer.dir.join("anchor.yaml");
+    let yaml = format!(
+        "name: witness.commissioner.example\nlisten: 127.0.0.1:0\ndata: ./data\nkeys: ./keys\n\
+         anchors: [\"{}\"]\n",
+        anchor.display()
+    );
+    let file = dir.join("witness.yaml");
+    std::fs::write(&file, yaml).unwrap();
+    let deps = witness::Deps {
+        clock: clock.clone(),
+        ..witness::Deps::real()
+    };
+    let config = witness::Config::load(&file).unwrap();
+    let running = witness::Running::start(config, deps).await.unwrap();
+    let (key, at) = (running.key(), running.endpoint());
+    let policy = format!("witness commissioner {key} http://{at}\nquorum commissioner\n");
+    let policy = policy.parse().unwrap();
+    let changed = world.change_policy(|held| held.witnesses = policy);
+    changed.await.unwrap();
+    running
+}
+
+fn copy(from: &Path, to: &Path) {
+    std::fs::create_dir_all(to).unwrap();
+    for item in std::fs::read_dir(from).unwrap().flatten() {
+        let target = to.join(item.file_name());
+        if item.file_type().unwrap().is_dir() {
+            copy(&item.path(), &target);
+        } else {
+            std::fs::copy(item.path(), target).unwrap();
+        }
+    }
+}
+
+/// Files below a folder with their content.
+fn files(dir: &Path) -> Vec<(std::path::PathBuf, Vec<u8>)> {
+    let mut found = Vec::new();
+    for item in std::fs::read_dir(dir).unwrap().flatten() {
+        if item.file_type().unwrap().is_dir() {
+            found.extend(files(&item.path()));
+        } else {
+            found.push((item.path(), std::fs::read(item.path()).unwrap()));
+        }
+    }
+    found.sort();
+    found
+}
+
+/// A world whose ledgers are witnessed, after one exchange; its servers are stopped.
+async fn witnessed(dir: &Path) -> (World, Arc<ManualClock>, witness::Running) {
+    let clock = Arc::new(ManualClock::at(Timestamp::from_millis(1_795_305_600_000)));
+    let world = World::build_at(dir, clock.clone()).await.unwrap();
+    let witness = commissioner(&world, &clock).await;
+    (world, clock, witness)
+}
+
+async fn exchange_and_stop(world: &World, clock: &Arc<ManualClock>, provider: Running) {
+    let consumer = world.start(&world.consumer, deps(clock)).await.unwrap();
+    ask(world).await;
+    provider.publish_checkpoint().await.unwrap();
+    consumer.shutdown().await;
+    provider.shutdown().await;
+    clock.advance(Duration::from_secs(5));
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn an_older_copy_ends_in_a_new_shard_with_an_incident_and_never_in_a_fork() {
+    let dir = tempfile::tempdir().unwrap();
+    let (world, clock, witness) = witnessed(dir.path()).await;
+    let source = serve_source(&world).await;
+    let site = &world.provider;
+    let provider = world.start(site, deps(&clock)).await.unwrap();
+    exchange_and_stop(&world, &clock, provider).await;
+    let (data, backup) = (site.dir.join("data"), site.dir.join("backup"));
+    copy(&data, &backup);
+    let provider = world.start(site, deps(&clock)).await.unwrap();
+    exchange_and_stop(&world, &clock, provider).await;
+    let newest = std::fs::read(site.shard_dir(FIRST).join("log/.state/final")).unwrap();
+    let newest: Checkpoint = SignedNote::parse(&newest).unwrap().text().parse().unwrap();
+
+    std::fs::remove_dir_all(&data).unwrap();
+    copy(&backup, &data);
+    let restored = files(&site.shard_dir(FIRST).join("log"));
+    let provider = world.start(site, deps(&clock)).await.unwrap();
+    assert_eq!(site.ledger_dir().unwrap(), site.shard_dir("2026h2.2"));
+    let boot = opening(&site.shard_dir("2026h2.2"));
+    let note = boot.note.as_ref().unwrap();
+    assert!(note.starts_with("incident: follows ss1."), "{note}");
+    // With the checkpoint that the witness has seen, which the copy did not have.
+    let (last, hash) = checkpoint_in(site, &boot, &origin_of(site, FIRST));
+    assert_eq!(*last.checkpoint(), newest);
+    assert_eq!(previous(&world, site, "2026h2.2"), hash);
+    // Nothing more was signed in the old one.
+    assert_eq!(files(&site.shard_dir(FIRST).join("log")), restored);
+    exchange_and_stop(&world, &clock, provider).await;
+    assert_eq!(source.asked(), 3);
+    let evidence = world.dir.join("commissioner/data/witness/evidence");
+    assert_eq!(std::fs::read_dir(evidence).unwrap().count(), 0);
+    for shard in [FIRST, "2026h2.2"] {
+        assert!(is_sound(site, shard), "{shard}");
+    }
+    // The next start goes on in it.
+    let provider = world.start(site, deps(&clock)).await.unwrap();
+    assert_eq!(site.ledger_dir().unwrap(), site.shard_dir("2026h2.2"));
+    provider.shutdown().await;
+    witness.shutdown().await;
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn a_ledger_whose_write_ahead_log_or_whole_folder_is_gone_goes_on_in_a_new_shard() {
+    let dir = tempfile::tempdir().unwrap();
+    let (world, clock, witness) = witnessed(dir.path()).await;
+    serve_source(&world).await;
+    let site = &world.provider;
+    let provider = world.start(site, deps(&clock)).await.unwrap();
+    exchange_and_stop(&world, &clock, provider).await;
+    let wal = site.shard_dir(FIRST).join("wal");
+    for file in std::fs::read_dir(&wal).unwrap().flatten() {
+        std::fs::remove_file(file.path()).unwrap();
+    }
+    let provider = world.start(site, deps(&clock)).await.unwrap();
+    let boot = opening(&site.shard_dir("2026h2.2"));
+    let (last, _) = checkpoint_in(site, &boot, &origin_of(site, FIRST));
+    assert!(last.size() > 0);
+    exchange_and_stop(&world, &clock, provider).await;
+
+    // The whole disk.
+    std::fs::remove_dir_all(site.dir.join("data")).unwrap();
+    let provider = world.start(site, deps(&clock)).await.unwrap();
+    let boot = opening(&site.shard_dir("2026h2.3"));
+    let (last, hash) = checkpoint_in(site, &boot, &origin_of(site, "2026h2.2"));
+    assert!(last.size() > 0);
+    assert_eq!(previous(&world, site, "2026h2.3"), hash);
+    exchange_and_stop(&world, &clock, provider).await;
+    let view = world.view();
+    let shards = view.state.shards(&site.server, Mode::Live);
+    assert_eq!(shards.len(), 3);
+    assert!(is_sound(site, "2026h2.3"));
+    witness.shutdown().await;
+}
