@@ -113,12 +113,13 @@ impl Running {
         self.server.journal.ledger().publish_now().await.map(|_| ())
     }
 
-    /// Waits until the shard this server writes to is over. It goes on in it all the same; shut down and
+    /// Waits until the shard this server writes to is over, by a clock that the registry confirms. It goes on in it all the same; shut down and
     /// started again, it goes on in the next one. Cancel-safe.
     pub async fn shard_over(&self) {
         let mut tick = tokio::time::interval(SHARD_TICK);
         let server = &self.server;
-        while !shard::is_over(server.journal.origin(), server.clock.now()) {
+        let (origin, clock) = (server.journal.origin(), &*server.clock);
+        while !shard::has_ended(origin, clock, server.views.directory()).await {
             tick.tick().await;
         }
     }
@@ -434,8 +435,9 @@ fn look(server: &Server, health: &Health) {
             "no session key could be certified; see to the server's key or its token",
         );
     }
-    if server.stamping.is_some() {
-        if server.time_is_proven().is_ok() {
+    let is_demanded = policy.is_some_and(|policy| policy.stamped_within().is_some());
+    if server.stamping.is_some() || is_demanded {
+        if server.time_is_proven(policy).is_ok() {
             health.pass(Condition::Time);
         } else {
             health.fail(

@@ -91,10 +91,11 @@ impl Server {
     /// The view to exchange under: as [`Server::adopted`], while our own ledger is one others can rely on.
     pub(crate) fn in_order(&self) -> Result<Arc<Adopted>, Reason> {
         let adopted = self.adopted()?;
-        if let Some(policy) = adopted.state().policy() {
+        let policy = adopted.state().policy();
+        if let Some(policy) = policy {
             self.witnessing.check(policy, self.clock.now())?;
         }
-        self.time_is_proven()?;
+        self.time_is_proven(policy)?;
         Ok(adopted)
     }
 

@@ -13,7 +13,7 @@ use entente_clock::{Clock, Timestamp};
 use entente_directory::{Author, Change, Mode, State};
 use entente_evidence::statement::LogOrigin;
 use entente_follow::author::{Pen, next_shard};
-use entente_follow::{Follower, View, durable};
+use entente_follow::{Directory, Follower, View, durable};
 use entente_identity::ServerId;
 use entente_ledger::disk::{Disk, DiskError};
 use entente_ledger::entry::{Body, Boot, Entry};
@@ -38,6 +38,10 @@ pub(crate) struct Ended {
 
 /// How long a start waits to learn from the registry that its server, or its shard, is there.
 const REGISTERED_WITHIN: Duration = Duration::from_secs(15);
+
+/// How long a start waits to hear the registry before it believes its clock, and how often it looks.
+const HEARD_WITHIN: Duration = Duration::from_secs(5);
+const HEARD_TICK: Duration = Duration::from_millis(50);
 
 /// What an incident's BOOT note begins with.
 const INCIDENT: &str = "incident: ";
@@ -195,8 +199,28 @@ pub(crate) async fn judge(
     (is_lost || is_other).then(|| Ended::by_an_older_copy(origin.clone(), newest.note().clone()))
 }
 
+/// Whether a shard is of an earlier half-year than now, by a clock that the registry confirms: one that
+/// jumped ahead ends nothing. Waits a moment for a registry that was not heard yet.
+pub(crate) async fn has_ended(
+    origin: &LogOrigin,
+    clock: &dyn Clock,
+    directory: &Directory,
+) -> bool {
+    if !is_over(origin, clock.now()) {
+        return false;
+    }
+    let confirmed = async {
+        let mut tick = tokio::time::interval(HEARD_TICK);
+        while !directory.confirms_clock() {
+            tick.tick().await;
+        }
+    };
+    let confirmed = tokio::time::timeout(HEARD_WITHIN, confirmed).await;
+    confirmed.is_ok()
+}
+
 /// Whether a shard is of an earlier half-year than now.
-pub(crate) fn is_over(origin: &LogOrigin, now: Timestamp) -> bool {
+fn is_over(origin: &LogOrigin, now: Timestamp) -> bool {
     half_year(origin).is_some_and(|half_year| *half_year < *now.half_year())
 }
 

@@ -12,6 +12,7 @@ use std::time::Duration;
 use bytes::Bytes;
 use entente_clock::Timestamp;
 use entente_config::DurationText;
+use entente_directory::Policy;
 use entente_ledger::SignedCheckpoint;
 use entente_ledger::entry::{Body, TimeStamp};
 use entente_reason::Reason;
@@ -84,19 +85,24 @@ impl Stamping {
             required_within: config.required_within.map(DurationText::get),
         })
     }
+}
 
-    /// How far back entries without a token are of interest.
-    pub(crate) fn reach(&self) -> Duration {
-        self.required_within.unwrap_or(REACH)
-    }
+/// How far back a start looks for entries without a token; none when nobody asks for tokens.
+pub(crate) fn reach(stamping: Option<&Stamping>, policy: Option<&Policy>) -> Option<Duration> {
+    let demanded = policy.and_then(Policy::stamped_within);
+    let configured = stamping.map(|stamping| stamping.required_within.unwrap_or(REACH));
+    configured.into_iter().chain(demanded).max()
 }
 
 // === impl Server ===
 
 impl Server {
-    /// Refuses when entries have gone without a token for longer than the configuration allows.
-    pub(crate) fn time_is_proven(&self) -> Result<(), Reason> {
-        let within = self.stamping.as_ref().and_then(|s| s.required_within);
+    /// Refuses when entries have gone without a token for longer than the configuration or the policy in
+    /// force allows.
+    pub(crate) fn time_is_proven(&self, policy: Option<&Policy>) -> Result<(), Reason> {
+        let configured = self.stamping.as_ref().and_then(|s| s.required_within);
+        let demanded = policy.and_then(Policy::stamped_within);
+        let within = configured.into_iter().chain(demanded).min();
         let is_over = |within| self.journal.unproven().age(self.clock.now()) > within;
         if within.is_some_and(is_over) {
             return Err(Reason::TimeUnproven);

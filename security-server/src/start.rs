@@ -44,7 +44,7 @@ use crate::server::Server;
 use crate::session::OwnSessions;
 use crate::shard::{self, Ended};
 use crate::signing_task::SigningTask;
-use crate::stamping::{RootsError, Stamping};
+use crate::stamping::{self, RootsError, Stamping};
 use crate::system::ProviderSystem;
 use crate::tags::TagKeys;
 use crate::unproven;
@@ -221,13 +221,12 @@ impl SecurityServer {
             disk: Arc::clone(&deps.disk),
         })
         .await?;
-        let opened = open_ledger(&config, &deps, &keys, &follower).await?;
+        let opened = open_ledger(&config, &deps, &keys, &follower, stamping).await?;
         let again = (config.clone(), deps.clone());
-        let is_over = shard::is_over(&opened.origin, deps.clock.now());
-        let (server, index, found) = build(
-            config, stamping, deps, metrics, &keys, &identity, &follower, opened,
-        )
-        .await?;
+        let directory = follower.directory();
+        let is_over = shard::has_ended(&opened.origin, &*deps.clock, &directory).await;
+        let (server, index, found) =
+            build(config, deps, metrics, &keys, &identity, &follower, opened).await?;
         let server = begin(server, found).await?;
         if is_over {
             let (config, deps) = again;
@@ -279,7 +278,9 @@ struct Opened {
     origin: LogOrigin,
     ledger: Ledger,
     sidecar: Sidecar,
+    /// Who vouches for it.
     witnessing: Witnessing,
+    stamping: Option<Stamping>,
 }
 
 /// Opens the ledger of this server's shard. One that is not the newest there was is left as it is, and the
@@ -289,6 +290,7 @@ async fn open_ledger(
     deps: &Deps,
     keys: &ServerKeys,
     follower: &Follower,
+    stamping: Option<Stamping>,
 ) -> Result<Opened, StartError> {
     let (clock, disk) = (&deps.clock, &deps.disk);
     let data = config.data.as_path();
@@ -325,6 +327,7 @@ async fn open_ledger(
                         ledger,
                         sidecar,
                         witnessing,
+                        stamping,
                     });
                 }
             },
@@ -375,7 +378,6 @@ async fn end_shard(
 
 async fn build(
     config: Config,
-    stamping: Option<Stamping>,
     deps: Deps,
     metrics: Metrics,
     keys: &ServerKeys,
@@ -395,6 +397,7 @@ async fn build(
         ledger,
         sidecar,
         witnessing,
+        stamping,
     } = opened;
     let data = config.data.as_path();
     witnessing.recall(&ledger);
@@ -417,8 +420,8 @@ async fn build(
             clock.now(),
         ));
     }
-    let waiting = match &stamping {
-        Some(stamping) => unproven::search(&ledger, clock.now(), stamping.reach()).await?,
+    let waiting = match stamping::reach(stamping.as_ref(), view.state.policy()) {
+        Some(reach) => unproven::search(&ledger, clock.now(), reach).await?,
         None => unproven::Unproven::default(),
     };
     let journal = Journal::new(

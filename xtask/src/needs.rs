@@ -43,6 +43,7 @@ pub(crate) const TESTS: &[Need] = &[
     Need {
         name: "OpenSSL's program, the time-stamping authority of the tests",
         programs: &["openssl"],
+        sign: Sign::Programs,
         package: "openssl",
     },
     Need {
@@ -68,12 +69,6 @@ pub(crate) const TESTS: &[Need] = &[
         programs: &[],
         sign: Sign::File("src/golang.org/x/mod/sumdb/tlog/tlog.go"),
         package: "golang-golang-x-mod-dev",
-    },
-    Need {
-        name: "openssl, which verifies signatures, certificates and chains as a court would",
-        programs: &["openssl"],
-        sign: Sign::Programs,
-        package: "openssl",
     },
     Need {
         name: "Python, for verifiers that are not ours",

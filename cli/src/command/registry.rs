@@ -6,14 +6,15 @@ use std::sync::Arc;
 use clap::{Args, Subcommand};
 use entente_central_registry::{Config, InitError};
 use entente_clock::SystemClock;
-use entente_config::ListenAddr;
+use entente_config::{DurationText, ListenAddr};
 use entente_directory::Policy;
 use entente_identity::Jurisdiction;
 use entente_ledger::Runner;
 use entente_ledger::disk::RealDisk;
+use entente_ledger::witness::{MAX_POLICY, WitnessPolicy};
 use serde_json::json;
 
-use super::desk::DeskArgs;
+use super::desk::{DeskArgs, registrar_failure};
 use crate::exit::{Exit, Failure};
 use crate::output::{Screen, print_out};
 use crate::texts::{Fact, Text};
@@ -26,6 +27,7 @@ use crate::texts::{Fact, Text};
 pub(crate) enum RegistryCommand {
     Init(InitArgs),
     Show(ShowArgs),
+    Witnesses(WitnessesArgs),
 }
 
 /// Make a registry: keys, first change, and the anchor file that others start from
@@ -46,6 +48,28 @@ pub(crate) struct InitArgs {
     listen: Option<ListenAddr>,
 }
 
+/// Say which witnesses cosign the ledgers of servers, and how many of them a checkpoint needs
+///
+/// The file is a policy in the form of C2SP `tlog-policy`, without logs:
+///   witness registry NAME+HASH+KEY http://registry.example:7101
+///   witness commissioner NAME+HASH+KEY http://commissioner.example:7200
+///   group any-of-two any registry commissioner
+///   quorum any-of-two
+/// From then on servers stop when no quorum has cosigned for --within. Asking for less than before is
+/// refused. Example:
+///   entente registry witnesses witnesses.policy --config registry/registry.yaml
+#[derive(Args, Debug)]
+#[command(verbatim_doc_comment)]
+pub(crate) struct WitnessesArgs {
+    /// The policy
+    file: PathBuf,
+    /// How old a server's newest cosigned checkpoint may be: 1m to 24h; otherwise as before
+    #[arg(long, value_name = "DURATION")]
+    within: Option<DurationText>,
+    #[command(flatten)]
+    desk: DeskArgs,
+}
+
 /// What the registry says now: size, members, services, agreements, freshness
 ///
 /// Example: entente registry show --config sandbox/registry/registry.yaml
@@ -59,7 +83,43 @@ pub(crate) async fn run(command: RegistryCommand, screen: &Screen) -> Result<(),
     match command {
         RegistryCommand::Init(args) => init(&args, screen).await,
         RegistryCommand::Show(args) => show(&args, screen).await,
+        RegistryCommand::Witnesses(args) => witnesses(&args, screen).await,
     }
+}
+
+async fn witnesses(args: &WitnessesArgs, screen: &Screen) -> Result<(), Failure> {
+    let text = super::read_file(&args.file)?;
+    let text = String::from_utf8_lossy(&text);
+    let policy: WitnessPolicy = text
+        .parse()
+        .map_err(|error| Failure::of(Exit::Usage, &error))?;
+    if policy.to_string().len() > MAX_POLICY || !policy.logs().is_empty() {
+        return Err(Failure::new(
+            Exit::Usage,
+            screen.text(Text::WitnessesFile, &[]),
+        ));
+    }
+    let seconds = args.within.map(|within| within.get().as_secs());
+    let seconds = seconds.map(|seconds| u32::try_from(seconds).unwrap_or(u32::MAX));
+    let registrar = args.desk.registrar(screen).await?;
+    let (fewest, named) = (policy.fewest(), policy.witnesses().len());
+    let changed = registrar.change_policy(|held| {
+        held.witnesses = policy;
+        held.cosigned_within_seconds = seconds.unwrap_or(held.cosigned_within_seconds);
+    });
+    let changed = changed.await;
+    registrar.close().await;
+    let accepted = changed.map_err(|error| registrar_failure(&error, screen))?;
+    let value = json!({ "index": accepted.index, "witnesses": named, "fewest": fewest });
+    screen.show("registry.witnesses", value, |screen| {
+        let facts: [Fact<'_>; 3] = [
+            ("index", &accepted.index),
+            ("count", &named),
+            ("fewest", &fewest),
+        ];
+        print_out(screen.text(Text::WitnessesSet, &facts));
+    });
+    Ok(())
 }
 
 async fn init(args: &InitArgs, screen: &Screen) -> Result<(), Failure> {
@@ -136,7 +196,10 @@ async fn show(args: &ShowArgs, screen: &Screen) -> Result<(), Failure> {
         let purposes = policy.purposes.iter().map(ToString::to_string);
         purposes.collect::<Vec<_>>()
     });
+    let witnesses = state.policy().map(|policy| policy.witnesses.to_string());
+    let witnesses = witnesses.unwrap_or_default();
     let value = json!({
+        "witnesses": witnesses,
         "jurisdiction": anchor.jurisdiction,
         "ledger": anchor.ledger.to_string(),
         "genesis": anchor.genesis.to_string(),
@@ -171,6 +234,9 @@ async fn show(args: &ShowArgs, screen: &Screen) -> Result<(), Failure> {
         row(Text::HeadServices, counts["services"].to_string());
         row(Text::HeadAgreements, counts["agreements"].to_string());
         row(Text::HeadPurposes, purposes.unwrap_or_default().join(", "));
+        for line in witnesses.lines() {
+            row(Text::HeadWitnesses, line.to_owned());
+        }
         row(Text::HeadKey, anchor.ledger.to_string());
     });
     Ok(())

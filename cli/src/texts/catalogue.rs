@@ -308,6 +308,13 @@ catalogue! {
     VerifySound = "ok  {dir}: {entries} entries, every byte as it must be",
         "bon  {dir} : {entries} entrées, chaque octet est comme il doit être";
 
+    // witnesses
+    HeadWitnesses = "witnesses", "témoins";
+    WitnessesFile = "the file is a policy of witnesses alone, of at most 8 KiB",
+        "le fichier est une politique de témoins seulement, d’au plus 8 Kio";
+    WitnessesSet = "Change {index}: {count} witnesses, at least {fewest} of them for each checkpoint.",
+        "Changement {index} : {count} témoins, au moins {fewest} d’entre eux pour chaque point de contrôle.";
+
     // config, serve
     AdapterFaulty = "{file} has {count} faults", "{file} a {count} fautes";
     ConfigSound = "ok  {file}: {what}", "bon  {file} : {what}";

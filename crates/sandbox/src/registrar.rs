@@ -4,7 +4,7 @@ use std::sync::Arc;
 
 use entente_central_registry::{Config, OPERATOR};
 use entente_config::ConfigError;
-use entente_directory::{Application, ApplicationError, Author, Change, MemberAdmit};
+use entente_directory::{Application, ApplicationError, Author, Change, MemberAdmit, Policy};
 use entente_follow::author::{AuthorError, Pen};
 use entente_follow::{Accepted, Anchor, HeldApplication};
 use entente_identity::MemberId;
@@ -139,6 +139,27 @@ impl Registrar {
         let change = pen.sign(&admit)?.bytes().clone();
         let approved = self.desk.client().approve(&held.id, vec![change]).await;
         let accepted = approved.map_err(DeskError::from)?;
+        self.desk.reach(accepted.size).await?;
+        Ok(accepted)
+    }
+
+    /// Puts another policy in force, changed from the present one.
+    ///
+    /// # Errors
+    /// When the registry refuses: it asks for less than the present one, for instance.
+    pub async fn change_policy(
+        &self,
+        change: impl FnOnce(&mut Policy),
+    ) -> Result<Accepted, RegistrarError> {
+        let view = self.desk.refresh().await?;
+        let mut policy = view.state.policy().cloned().unwrap_or_else(Policy::usual);
+        change(&mut policy);
+        let now = self.desk.seams().clock.now();
+        let mut pen = Pen::new(&view.state, Author::Registrar, &*self.key, now)?;
+        let client = self.desk.client();
+        let accepted = pen
+            .submit(&Change::Policy(policy), Vec::new(), client)
+            .await?;
         self.desk.reach(accepted.size).await?;
         Ok(accepted)
     }
