@@ -12,3 +12,4 @@ mod help;
 mod run;
 mod samples;
 mod stamps;
+mod witnesses;

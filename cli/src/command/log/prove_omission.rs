@@ -4,7 +4,7 @@ use std::path::{Path, PathBuf};
 
 use bytes::Bytes;
 use clap::Args;
-use entente_bundle::omission::{Omission, Proven};
+use entente_bundle::omission::{Omission, OmissionError, Proven};
 use entente_evidence::proof::SignedStatement;
 use entente_evidence::receipt::Receipt;
 use entente_keys::SessionCertificate;
@@ -67,10 +67,10 @@ pub(crate) async fn run(args: &ProveOmissionArgs, screen: &Screen) -> Result<(),
         (Some(file), ..) => check(file, args.config.as_deref(), screen).await,
         (None, Some(ledger), Some(transaction), Some(peer)) => {
             let proof = prove(ledger, transaction, peer, args, screen).await?;
+            let proven = verify(&proof)?;
             std::fs::write(&args.out, proof.to_json()).map_err(|error| {
                 Failure::new(Exit::Failed, args.out.display().to_string()).because(&error)
             })?;
-            let proven = verify(&proof)?;
             tell(&args.out, &proof, &proven, true, screen);
             Ok(())
         }
@@ -196,9 +196,14 @@ async fn check(file: &Path, config: Option<&Path>, screen: &Screen) -> Result<()
 }
 
 fn verify(proof: &Omission) -> Result<Proven, Failure> {
-    proof
-        .verify()
-        .map_err(|error| Failure::of(Exit::Integrity, &error))
+    proof.verify().map_err(|error| {
+        let exit = match error {
+            // Nothing is wrong then: there is no such proof.
+            OmissionError::Kept => Exit::NotFound,
+            _ => Exit::Integrity,
+        };
+        Failure::of(exit, &error)
+    })
 }
 
 fn tell(file: &Path, proof: &Omission, proven: &Proven, is_known: bool, screen: &Screen) {

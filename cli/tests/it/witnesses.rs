@@ -1,0 +1,141 @@
+//! A witness that is run, named in the policy, and asked; and a promise that was kept.
+
+use std::fs;
+use std::io::{BufRead as _, BufReader, Lines};
+use std::path::Path;
+use std::process::{Child, ChildStdout, Command, Stdio};
+use std::time::Duration;
+
+use serde_json::Value;
+
+use crate::run::entente;
+
+const REGISTRY: &str = "sandbox/registry/registry.yaml";
+
+/// A witness's process, ended with the test.
+struct Witness {
+    process: Child,
+    key: String,
+    address: String,
+    /// Kept open: it goes on logging.
+    _lines: Lines<BufReader<ChildStdout>>,
+}
+
+impl Witness {
+    fn start(dir: &Path) -> Self {
+        let yaml = "name: witness.commissioner.example\nlisten: 127.0.0.1:0\ndata: ./witness/data\n\
+                    keys: ./witness/keys\nanchors: [./sandbox/registry/anchor.yaml]\n";
+        fs::write(dir.join("witness.yaml"), yaml).unwrap();
+        fs::create_dir_all(dir.join("witness")).unwrap();
+        let mut process = Command::new(env!("CARGO_BIN_EXE_entente"))
+            .args(["serve", "witness", "--config", "witness.yaml"])
+            .current_dir(dir)
+            .stdout(Stdio::piped())
+            .spawn()
+            .unwrap();
+        // It says where it listens, and its key: what a registrar needs.
+        let mut lines = BufReader::new(process.stdout.take().unwrap()).lines();
+        let listening = lines
+            .by_ref()
+            .map(|line| serde_json::from_str::<Value>(&line.unwrap()).unwrap())
+            .find(|line| line["event"] == "witness.listening");
+        let listening = listening.unwrap();
+        let text = |key: &str| listening[key].as_str().unwrap().to_owned();
+        Self {
+            key: text("key"),
+            address: text("endpoint"),
+            process,
+            _lines: lines,
+        }
+    }
+}
+
+impl Drop for Witness {
+    fn drop(&mut self) {
+        let _ = self.process.kill();
+        let _ = self.process.wait();
+    }
+}
+
+/// In a sandbox that is up.
+pub(crate) fn a_witness_named_in_the_policy_cosigns_the_ledgers(dir: &Path) {
+    let witness = Witness::start(dir);
+    let line = format!(
+        "witness commissioner {} http://{}",
+        witness.key, witness.address
+    );
+    let policy = format!("{line}\nquorum commissioner\n");
+    fs::write(dir.join("witnesses.policy"), &policy).unwrap();
+    let set = |file: &str, more: &[&str]| {
+        let set = ["registry", "witnesses", file, "--config", REGISTRY];
+        entente(dir, &[&set[..], more].concat())
+    };
+    let done = set("witnesses.policy", &["--within", "10m", "-o", "json"]);
+    assert_eq!(done.code, 0, "{done:?}");
+    assert_eq!(done.json()["fewest"], 1);
+    let shown = entente(
+        dir,
+        &["registry", "show", "--config", REGISTRY, "-o", "json"],
+    );
+    assert_eq!(shown.json()["witnesses"], policy);
+
+    // Fewer, or longer, is refused; so is what is no policy.
+    fs::write(dir.join("none.policy"), "quorum none\n").unwrap();
+    assert_eq!(set("none.policy", &[]).code, 3);
+    assert_eq!(set("witnesses.policy", &["--within", "1h"]).code, 3);
+    fs::write(dir.join("bad.policy"), "quorum nobody\n").unwrap();
+    let bad = set("bad.policy", &[]);
+    assert!(bad.code == 2 && bad.err.contains("line 1"), "{bad:?}");
+
+    // The ledger of each server is cosigned, by itself.
+    for site in ["pensions", "vital-events"] {
+        let ledgers = dir.join("sandbox").join(site).join("data/ledger");
+        let shard = fs::read_dir(ledgers).unwrap().flatten().next().unwrap();
+        let checkpoint = shard.path().join("log/checkpoint");
+        let is_cosigned = || {
+            let note = fs::read_to_string(&checkpoint).unwrap_or_default();
+            note.contains("witness.commissioner.example")
+        };
+        let tries = (0..600).any(|_| {
+            is_cosigned() || {
+                std::thread::park_timeout(Duration::from_millis(100));
+                false
+            }
+        });
+        assert!(tries, "{site} was not cosigned within a minute");
+    }
+}
+
+/// Whoever looks for a broken promise where there is none is told so, and no file is written.
+pub(crate) fn a_promise_that_was_kept_is_no_omission(dir: &Path) {
+    let show = [
+        "log",
+        "show",
+        "sandbox/pensions",
+        "--kind",
+        "IN",
+        "-o",
+        "json",
+    ];
+    let shown = entente(dir, &show).json();
+    let items = shown["items"].as_array().unwrap();
+    let transaction = items[0]["transaction"].as_str().unwrap();
+    let ran = entente(
+        dir,
+        &[
+            "log",
+            "prove-omission",
+            "sandbox/pensions",
+            "--transaction",
+            transaction,
+            "--peer-ledger",
+            "sandbox/vital-events",
+        ],
+    );
+    assert_eq!(ran.code, 4, "{ran:?}");
+    assert!(ran.err.contains("the promise was kept"), "{ran:?}");
+    assert!(!dir.join("omission.json").exists());
+    fs::write(dir.join("nothing.json"), "{}").unwrap();
+    let check = entente(dir, &["log", "prove-omission", "--check", "nothing.json"]);
+    assert_eq!(check.code, 2, "{check:?}");
+}
