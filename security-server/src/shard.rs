@@ -123,6 +123,19 @@ pub(crate) async fn open_first(
     }
 }
 
+/// Waits a moment until the registry is heard; without it what is known here has to do.
+pub(crate) async fn hear_registry(directory: &Directory) {
+    let heard = async {
+        let mut tick = tokio::time::interval(HEARD_TICK);
+        while !directory.is_connected() {
+            tick.tick().await;
+        }
+    };
+    if tokio::time::timeout(HEARD_WITHIN, heard).await.is_err() {
+        tracing::warn!(event = "registry.not_heard_at_start");
+    }
+}
+
 /// Ends a shard: opens the next one in the registry. What it begins with is written down first.
 pub(crate) async fn open_next(
     server: &ServerId,

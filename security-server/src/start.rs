@@ -298,6 +298,8 @@ async fn open_ledger(
     let sidecar = Sidecar::open(Arc::clone(disk), data.join("sidecar"), kek)?;
     let ledgers = data.join("ledger");
     let mut origin = shard::open_first(&config.server, keys, follower, &**clock).await?;
+    // A copy of the directory that is old, or was put back with the rest, may not know the witnesses yet.
+    shard::hear_registry(&follower.directory()).await;
     let view = follower.directory().view();
     let witnessing = Witnessing::new(Arc::clone(&deps.net), Arc::clone(clock));
     witnessing.begin(view.state.policy());

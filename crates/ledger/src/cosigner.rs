@@ -16,6 +16,9 @@ pub trait Cosigner: fmt::Debug + Send + Sync {
     /// Gathers cosignatures for what this ledger signed. Bounds its own time: the checkpoint is
     /// published when it answers.
     fn cosign(&self, signed: SignedTree) -> CosignerFuture<'_>;
+
+    /// Whether a checkpoint that was final needs no asking: its quorum is one still, and lately was.
+    fn is_settled(&self, checkpoint: &Arc<SignedCheckpoint>) -> bool;
 }
 
 /// The future of [`Cosigner::cosign`].

@@ -1,10 +1,18 @@
 //! A witness that is not ours takes our checkpoints, and no fork of them.
 
+use std::path::Path;
+use std::sync::Arc;
+
+use entente_clock::{Clock as _, SystemClock};
+use entente_directory::Mode;
 use entente_ledger::checkpoint::{Checkpoint, SignedCheckpoint};
 use entente_ledger::cosignature::verify_line;
-use entente_ledger::note::{NoteSignature, WitnessKey};
+use entente_ledger::note::{NoteKey, NoteSignature, WitnessKey};
+use entente_ledger::witness::WitnessPolicy;
+use entente_security_server::Deps;
 use entente_signing::Digest;
 use entente_tests::verifiers::{Verifier, Witness};
+use entente_tests::world::World;
 
 use crate::ledgers::{ORIGIN, Written, base64};
 
@@ -79,4 +87,80 @@ async fn a_witness_cosigns_our_checkpoints_and_refuses_a_fork_even_after_a_resta
     // What we signed twice, it keeps.
     let evidence = witness.evidence().await.unwrap();
     assert!(!evidence.as_array().unwrap().is_empty());
+}
+
+/// A server's own submissions go to a witness that shares no code with it, and an older copy of its ledger
+/// does not get past it.
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn a_witness_of_others_cosigns_a_servers_ledger_and_catches_an_older_copy() {
+    let dir = tempfile::tempdir().unwrap();
+    let world = World::build(dir.path()).await.unwrap();
+    let site = &world.provider;
+    // The first start opens the shard, so that the witness can be told of it.
+    let provider = world.start(site, Deps::real()).await.unwrap();
+    provider.shutdown().await;
+    let view = world.view();
+    let shard = view.state.shard(&site.server, Mode::Live).unwrap();
+    let vkey = NoteKey::new(&shard.origin, shard.key.clone())
+        .unwrap()
+        .to_string();
+    let witness = Witness::create(&dir.path().join("witness"), "w1.oversight.ca-demo")
+        .await
+        .unwrap();
+    witness.trust(&shard.origin, &vkey).await.unwrap();
+    let running = witness.start().await.unwrap();
+    let line = format!("witness w1 {} http://{}\n", witness.vkey, running.address);
+    let policy: WitnessPolicy = (line + "quorum w1\n").parse().unwrap();
+    let changed = world.change_policy(|held| held.witnesses = policy.clone());
+    changed.await.unwrap();
+
+    let provider = world.start(site, Deps::real()).await.unwrap();
+    let served = site.ledger_dir().unwrap().join("log");
+    let cosigned = || {
+        let note = std::fs::read(served.join("checkpoint")).unwrap();
+        let key: NoteKey = vkey.parse().unwrap();
+        let checkpoint = SignedCheckpoint::verify(&note, &key).unwrap();
+        let judged = policy.judge(&Arc::new(checkpoint), SystemClock.now());
+        judged.map(|judged| judged.checkpoint().size())
+    };
+    let first = cosigned().unwrap();
+    provider.shutdown().await;
+    let (data, backup) = (site.dir.join("data"), site.dir.join("backup"));
+    copy(&data, &backup);
+    // A start logs, and so the ledger grows; the witness sees how.
+    let provider = world.start(site, Deps::real()).await.unwrap();
+    let second = cosigned().unwrap();
+    assert!(second > first);
+    let words = [
+        "ledger",
+        served.to_str().unwrap(),
+        &vkey,
+        "--witness",
+        &witness.vkey,
+    ];
+    Verifier::AicsTlog.start().unwrap().accepts(&words).unwrap();
+    provider.shutdown().await;
+
+    std::fs::remove_dir_all(&data).unwrap();
+    copy(&backup, &data);
+    let provider = world.start(site, Deps::real()).await.unwrap();
+    let (old, new) = (served.parent().unwrap(), site.ledger_dir().unwrap());
+    assert!(new > *old, "{}", new.display());
+    provider.shutdown().await;
+    // No fork was ever signed.
+    let evidence = witness.evidence().await.unwrap();
+    assert!(evidence.as_array().unwrap().is_empty(), "{evidence}");
+    running.stop().await.unwrap();
+}
+
+fn copy(from: &Path, to: &Path) {
+    std::fs::create_dir_all(to).unwrap();
+    for item in std::fs::read_dir(from).unwrap().flatten() {
+        let target = to.join(item.file_name());
+        if item.file_type().unwrap().is_dir() {
+            copy(&item.path(), &target);
+        } else {
+            std::fs::copy(item.path(), target).unwrap();
+        }
+    }
 }

@@ -241,6 +241,12 @@ impl Cosigner for Witnesses {
             witnessed
         })
     }
+
+    fn is_settled(&self, checkpoint: &Arc<SignedCheckpoint>) -> bool {
+        let now = self.config.clock.now();
+        let judged = self.policy.load().judge(checkpoint, now);
+        judged.is_some_and(|judged| judged.at().is_none_or(|at| now.since(at) < COSIGN_AGAIN))
+    }
 }
 
 // === impl WitnessesConfig ===
@@ -273,6 +279,8 @@ fn note_failure(witness: &str, error: &AskError) {
     tracing::warn!(event = "witness.no_cosignature", witness, error);
 }
 
+/// How old cosignatures grow before a checkpoint is cosigned again: peers and readers go by their time.
+const COSIGN_AGAIN: Duration = Duration::from_secs(300);
 /// How long witnesses may answer after there is a quorum.
 const STRAGGLERS: Duration = Duration::from_millis(250);
 /// A witness that names ever new sizes is not asked for ever.

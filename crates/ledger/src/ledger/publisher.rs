@@ -4,9 +4,8 @@
 //! entries go on to be integrated, and what they answered comes back as a command.
 
 use std::sync::Arc;
-use std::time::Duration;
 
-use entente_clock::{Clock, Timestamp};
+use entente_clock::Clock;
 use tokio::runtime::Handle;
 use tokio::sync::{mpsc, oneshot};
 
@@ -27,8 +26,6 @@ pub(super) struct Publisher {
     asking: Option<Vec<Waiter>>,
     /// Whoever waits for the one after it.
     next: Vec<Waiter>,
-    /// When the quorum had seen the newest final checkpoint; none when it asks for no witness.
-    cosigned_at: Option<Timestamp>,
     /// Whether the last attempt to publish failed; then each tick tries again.
     is_overdue: bool,
 }
@@ -80,7 +77,6 @@ impl Publisher {
             witnesses,
             asking: None,
             next: Vec::new(),
-            cosigned_at: None,
             is_overdue: false,
         }
     }
@@ -163,8 +159,7 @@ impl Publisher {
         let published = self.integrator.publish(witnessed);
         if published.is_ok() {
             self.signals.checkpoint(self.integrator.checkpoint());
-            if let Witnessed::Final(cosigned) = witnessed {
-                self.cosigned_at = cosigned.at();
+            if matches!(witnessed, Witnessed::Final(_)) {
                 self.signals.finality(self.integrator.finality());
             }
         }
@@ -187,12 +182,14 @@ impl Publisher {
         }
     }
 
-    /// Whether the newest published checkpoint is final, and was so lately.
+    /// Whether the newest published checkpoint is final, and those who cosigned it would say so still.
     fn is_settled(&self) -> bool {
-        let age = self
-            .cosigned_at
-            .map(|at| self.witnesses.clock.now().since(at));
-        self.integrator.is_final() && age.is_none_or(|age| age < COSIGN_AGAIN)
+        let (newest, cosigner) = (self.integrator.checkpoint(), &self.witnesses.cosigner);
+        self.integrator.is_final()
+            && match (newest, cosigner) {
+                (Some(newest), Some(cosigner)) => cosigner.is_settled(&newest),
+                _ => true,
+            }
     }
 
     /// Publishes with the cosignatures there are: who closes a ledger does not wait for others. The next
@@ -235,6 +232,3 @@ impl Witnesses {
         });
     }
 }
-
-/// How old cosignatures grow before a checkpoint is cosigned again: peers and readers go by their time.
-const COSIGN_AGAIN: Duration = Duration::from_secs(300);
