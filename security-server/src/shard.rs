@@ -42,6 +42,8 @@ const REGISTERED_WITHIN: Duration = Duration::from_secs(15);
 /// How long a start waits to hear the registry before it believes its clock, and how often it looks.
 const HEARD_WITHIN: Duration = Duration::from_secs(5);
 const HEARD_TICK: Duration = Duration::from_millis(50);
+/// How long ago it may have said that it has nothing newer.
+const HEARD_LATELY: Duration = Duration::from_secs(10);
 
 /// What an incident's BOOT note begins with.
 const INCIDENT: &str = "incident: ";
@@ -123,11 +125,12 @@ pub(crate) async fn open_first(
     }
 }
 
-/// Waits a moment until the registry is heard; without it what is known here has to do.
+/// Waits a moment until the registry has said that it has nothing newer; without it what is known here has
+/// to do.
 pub(crate) async fn hear_registry(directory: &Directory) {
     let heard = async {
         let mut tick = tokio::time::interval(HEARD_TICK);
-        while !directory.is_connected() {
+        while !directory.is_connected() || directory.age() > HEARD_LATELY {
             tick.tick().await;
         }
     };
