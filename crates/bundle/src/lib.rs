@@ -3,4 +3,5 @@
 //! [`omission`] is the proof that a provider's ledger does not hold what the provider signed that it
 //! holds. Nothing here reads a clock, a socket or a file.
 
+pub mod compare;
 pub mod omission;

@@ -13,6 +13,7 @@ mod doors;
 mod exchange;
 mod full_disk;
 mod minimisation;
+mod omission;
 mod receipts;
 mod refusals;
 mod retention;

@@ -1,0 +1,109 @@
+//! Each party drops each entry of an exchange, and the two ledgers together say who did.
+
+use bytes::Bytes;
+use entente_bundle::compare::{Side, Verdict, compare};
+use entente_evidence::proof::SignedStatement;
+use entente_ledger::Reader;
+use entente_ledger::disk::RealDisk;
+use entente_ledger::entry::{Body, Entry};
+use entente_security_server::Deps;
+use entente_tests::world::{Consumer, Site, Source, World, answer, lookup};
+use std::sync::Arc;
+
+fn entries(site: &Site) -> Vec<Bytes> {
+    let mut reader = Reader::open(Arc::new(RealDisk), site.ledger_dir().unwrap()).unwrap();
+    reader.entries(0).map(|entry| entry.unwrap().1).collect()
+}
+
+/// The n-th entry of a kind.
+fn find(entries: &[Bytes], is: fn(&Body) -> bool, n: usize) -> usize {
+    let found = entries.iter().enumerate().filter(|(_, entry)| {
+        let entry = Entry::decode(entry).unwrap();
+        is(&entry.body)
+    });
+    found.map(|(at, _)| at).nth(n).unwrap()
+}
+
+/// The ledger rewritten without an entry, as one must who wants to hide it: nothing stands in its place.
+fn without(entries: &[Bytes], at: usize) -> Vec<Bytes> {
+    let mut altered = entries.to_vec();
+    altered.remove(at);
+    altered
+}
+
+fn is_in(body: &Body) -> bool {
+    matches!(body, Body::In(_))
+}
+
+fn is_out(body: &Body) -> bool {
+    matches!(body, Body::Out(_))
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn whoever_drops_an_entry_is_shown_by_the_other_sides_signature_where_there_is_one() {
+    let dir = tempfile::tempdir().unwrap();
+    let world = World::build(dir.path()).await.unwrap();
+    let source = Source::answering(answer("2026-03-04", "canary-cause"));
+    source.serve(&world.provider.source_socket()).await.unwrap();
+    let provider = world.start(&world.provider, Deps::real()).await.unwrap();
+    let consumer = world.start(&world.consumer, Deps::real()).await.unwrap();
+    let system = Consumer::at(&world.consumer.caller_socket());
+    for _ in 0..2 {
+        system.ask(lookup("046454286"), &[]).await.unwrap();
+    }
+    consumer.shutdown().await;
+    provider.shutdown().await;
+
+    let sessions = world.sessions(&world.consumer).unwrap();
+    let is_signed = |signed: &SignedStatement| {
+        let keys = sessions.iter().map(|session| session.key());
+        let mut signers = keys.filter(|key| key.key_id() == signed.key_id());
+        signers.any(|key| signed.verify(key).is_ok())
+    };
+    let (a, b) = (&world.consumer.server, &world.provider.server);
+    let (ours, theirs) = (entries(&world.consumer), entries(&world.provider));
+    let judge = |ours: &[Bytes], theirs: &[Bytes]| -> Vec<Verdict> {
+        let consumer = Side::read(a, b, ours, &is_signed);
+        let provider = Side::read(b, a, theirs, &is_signed);
+        let judged = compare(&consumer, &provider);
+        let mut verdicts: Vec<_> = judged.iter().map(|judged| judged.verdict).collect();
+        verdicts.sort();
+        verdicts
+    };
+    use Verdict::{Complete, ConsumerOmitted, ProviderOmitted, Unanswered, Undelivered};
+    assert_eq!(judge(&ours, &theirs), [Complete, Complete]);
+
+    // The last exchange's entries, so that no other entry moves.
+    let (out_request, in_answer) = (find(&ours, is_out, 1), find(&ours, is_in, 1));
+    let (in_request, out_answer) = (find(&theirs, is_in, 1), find(&theirs, is_out, 1));
+    let hidden = |at| without(&ours, at);
+    assert_eq!(
+        judge(&hidden(out_request), &theirs),
+        [Complete, ConsumerOmitted]
+    );
+    assert_eq!(judge(&hidden(in_answer), &theirs), [Complete, Unanswered]);
+    let dropped = |at| without(&theirs, at);
+    assert_eq!(
+        judge(&ours, &dropped(in_request)),
+        [Complete, ProviderOmitted]
+    );
+    assert_eq!(
+        judge(&ours, &dropped(out_answer)),
+        [Complete, ProviderOmitted]
+    );
+    // An entry moved from where it was promised is as good as dropped.
+    let mut moved = theirs.clone();
+    moved.swap(in_request, out_answer);
+    assert_eq!(judge(&ours, &moved), [Complete, ProviderOmitted]);
+
+    // Nothing of the provider's, while the consumer holds its answer; and while it holds none.
+    let nothing = without(&dropped(out_answer), in_request);
+    assert_eq!(judge(&ours, &nothing), [Complete, ProviderOmitted]);
+    let waiting = hidden(in_answer);
+    assert_eq!(judge(&waiting, &nothing), [Complete, Undelivered]);
+    // The consumer hides both of its entries: the provider holds its signature.
+    let silent = without(&hidden(in_answer), out_request);
+    assert_eq!(judge(&silent, &theirs), [Complete, ConsumerOmitted]);
+    // Both together: nothing is left to see, and that is said in the guide.
+    assert_eq!(judge(&silent, &nothing), [Complete]);
+}
