@@ -1,7 +1,9 @@
 //! `entente log`: reading and proving ledgers. None needs a running server, and only `erase` writes to
 //! one.
 
+mod bundle;
 mod erase;
+mod export;
 mod keys;
 mod line;
 mod prove_omission;
@@ -34,6 +36,7 @@ pub(crate) use line::Line;
 #[derive(Debug, Subcommand)]
 pub(crate) enum LogCommand {
     Erase(erase::EraseArgs),
+    Export(export::ExportArgs),
     ProveOmission(prove_omission::ProveOmissionArgs),
     Show(show::ShowArgs),
     SubjectKey(subject_key::SubjectKeyArgs),
@@ -44,6 +47,7 @@ pub(crate) enum LogCommand {
 pub(crate) async fn run(command: LogCommand, screen: &Screen) -> Result<(), Failure> {
     match command {
         LogCommand::Erase(args) => erase::run(&args, screen).await,
+        LogCommand::Export(args) => export::run(&args, screen).await,
         LogCommand::ProveOmission(args) => prove_omission::run(&args, screen).await,
         LogCommand::Show(args) => show::run(&args, screen),
         LogCommand::SubjectKey(args) => subject_key::run(&args, screen),

@@ -227,6 +227,57 @@ catalogue! {
         "Rien n’est encore effacé. Pour effacer ces {count} fiches à jamais, ajouter --yes.";
     EraseWould = "The sealed records of these entries, by authority of “{authority}”:",
         "Les fiches scellées de ces entrées, sur l’ordre de « {authority} » :";
+    BundleBroken = "{file} does not hold: it proves nothing", "{file} ne tient pas : il ne prouve rien";
+    BundleDiscloses = "It discloses {count} values of what was exchanged: hand it to nobody who may not read them.",
+        "Il communique {count} valeurs de ce qui fut échangé : ne le remettre à personne qui ne puisse les lire.";
+    BundleEarly = "the newest checkpoint of {ledger} does not reach this exchange yet; try again in ten seconds",
+        "le plus récent point de contrôle de {ledger} n’atteint pas encore cet échange; réessayez dans dix secondes";
+    BundleFaulty = "WRONG  {file}: exchange {transaction}; it proves nothing", "FAUX  {file} : échange {transaction}; il ne prouve rien";
+    BundleNone = "{file} is no bundle", "{file} n’est pas un dossier de preuve";
+    BundleNotKept = "the {field} of this exchange is not kept here, or was shredded",
+        "l’élément « {field} » de cet échange n’est pas conservé ici, ou a été détruit";
+    BundleNotProven = "Not proven:", "Non prouvé :";
+    BundleNothing = "no request of {transaction} is in the ledgers", "aucune demande de {transaction} n’est aux journaux";
+    BundleSound = "PROVEN  {file}: exchange {transaction}", "PROUVÉ  {file} : échange {transaction}";
+    BundleWritten = "{file}: {files} files, sealed by {member}. VERIFY.txt in it says how to verify it with openssl alone.",
+        "{file} : {files} fichiers, scellés par {member}. VERIFY.txt, à l’intérieur, dit comment le vérifier avec openssl seul.";
+    GapAnswer = "how it ended: there is no answer in it", "comment cela finit : il ne contient aucune réponse";
+    GapAuthority = "the time: the authority of its time stamps was not checked, --timestamp-roots",
+        "l’heure : l’autorité de ses horodatages n’a pas été vérifiée, --timestamp-roots";
+    GapBypass = "that nothing was looked at outside the security servers",
+        "que rien ne fut consulté hors des serveurs de sécurité";
+    GapInForce = "that no key or session had been revoked then: the registry’s ledger says so",
+        "qu’aucune clé ni session n’était révoquée alors : le journal du registre le dit";
+    GapInstructions = "VERIFY.txt: it is not what this version writes, so read its commands before running any",
+        "VERIFY.txt : il n’est pas celui qu’écrit cette version, donc lire ses commandes avant d’en exécuter";
+    GapLedger = "what the ledger of {server} holds: it was not given", "ce que contient le journal de {server} : il n’a pas été fourni";
+    GapNotBound = "whose the keys of {server} are: no registry entry in it says so",
+        "à qui sont les clés de {server} : aucune entrée du registre n’y figure";
+    GapNotLogged = "that {server} logged the {kind}", "que {server} a consigné : {kind}";
+    GapPurpose = "that the stated purpose was the true one", "que la fin déclarée était la vraie";
+    GapRegistry = "whose registry it is: compare its key with the one you know, {key}",
+        "à qui est ce registre : comparez sa clé à celle que vous connaissez, {key}";
+    GapSealNotBound = "whose the seal’s key is: no registry entry in it binds it to {member}",
+        "à qui est la clé du sceau : aucune entrée du registre ne la lie à {member}";
+    GapTime = "the time: no authority stamped it, and servers state their own", "l’heure : aucune autorité ne l’a horodatée, les serveurs disent la leur";
+    GapTogether = "anything against two parties that lie together", "rien contre deux parties qui mentent ensemble";
+    ProvenBound = "the registry bound the keys of {server} to it: its entry {index}",
+        "le registre a lié à {server} ses clés : son entrée {index}";
+    ProvenCertified = "the member’s certificate stands above the session of {server}",
+        "le certificat du membre est au-dessus de la session de {server}";
+    ProvenDisclosed = "the disclosed {field} is the one committed to in the {of}",
+        "la valeur communiquée ({field}) est celle engagée : {of}";
+    ProvenLogged = "{kind} is entry {index} of {ledger}, under its checkpoint over {size} entries",
+        "{kind} est l’entrée {index} de {ledger}, sous son point de contrôle sur {size} entrées";
+    ProvenPromised = "the provider’s ledger holds the request where its answer promised it: entry {index}",
+        "le journal du fournisseur contient la demande là où sa réponse l’a promis : entrée {index}";
+    ProvenSealBound = "the registry bound the seal’s key to {member}: its entry {index}",
+        "le registre a lié la clé du sceau à {member} : son entrée {index}";
+    ProvenSealed = "{member} sealed this bundle, by its own word at {at}", "{member} a scellé ce dossier, selon lui à {at}";
+    ProvenSigned = "{server} signed the {kind}, by its own word at {at}", "{server} a signé, selon lui à {at} : {kind}";
+    ProvenStamped = "entry {index} of {ledger} was there by {by}", "l’entrée {index} de {ledger} existait à {by}";
+    SealKeyStrange = "the key {key} is no member’s in the directory", "la clé {key} n’est celle d’aucun membre au registre";
+    SealKeyUnusable = "the key {key} cannot be used to seal", "la clé {key} ne peut servir à sceller";
     ErasedRecords = "Erased {count} records. Their entries and proofs stay.",
         "{count} fiches effacées. Leurs entrées et leurs preuves restent.";
     KeysNotWritten = "the keys could not be written to {file}, which must not exist yet",

@@ -92,7 +92,9 @@ impl Archive {
 
     /// All files, in order.
     pub fn files(&self) -> impl ExactSizeIterator<Item = (&str, &Bytes)> {
-        self.0.iter().map(|(name, content)| (name.as_str(), content))
+        self.0
+            .iter()
+            .map(|(name, content)| (name.as_str(), content))
     }
 
     /// Whether bytes begin like an archive; says nothing about the rest.
@@ -260,7 +262,9 @@ mod tests {
     fn sample() -> Archive {
         let mut archive = Archive::default();
         for (name, content) in [("mimetype", "a"), ("ev/x.bin", ""), ("META-INF/y", "bc")] {
-            archive.add(name, Bytes::from_static(content.as_bytes())).unwrap();
+            archive
+                .add(name, Bytes::from_static(content.as_bytes()))
+                .unwrap();
         }
         archive
     }
@@ -306,7 +310,10 @@ mod tests {
     fn refuses_more_files_and_bytes_than_a_bundle_has() {
         let name = |number: usize| (format!("f{number}"), Bytes::new());
         let many = Archive((0..=Archive::MAX_FILES).map(name).collect());
-        assert_eq!(Archive::parse(&many.to_bytes()), Err(ArchiveError::TooLarge));
+        assert_eq!(
+            Archive::parse(&many.to_bytes()),
+            Err(ArchiveError::TooLarge)
+        );
         let large = Bytes::from(vec![0; Archive::MAX_LEN + 1]);
         let refused = Archive::default().add("x", large);
         assert_eq!(refused, Err(ArchiveError::TooLarge));

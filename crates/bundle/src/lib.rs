@@ -1,6 +1,8 @@
 //! Portable evidence: what one party can hand to anybody, who checks it without asking either side.
 //!
-//! * [`archive`], [`manifest`], [`seal`]: the container, an ASiC-E with a CAdES seal;
+//! * [`dossier`]: all there is about one exchange, and what it proves;
+//! * [`container`]: its files in an ASiC-E with a CAdES seal, made of [`archive`], [`manifest`] and
+//!   [`seal`];
 //! * [`omission`]: the proof that a provider's ledger does not hold what the provider signed that it
 //!   holds.
 //!
@@ -8,6 +10,10 @@
 
 pub mod compare;
 pub mod archive;
+pub mod container;
+pub mod dossier;
+mod instructions;
 pub mod manifest;
 pub mod omission;
+mod pem;
 pub mod seal;

@@ -13,7 +13,10 @@ pub(crate) fn manifest<'a>(files: impl Iterator<Item = (&'a str, &'a [u8])>) -> 
     for (name, content) in files {
         let digest = BASE64.encode(Digest::of(content).as_bytes());
         // Writing to a string does not fail.
-        let _ = write!(out, "{BEFORE_NAME}{name}{BEFORE_DIGEST}{digest}{AFTER_DIGEST}");
+        let _ = write!(
+            out,
+            "{BEFORE_NAME}{name}{BEFORE_DIGEST}{digest}{AFTER_DIGEST}"
+        );
     }
     out + TAIL
 }
@@ -28,6 +31,7 @@ pub(crate) const HEAD: &str = r#"<?xml version="1.0" encoding="UTF-8"?>
 <asic:SigReference URI="META-INF/signature001.p7s" MimeType="application/pkcs7-signature"/>
 "#;
 pub(crate) const BEFORE_NAME: &str = r#"<asic:DataObjectReference URI=""#;
-pub(crate) const BEFORE_DIGEST: &str = r#""><ds:DigestMethod Algorithm="http://www.w3.org/2001/04/xmlenc#sha256"/><ds:DigestValue>"#;
+pub(crate) const BEFORE_DIGEST: &str =
+    r#""><ds:DigestMethod Algorithm="http://www.w3.org/2001/04/xmlenc#sha256"/><ds:DigestValue>"#;
 pub(crate) const AFTER_DIGEST: &str = "</ds:DigestValue></asic:DataObjectReference>\n";
 pub(crate) const TAIL: &str = "</asic:ASiCManifest>\n";

@@ -33,5 +33,5 @@ pub use client::{
 };
 pub use directory::{Behind, Counts, Directory};
 pub use follower::{Follower, FollowerConfig, OpenError};
-pub use replica::ReplicaError;
+pub use replica::{ReplicaError, copied_entries};
 pub use view::View;

@@ -166,6 +166,17 @@ impl Replica {
     }
 }
 
+/// The entries in a copy of a registry, from its folder alone; nothing of them is verified. A [`View`]
+/// over them says which are in the registry's ledger.
+///
+/// [`View`]: crate::View
+///
+/// # Errors
+/// When the folder cannot be read.
+pub fn copied_entries(disk: &dyn Disk, dir: &Path) -> Result<Vec<Bytes>, DiskError> {
+    Ok(frames(disk.read(&dir.join(ENTRIES))?.into()).0)
+}
+
 fn write_frame(to: &mut Vec<u8>, entry: &[u8]) {
     // An entry is at most 65,535 bytes.
     to.extend_from_slice(&(entry.len() as u32).to_be_bytes());

@@ -3,6 +3,7 @@
 //! Every complete subtree's hash is kept (RFC 9162 §2.1.1), level by level: 64 bytes an entry in all.
 //! A clone shares them, so that each view owns its tree.
 
+use entente_ledger::proof::{InclusionProof, Nodes};
 use entente_ledger::tree::{empty_root, leaf_hash, node_hash};
 use entente_signing::Digest;
 use rpds::VectorSync;
@@ -66,6 +67,26 @@ impl Tree {
         }
         root
     }
+
+    /// The way from a leaf to the root over the first `size` leaves; none when there is no such leaf.
+    pub(crate) fn inclusion(&self, index: u64, size: u64) -> Option<InclusionProof> {
+        if size > self.size() {
+            return None;
+        }
+        InclusionProof::build(&mut Complete(self), index, size).ok()?
+    }
+}
+
+/// The complete subtrees of a tree.
+struct Complete<'a>(&'a Tree);
+
+impl Nodes for Complete<'_> {
+    type Error = ();
+
+    fn node(&mut self, level: u8, index: u64) -> Result<Digest, ()> {
+        let hashes = self.0.levels.get(usize::from(level)).ok_or(())?;
+        hashes.get(index as usize).copied().ok_or(())
+    }
 }
 
 #[cfg(test)]
@@ -98,6 +119,23 @@ mod tests {
         }
         assert_eq!(tree.root_at(71), None);
         assert_eq!(tree.root(), by_definition(&entries));
+    }
+
+    #[test]
+    fn proves_every_leaf_at_every_size() {
+        let mut tree = Tree::default();
+        for number in 0..40_u8 {
+            tree.push(&[number]);
+        }
+        for size in 1..=40 {
+            let root = tree.root_at(size).unwrap();
+            for index in 0..size {
+                let proof = tree.inclusion(index, size).unwrap();
+                proof.verify(&leaf_hash(&[index as u8]), &root).unwrap();
+            }
+            assert_eq!(tree.inclusion(size, size), None);
+        }
+        assert_eq!(tree.inclusion(0, 41), None);
     }
 
     #[test]

@@ -6,6 +6,7 @@ use bytes::Bytes;
 use entente_clock::Timestamp;
 use entente_directory::{Blobs, Refusal, RegistryEntry, State, apply};
 use entente_ledger::SignedCheckpoint;
+use entente_ledger::proof::InclusionProof;
 use entente_signing::Digest;
 
 use crate::alarm::AlarmKind;
@@ -62,6 +63,11 @@ impl View {
     /// show. None when this view does not reach so far.
     pub fn root_at(&self, size: u64) -> Option<Digest> {
         self.tree.root_at(size)
+    }
+
+    /// Proves a change under the view's checkpoint.
+    pub fn inclusion(&self, index: u64) -> Option<InclusionProof> {
+        self.tree.inclusion(index, self.checkpoint.as_ref()?.size())
     }
 
     /// The view after `entries`, which follow this one's, under a checkpoint signed by the ledger's

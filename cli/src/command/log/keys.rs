@@ -5,9 +5,11 @@ use std::os::unix::fs::DirBuilderExt as _;
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
 
+use bytes::Bytes;
 use entente_clock::{Clock as _, SystemClock};
-use entente_follow::{Anchor, View};
+use entente_follow::{Anchor, View, copied_entries};
 use entente_identity::ServerId;
+use entente_ledger::disk::RealDisk;
 use entente_ledger::note::NoteKey;
 use entente_sandbox::{Desk, Seams};
 use entente_signing::VerifyingKey;
@@ -84,6 +86,7 @@ pub(crate) async fn known_key(
 pub(crate) struct Directory {
     anchor: Anchor,
     view: Arc<View>,
+    entries: Vec<Bytes>,
 }
 
 // === impl Directory ===
@@ -123,7 +126,28 @@ impl Directory {
         }
         let view = desk.view();
         desk.close().await;
-        Ok(Self { anchor, view })
+        let entries = copied_entries(&RealDisk, &scratch.0);
+        Ok(Self {
+            anchor,
+            view,
+            entries: entries.map_err(|error| Failure::of(Exit::Failed, &error))?,
+        })
+    }
+
+    /// The verified view.
+    pub(crate) fn view(&self) -> &View {
+        &self.view
+    }
+
+    /// The key of the registry's own ledger.
+    pub(crate) const fn registry(&self) -> &NoteKey {
+        &self.anchor.ledger
+    }
+
+    /// The registry's entries under the view, in order.
+    pub(crate) fn entries(&self) -> &[Bytes] {
+        let held = usize::try_from(self.view.size).unwrap_or(usize::MAX);
+        &self.entries[..held.min(self.entries.len())]
     }
 
     /// The key of a ledger.
@@ -149,7 +173,7 @@ pub(super) fn nearest_config(dir: &Path) -> Option<PathBuf> {
         .find(|file| file.is_file())
 }
 
-fn read_config(file: &Path) -> Result<(Anchor, PathBuf), Failure> {
+pub(super) fn read_config(file: &Path) -> Result<(Anchor, PathBuf), Failure> {
     let is_server = std::fs::read_to_string(file)
         .is_ok_and(|text| text.lines().any(|line| line.starts_with("server:")));
     if is_server {

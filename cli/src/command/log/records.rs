@@ -131,13 +131,13 @@ fn note_shreds(
 }
 
 /// The data folder of a ledger: `data/ledger/<shard>`.
-fn data_of(dir: &Path) -> Option<PathBuf> {
+pub(super) fn data_of(dir: &Path) -> Option<PathBuf> {
     let dir = std::fs::canonicalize(dir).ok()?;
     Some(dir.parent()?.parent()?.to_owned())
 }
 
 /// The key folder of the server whose data this is, by its configuration.
-fn keys_of(data: &Path) -> Option<PathBuf> {
+pub(super) fn keys_of(data: &Path) -> Option<PathBuf> {
     let config = entente_security_server::Config::load(&nearest_config(data)?).ok()?;
     let is_its_own = std::fs::canonicalize(config.data.as_path()).is_ok_and(|own| own == data);
     is_its_own.then(|| config.keys.as_path().join("kek"))

@@ -17,7 +17,7 @@ use serde_json::json;
 use super::keys::{Known, Scratch};
 use super::records::{Records, Tally};
 use super::stamps::{self, Stamps};
-use super::{damaged, known_key, ledgers_in, open};
+use super::{bundle, damaged, known_key, ledgers_in, open};
 use crate::exit::{Exit, Failure};
 use crate::output::{Screen, print_out};
 use crate::texts::{Fact, Text};
@@ -27,11 +27,12 @@ use crate::texts::{Fact, Text};
 /// Exits with 0 when every byte is as it must be, and with 6 when anything differs, naming the file.
 /// Where the sidecar is beside the ledger, every record that an entry names must be there, or shredded
 /// by rule. A ledger that a server is writing to is copied first, and the copy is checked. Time stamps are
-/// checked against the ledger, and, when it is known whose count, for who made them and when.
+/// checked against the ledger, and, when it is known whose count, for who made them and when. Of a bundle
+/// it says what is proven and what is not; it needs neither side's ledger.
 #[derive(Args, Debug)]
 #[command(after_help = EXAMPLES)]
 pub(crate) struct VerifyArgs {
-    /// Ledgers' folders, or folders that hold ledgers
+    /// Ledgers' folders, folders that hold ledgers, or bundles that `entente log export` made
     #[arg(required = true, value_name = "DIR")]
     dirs: Vec<PathBuf>,
     /// The ledger's key, as ORIGIN+HASH+KEY; may be repeated. Otherwise the registry's word is taken
@@ -83,6 +84,14 @@ pub(crate) async fn run(args: &VerifyArgs, screen: &Screen) -> Result<(), Failur
     let keys: Vec<NoteKey> = args.key.iter().map(NoteKeyArg::key).collect();
     let mut damage = None;
     for dir in &args.dirs {
+        if dir.is_file() {
+            let roots = args.timestamp_roots.as_deref();
+            let looked = bundle::verify(dir, &keys, args.config.as_deref(), roots, screen);
+            if let Err(failure) = looked {
+                damage = Some(failure);
+            }
+            continue;
+        }
         for ledger in ledgers_in(dir, screen)? {
             let origin = open(&ledger, screen).map(|reader| reader.origin().map(str::to_owned));
             let origin = match origin {
@@ -420,4 +429,5 @@ Examples:
   entente log verify sandbox/pensions sandbox/vital-events
   entente log verify /mnt/copy/2026h2.1 --key ORIGIN+HASH+KEY
   entente log verify /mnt/copy/2026h2.1 --config member.yaml
-  entente log verify sandbox/pensions --timestamp-roots tsa.pem --times";
+  entente log verify sandbox/pensions --timestamp-roots tsa.pem --times
+  entente log verify evidence.asice --config member.yaml";

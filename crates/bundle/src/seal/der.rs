@@ -61,7 +61,11 @@ pub(super) fn integer(bytes: &[u8]) -> Vec<u8> {
 
 /// `UTCTime` up to 2049 and `GeneralizedTime` from 2050 (RFC 5652 §11.3), in whole seconds.
 pub(super) fn time(at: Timestamp) -> Vec<u8> {
-    let text: String = at.to_string().chars().filter(char::is_ascii_digit).collect();
+    let text: String = at
+        .to_string()
+        .chars()
+        .filter(char::is_ascii_digit)
+        .collect();
     let (year, rest) = (&text[..4], &text[4..14]);
     match year.parse::<u16>() {
         Ok(1950..2050) => tlv(0x17, &[&year.as_bytes()[2..], rest.as_bytes(), b"Z"]),

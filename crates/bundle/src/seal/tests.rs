@@ -48,7 +48,11 @@ fn a_key_seals_under_its_own_certificate_and_in_its_time_alone() {
 #[test]
 fn times_of_both_forms_are_read_back() {
     let key = P256Key::generate().unwrap();
-    for text in ["2026-11-26T17:03:14Z", "2049-12-31T23:59:59Z", "2050-01-01T00:00:00Z"] {
+    for text in [
+        "2026-11-26T17:03:14Z",
+        "2049-12-31T23:59:59Z",
+        "2050-01-01T00:00:00Z",
+    ] {
         let at: Timestamp = text.parse().unwrap();
         let validity = Validity::lasting(at, Duration::from_secs(60)).unwrap();
         let id = "ca-demo/pensions".parse().unwrap();
@@ -74,8 +78,22 @@ fn openssl_accepts_a_seal_and_refuses_it_over_anything_else() {
         write("member.pem", certificate.to_pem().as_bytes());
         let output = Command::new("openssl")
             .args(["cms", "-verify", "-cades", "-binary", "-inform", "DER"])
-            .args(["-in", "seal.p7s", "-content", "content", "-CAfile", "member.pem"])
-            .args(["-purpose", "any", "-attime", "1795712594", "-out", "/dev/null"])
+            .args([
+                "-in",
+                "seal.p7s",
+                "-content",
+                "content",
+                "-CAfile",
+                "member.pem",
+            ])
+            .args([
+                "-purpose",
+                "any",
+                "-attime",
+                "1795712594",
+                "-out",
+                "/dev/null",
+            ])
             .current_dir(folder.path())
             .output()
             .expect("openssl is among what the tests need");

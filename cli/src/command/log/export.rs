@@ -1,0 +1,252 @@
+//! `entente log export`: one exchange as a sealed file that anybody can verify.
+
+mod gather;
+mod openings;
+
+use std::path::{Path, PathBuf};
+use std::sync::Arc;
+
+use clap::Args;
+use entente_bundle::container;
+use entente_bundle::dossier::{Dossier, Party, Tree};
+use entente_clock::{Clock as _, SystemClock, Timestamp};
+use entente_config::Pkcs11Uri;
+use entente_directory::KeyRole;
+use entente_evidence::commitment::Field;
+use entente_identity::MemberId;
+use entente_keys::{HsmKey, KeyStore, KeyUse, MemberCertificate, Validity};
+use entente_signing::Signer;
+use serde_json::json;
+
+use super::keys::Directory;
+use crate::exit::{Exit, Failure};
+use crate::output::{Screen, print_out};
+use crate::texts::{Fact, Text};
+use gather::Gathered;
+
+/// Put one exchange into a sealed bundle that anybody can verify
+///
+/// The bundle is an ASiC-E container with a CAdES seal by the member's key. It holds what the given
+/// ledgers say about the exchange with the proofs, the certificates and registry entries for the keys, the
+/// time stamps over it, and VERIFY.txt: how to verify all that with openssl alone. Nothing is disclosed of
+/// what was exchanged, unless `--open` names it; for that the server must be stopped.
+#[derive(Args, Debug)]
+#[command(after_help = EXAMPLES)]
+pub(crate) struct ExportArgs {
+    /// The exchange, as `entente log show` names it
+    transaction: String,
+    /// This side's ledger, or a folder that holds it
+    #[arg(long, value_name = "DIR")]
+    ledger: PathBuf,
+    /// A copy of the other side's ledger
+    #[arg(long, value_name = "DIR")]
+    peer_ledger: Option<PathBuf>,
+    /// What to disclose, where its opening is kept: payload, subjects, user, case
+    #[arg(long, value_name = "FIELD", value_delimiter = ',')]
+    open: Vec<OpenArg>,
+    /// The member's key that seals it: its key folder, or where it is in a token (`pkcs11:…`)
+    #[arg(long, value_name = "KEY")]
+    seal_key: String,
+    /// Where to write the bundle, which must not exist yet; by default evidence-TRANSACTION.asice
+    #[arg(long, value_name = "FILE")]
+    out: Option<PathBuf>,
+    /// The configuration that says which registry to believe; otherwise the nearest above the ledger
+    #[arg(long, value_name = "FILE", env = "ENTENTE_CONFIG")]
+    config: Option<PathBuf>,
+}
+
+/// A field to disclose.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, clap::ValueEnum)]
+enum OpenArg {
+    Payload,
+    Subjects,
+    User,
+    Case,
+}
+
+/// Who seals.
+struct Sealer {
+    key: Arc<dyn Signer>,
+    certificate: MemberCertificate,
+}
+
+pub(crate) async fn run(args: &ExportArgs, screen: &Screen) -> Result<(), Failure> {
+    let directory = Directory::open(&args.ledger, args.config.as_deref(), screen).await?;
+    let mut gathered = Gathered::of(args, &directory, screen)?;
+    let now = SystemClock.now();
+    let sealer = Sealer::load(&args.seal_key, &directory, &gathered, now, screen)?;
+    let openings = openings::open(args, &gathered, screen)?;
+    let dossier = Dossier {
+        sealer: sealer.certificate.clone(),
+        request: gathered.request.clone(),
+        answer: gathered.answer.clone(),
+        consumer: std::mem::take(&mut gathered.consumer),
+        provider: std::mem::take(&mut gathered.provider),
+        registry: None,
+        openings,
+    };
+    let registry = registry(&dossier, &directory);
+    let dossier = Dossier {
+        registry,
+        ..dossier
+    };
+    let files = dossier.files(now);
+    let bytes = container::write(&files, &*sealer.key, &sealer.certificate, now)
+        .map_err(|error| Failure::of(Exit::Failed, &error))?;
+    let out = args.out.clone();
+    let out = out.unwrap_or_else(|| format!("evidence-{}.asice", args.transaction).into());
+    write_new(&out, &bytes)
+        .map_err(|error| Failure::new(Exit::Failed, out.display().to_string()).because(&error))?;
+    let value = json!({
+        "file": out,
+        "transaction": args.transaction,
+        "sealed_by": sealer.certificate.member(),
+        "files": files.len(),
+        "bytes": bytes.len(),
+        "disclosed": dossier.openings.len(),
+    });
+    screen.show("log.exported", value, |screen| {
+        let facts: [Fact<'_>; 3] = [
+            ("file", &out.display()),
+            ("files", &files.len()),
+            ("member", sealer.certificate.member()),
+        ];
+        print_out(screen.text(Text::BundleWritten, &facts));
+        if !dossier.openings.is_empty() {
+            screen.say(Text::BundleDiscloses, &[("count", &dossier.openings.len())]);
+        }
+    });
+    Ok(())
+}
+
+/// The registry's changes that bind the keys of a dossier, with their proofs.
+fn registry(dossier: &Dossier, directory: &Directory) -> Option<Tree> {
+    let view = directory.view();
+    let checkpoint = view.checkpoint.as_ref()?;
+    let mut tree = gather::empty_tree(directory.registry().clone(), checkpoint);
+    for (index, bytes) in (0..).zip(directory.entries()) {
+        if dossier.needs_change(bytes)
+            && let Some(proof) = view.inclusion(index)
+        {
+            tree.entries.insert(index, gather::proved(bytes, proof));
+        }
+    }
+    Some(tree)
+}
+
+fn write_new(path: &Path, bytes: &[u8]) -> std::io::Result<()> {
+    use std::io::Write as _;
+    use std::os::unix::fs::OpenOptionsExt as _;
+    let mut options = std::fs::OpenOptions::new();
+    // Whoever it is handed to gets a copy: until then it is nobody else's.
+    let mut file = options
+        .write(true)
+        .create_new(true)
+        .mode(0o600)
+        .open(path)?;
+    file.write_all(bytes)?;
+    file.sync_all()
+}
+
+// === impl Sealer ===
+
+impl Sealer {
+    fn load(
+        key: &str,
+        directory: &Directory,
+        gathered: &Gathered,
+        now: Timestamp,
+        screen: &Screen,
+    ) -> Result<Self, Failure> {
+        let usage = |error: &(dyn std::error::Error + 'static)| {
+            Failure::new(
+                Exit::Usage,
+                screen.text(Text::SealKeyUnusable, &[("key", &key)]),
+            )
+            .because(error)
+        };
+        let mut kept = None;
+        let signer: Arc<dyn Signer> = if key.starts_with("pkcs11:") {
+            let uri: Pkcs11Uri = key.parse().map_err(|error| usage(&error))?;
+            Arc::new(HsmKey::open(&uri).map_err(|error| usage(&error))?)
+        } else {
+            let store = KeyStore::open(key).map_err(|error| usage(&error))?;
+            let pem = store.certificates(KeyUse::Member, LABEL);
+            kept = pem.map_err(|error| usage(&error))?;
+            store
+                .load(KeyUse::Member, LABEL)
+                .map_err(|error| usage(&error))?
+        };
+        let public = signer.verifying_key();
+        let member = member_of(directory, &*signer).ok_or_else(|| {
+            let what = screen.text(Text::SealKeyStrange, &[("key", &public.key_id())]);
+            Failure::new(Exit::Usage, what)
+        })?;
+        let fits = |certificate: &MemberCertificate| {
+            certificate.key() == public
+                && *certificate.member() == member
+                && certificate.validity().contains(now)
+        };
+        // The certificate that stands above its sessions already, where there is one.
+        let parties: [&Party; 2] = [&gathered.consumer, &gathered.provider];
+        let above = parties
+            .into_iter()
+            .filter_map(|party| party.session.as_ref());
+        let above = above.filter_map(|session| session.chain.as_ref());
+        let above = above.map(|chain| chain.member().clone());
+        let kept = kept.and_then(|pem| MemberCertificate::from_pem(&pem).ok());
+        let certificate = match above.chain(kept).find(fits) {
+            Some(certificate) => certificate,
+            None => issue(&*signer, &member, now)?,
+        };
+        Ok(Self {
+            key: signer,
+            certificate,
+        })
+    }
+}
+
+fn issue(
+    key: &dyn Signer,
+    member: &MemberId,
+    now: Timestamp,
+) -> Result<MemberCertificate, Failure> {
+    let validity = Validity::lasting(now, Validity::USUAL);
+    let validity = validity.ok_or_else(|| Failure::new(Exit::Failed, "-"))?;
+    MemberCertificate::issue(key, member, validity)
+        .map_err(|error| Failure::of(Exit::Failed, &error))
+}
+
+/// Whose member key it is now, by the directory.
+fn member_of(directory: &Directory, key: &dyn Signer) -> Option<MemberId> {
+    let mut members = directory.view().state.members();
+    let found = members.find(|member| {
+        let mut keys = member.keys.iter().filter(|dated| dated.is_current());
+        keys.any(|dated| {
+            dated.value.role == KeyRole::Member && dated.value.key == *key.verifying_key()
+        })
+    });
+    found.map(|member| member.id.clone())
+}
+
+// === impl OpenArg ===
+
+impl OpenArg {
+    const fn field(self) -> Field {
+        match self {
+            Self::Payload => Field::PAYLOAD,
+            Self::Subjects => Field::SUBJECTS,
+            Self::User => Field::USER,
+            Self::Case => Field::CASE,
+        }
+    }
+}
+
+/// The label of a member's first key.
+const LABEL: &str = "1";
+
+const EXAMPLES: &str = "\
+Examples:
+  entente log export 5f0c… --ledger sandbox/pensions --seal-key sandbox/pensions/keys
+  entente log export 5f0c… --ledger sandbox/pensions --peer-ledger copy-of-their-ledger \\
+      --open payload,subjects --seal-key sandbox/pensions/keys --out evidence.asice";

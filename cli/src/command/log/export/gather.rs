@@ -1,0 +1,284 @@
+//! What the ledgers at hand hold about an exchange.
+
+use std::collections::BTreeMap;
+use std::path::{Path, PathBuf};
+
+use bytes::Bytes;
+use entente_bundle::dossier::{Party, Proved, Session, Stamped, Tree};
+use entente_evidence::proof::SignedStatement;
+use entente_evidence::statement::Kind;
+use entente_keys::{Chain, SessionCertificate};
+use entente_ledger::entry::{Body, Entry, TimeStamp};
+use entente_ledger::note::NoteKey;
+use entente_ledger::proof::InclusionProof;
+use entente_ledger::{Reader, SignedCheckpoint};
+use entente_signing::Digest;
+
+use super::super::keys::Directory;
+use super::super::{damaged, ledgers_in, open};
+use super::ExportArgs;
+use crate::exit::{Exit, Failure};
+use crate::output::Screen;
+use crate::texts::{Fact, Text};
+
+/// What was found.
+pub(super) struct Gathered {
+    pub(super) request: SignedStatement,
+    pub(super) answer: Option<SignedStatement>,
+    pub(super) consumer: Party,
+    pub(super) provider: Party,
+    /// Sealed records that entries of this exchange name, and the ledger they are beside.
+    pub(super) records: Vec<Record>,
+}
+
+/// A sealed record of one statement.
+pub(super) struct Record {
+    pub(super) ledger: PathBuf,
+    pub(super) origin: String,
+    pub(super) kind: u8,
+    pub(super) hash: Digest,
+    pub(super) is_of_answer: bool,
+}
+
+/// One ledger that knows of the exchange.
+struct Book {
+    dir: PathBuf,
+    origin: String,
+    reader: Reader,
+    /// Statements of the exchange, by index.
+    statements: Vec<(u64, SignedStatement)>,
+    records: Vec<Record>,
+    sessions: Vec<(u64, Vec<Bytes>)>,
+    stamps: Vec<TimeStamp>,
+}
+
+// === impl Gathered ===
+
+impl Gathered {
+    pub(super) fn of(
+        args: &ExportArgs,
+        directory: &Directory,
+        screen: &Screen,
+    ) -> Result<Self, Failure> {
+        let mut books = Vec::new();
+        let mut sessions = Vec::new();
+        for folder in [Some(&args.ledger), args.peer_ledger.as_ref()]
+            .into_iter()
+            .flatten()
+        {
+            for dir in ledgers_in(folder, screen)? {
+                let book = Book::read(&dir, &args.transaction, screen)?;
+                // A session may have been logged in the shard before.
+                sessions.extend(book.sessions.iter().map(|(_, chain)| chain.clone()));
+                if !book.statements.is_empty() {
+                    books.push(book);
+                }
+            }
+        }
+        let all = books.iter().flat_map(|book| &book.statements);
+        let all: Vec<_> = all.map(|(_, signed)| signed.clone()).collect();
+        let of_kind = |kinds: &[Kind]| {
+            let mut all = all.iter();
+            all.find(|signed| kinds.contains(&signed.statement().kind()))
+        };
+        let facts: [Fact<'_>; 1] = [("transaction", &args.transaction)];
+        let unknown = || Failure::new(Exit::NotFound, screen.text(Text::BundleNothing, &facts));
+        let request = of_kind(&[Kind::Request]).ok_or_else(unknown)?.clone();
+        let answer = of_kind(&[Kind::Response, Kind::Fault]).cloned();
+        let session = |signed: &SignedStatement| session_of(signed, &sessions, directory);
+        let mut gathered = Self {
+            consumer: Party {
+                session: session(&request),
+                ledger: None,
+            },
+            provider: Party {
+                session: answer.as_ref().and_then(session),
+                ledger: None,
+            },
+            request,
+            answer,
+            records: Vec::new(),
+        };
+        for mut book in books {
+            let tree = book.tree(&gathered, directory, screen)?;
+            let is_consumer = book.origin == gathered.request.statement().log.as_str();
+            match is_consumer {
+                true => gathered.consumer.ledger = Some(tree),
+                false => gathered.provider.ledger = Some(tree),
+            }
+            gathered.records.append(&mut book.records);
+        }
+        Ok(gathered)
+    }
+
+    /// The certificates in it.
+    fn certificates(&self) -> impl Iterator<Item = &Bytes> {
+        let parties = [&self.consumer, &self.provider].into_iter();
+        let sessions = parties.filter_map(|party| party.session.as_ref());
+        sessions.map(|session| &session.certificate)
+    }
+}
+
+// === impl Book ===
+
+impl Book {
+    fn read(dir: &Path, transaction: &str, screen: &Screen) -> Result<Self, Failure> {
+        let mut reader = open(dir, screen)?;
+        let origin = reader.origin().unwrap_or("-").to_owned();
+        let mut found = (Vec::new(), Vec::new(), Vec::new(), Vec::new());
+        let (statements, records, sessions, stamps) = &mut found;
+        for entry in reader.entries(0) {
+            let (index, bytes) = entry.map_err(|error| damaged(dir, &error, screen))?;
+            let Ok(entry) = Entry::decode(&bytes) else {
+                continue;
+            };
+            let kind = entry.body.kind() as u8;
+            let (statement, record) = match entry.body {
+                Body::In(body) => (body.statement, body.sidecar),
+                Body::Out(body) => (body.statement, body.sidecar),
+                Body::Session(session) => {
+                    sessions.push((index, session.chain));
+                    continue;
+                }
+                Body::TimeStamp(stamp) => {
+                    stamps.push(stamp);
+                    continue;
+                }
+                _ => continue,
+            };
+            let id = SignedStatement::message_id_of(&statement);
+            if id.is_none_or(|id| id.to_string() != transaction) {
+                continue;
+            }
+            let Ok(signed) = SignedStatement::parse(statement) else {
+                continue;
+            };
+            records.extend(record.map(|hash| Record {
+                ledger: dir.to_owned(),
+                origin: origin.clone(),
+                kind,
+                hash,
+                is_of_answer: signed.statement().kind() != Kind::Request,
+            }));
+            statements.push((index, signed));
+        }
+        let (statements, records, sessions, stamps) = found;
+        Ok(Self {
+            dir: dir.to_owned(),
+            origin,
+            reader,
+            statements,
+            records,
+            sessions,
+            stamps,
+        })
+    }
+
+    /// The entries of the exchange under the newest checkpoint, and the time stamps over them.
+    fn tree(
+        &mut self,
+        gathered: &Gathered,
+        directory: &Directory,
+        screen: &Screen,
+    ) -> Result<Tree, Failure> {
+        let dir = self.dir.clone();
+        let unreadable = |error| damaged(&dir, &error, screen);
+        let facts: [Fact<'_>; 1] = [("ledger", &self.origin.clone())];
+        let unknown = || Failure::new(Exit::Usage, screen.text(Text::KeyUnknown, &facts));
+        let key = directory.ledger_key(&self.origin).ok_or_else(unknown)?;
+        let key = NoteKey::new(&self.origin, key);
+        let key = key.map_err(|error| Failure::of(Exit::Failed, &error))?;
+        let early = || Failure::new(Exit::Failed, screen.text(Text::BundleEarly, &facts));
+        let checkpoint = self.reader.checkpoint(&key).map_err(unreadable)?;
+        let checkpoint = checkpoint.ok_or_else(early)?;
+        let mut tree = empty_tree(key, &checkpoint);
+        let statements = self.statements.iter().map(|(index, _)| *index);
+        let sessions = self.sessions.iter().filter(|(_, chain)| {
+            let leaf = chain.first();
+            gathered.certificates().any(|held| Some(held) == leaf)
+        });
+        let wanted: Vec<u64> = statements
+            .chain(sessions.map(|(index, _)| *index))
+            .collect();
+        for index in wanted {
+            let proof = self.reader.inclusion(index, checkpoint.size());
+            // Written a moment ago, it is under the next checkpoint.
+            let proof = proof.map_err(unreadable)?.ok_or_else(early)?;
+            let bytes = self.reader.entry(index).map_err(unreadable)?;
+            tree.entries
+                .insert(index, proved(&bytes.ok_or_else(early)?, proof));
+        }
+        let entries: Vec<u64> = tree.entries.keys().copied().collect();
+        for stamp in self.first_stamps(&entries) {
+            let mut paths = BTreeMap::new();
+            for index in entries.iter().filter(|index| **index < stamp.size) {
+                let proof = self.reader.inclusion(*index, stamp.size);
+                if let Some(proof) = proof.map_err(unreadable)? {
+                    paths.insert(*index, proof.path);
+                }
+            }
+            let stamped = Stamped {
+                root: stamp.root,
+                token: stamp.token,
+                paths,
+            };
+            tree.stamps.insert(stamp.size, stamped);
+        }
+        Ok(tree)
+    }
+
+    /// Of each entry the first time stamp over it: it says most about when.
+    fn first_stamps(&self, entries: &[u64]) -> Vec<TimeStamp> {
+        let mut first: Vec<TimeStamp> = Vec::new();
+        for index in entries {
+            let over = self.stamps.iter().filter(|stamp| stamp.size > *index);
+            let Some(stamp) = over.min_by_key(|stamp| stamp.size) else {
+                continue;
+            };
+            if !first.iter().any(|held| held.size == stamp.size) {
+                first.push(stamp.clone());
+            }
+        }
+        first
+    }
+}
+
+pub(super) fn empty_tree(key: NoteKey, checkpoint: &SignedCheckpoint) -> Tree {
+    Tree {
+        key,
+        checkpoint: checkpoint.note().to_string(),
+        entries: BTreeMap::new(),
+        stamps: BTreeMap::new(),
+    }
+}
+
+pub(super) fn proved(bytes: &Bytes, proof: InclusionProof) -> Proved {
+    Proved {
+        bytes: bytes.clone(),
+        path: proof.path,
+    }
+}
+
+/// The session that signed a statement, under any key its server had.
+fn session_of(
+    signed: &SignedStatement,
+    sessions: &[Vec<Bytes>],
+    directory: &Directory,
+) -> Option<Session> {
+    let said = signed.statement();
+    let record = directory.view().state.server(&said.sender_server)?;
+    let mut found = sessions.iter().filter_map(|chain| {
+        let (leaf, above) = chain.split_first()?;
+        let mut keys = record.keys.iter().map(|dated| &dated.value);
+        let server_key = keys.find(|key| {
+            let verified = SessionCertificate::verify(leaf, key, said.issued_at);
+            verified.is_ok_and(|session| session.key().key_id() == signed.key_id())
+        })?;
+        Some(Session {
+            certificate: leaf.clone(),
+            server_key: server_key.clone(),
+            chain: Chain::parse(above).ok(),
+        })
+    });
+    found.next()
+}

@@ -1,0 +1,584 @@
+//! What a dossier proves, what it does not, and what in it is wrong.
+
+use std::sync::Arc;
+
+use bytes::Bytes;
+use entente_clock::Timestamp;
+use entente_directory::{Change, RegistryEntry};
+use entente_evidence::commitment::Field;
+use entente_evidence::proof::{Form, SignedStatement};
+use entente_evidence::statement::Kind;
+use entente_identity::{MemberId, ServerId};
+use entente_keys::SessionCertificate;
+use entente_ledger::SignedCheckpoint;
+use entente_ledger::entry::{Body, Entry};
+use entente_ledger::note::NoteKey;
+use entente_ledger::proof::InclusionProof;
+use entente_ledger::tree::leaf_hash;
+use entente_signing::{Digest, VerifyingKey};
+use entente_timestamp::{Authorities, verify as verify_token};
+
+use super::{Dossier, Party, Session, Tree};
+use crate::container::Files;
+use crate::seal::Sealed;
+
+/// What whoever verifies believes already.
+#[derive(Debug, Default)]
+pub struct Trust {
+    /// The key of the registry's ledger.
+    pub registry: Option<NoteKey>,
+    /// The time-stamping authorities that count.
+    pub authorities: Option<Authorities>,
+}
+
+/// What came of it. Nothing is proven by a dossier with faults.
+#[derive(Debug, Default)]
+pub struct Report {
+    /// What is proven.
+    pub proven: Vec<Proven>,
+    /// What is not.
+    pub gaps: Vec<Gap>,
+    /// What is wrong.
+    pub faults: Vec<Fault>,
+}
+
+/// Something proven. Variants are alphabetical.
+#[derive(Clone, Debug, PartialEq, Eq)]
+#[non_exhaustive]
+pub enum Proven {
+    /// The registry bound a key to a server: its own, or its ledger's.
+    Bound {
+        /// The server.
+        server: ServerId,
+        /// Where in the registry's ledger.
+        index: u64,
+    },
+    /// A member's certificate stands above the session.
+    Certified {
+        /// The server whose session it is.
+        server: ServerId,
+    },
+    /// A value is the one committed to.
+    Disclosed {
+        /// Whether in the answer.
+        is_of_answer: bool,
+        /// Which field.
+        field: Field,
+    },
+    /// An entry is in a ledger, under its checkpoint.
+    Logged {
+        /// The ledger.
+        origin: String,
+        /// Where.
+        index: u64,
+        /// What kind of entry.
+        kind: &'static str,
+        /// The checkpoint's size.
+        size: u64,
+    },
+    /// The provider's ledger holds the request where its answer promised.
+    Promised {
+        /// Where.
+        index: u64,
+    },
+    /// The registry bound the seal's key to its member.
+    SealBound {
+        /// The member.
+        member: MemberId,
+        /// Where in the registry's ledger.
+        index: u64,
+    },
+    /// A member sealed all of this.
+    Sealed {
+        /// The member.
+        member: MemberId,
+        /// When, by its own word.
+        at: Timestamp,
+    },
+    /// A server signed a statement, in a session that its key certified.
+    Signed {
+        /// The server.
+        server: ServerId,
+        /// What it is.
+        kind: Kind,
+        /// When, by its own word.
+        at: Timestamp,
+        /// Whether alone or with others.
+        form: Form,
+    },
+    /// An entry was there when an authority said it was.
+    Stamped {
+        /// The ledger.
+        origin: String,
+        /// The entry.
+        index: u64,
+        /// At the latest.
+        by: Timestamp,
+    },
+}
+
+/// Something not proven. Variants are alphabetical.
+#[derive(Clone, Debug, PartialEq, Eq)]
+#[non_exhaustive]
+pub enum Gap {
+    /// There is no answer.
+    Answer,
+    /// The authority of the time stamps was not checked.
+    Authority,
+    /// A key was in force then: what the registry revoked is not in a bundle.
+    InForce,
+    /// The instructions are not as this version writes them: their commands are whoever's who sealed it.
+    Instructions,
+    /// A server's ledger is not in it.
+    Ledger {
+        /// The server.
+        server: ServerId,
+    },
+    /// A statement's entry is not in it.
+    NotLogged {
+        /// The server.
+        server: ServerId,
+        /// What the statement is.
+        kind: Kind,
+    },
+    /// A key is not shown to be the server's.
+    NotBound {
+        /// The server.
+        server: ServerId,
+    },
+    /// Whose registry it is was not compared with anything.
+    Registry {
+        /// Its key, to be compared.
+        key: String,
+    },
+    /// The seal's key is not shown to be the member's.
+    SealNotBound {
+        /// The member.
+        member: MemberId,
+    },
+    /// No authority vouches for the time.
+    Time,
+}
+
+/// Something wrong, and in which part.
+#[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
+#[error("{part}: {what}")]
+pub struct Fault {
+    /// The part, by its name in the bundle.
+    pub part: String,
+    /// What is wrong.
+    pub what: &'static str,
+}
+
+struct Check<'a> {
+    dossier: &'a Dossier,
+    trust: &'a Trust,
+    report: Report,
+}
+
+// === impl Dossier ===
+
+impl Dossier {
+    /// Checks everything that can be checked without asking anybody. `files` are those it was read from.
+    pub fn verify(&self, files: &Files, sealed: &Sealed, trust: &Trust) -> Report {
+        let mut check = Check {
+            dossier: self,
+            trust,
+            report: Report::default(),
+        };
+        check.seal(sealed);
+        check.statement("request", &self.request, &self.consumer);
+        match &self.answer {
+            Some(answer) => {
+                if answer.statement().answers(&self.request).is_err() {
+                    check.fault("answer", "it does not answer the request");
+                }
+                check.statement("answer", answer, &self.provider);
+            }
+            None => check.report.gaps.push(Gap::Answer),
+        }
+        check.ledger("consumer", &self.consumer);
+        check.ledger("provider", &self.provider);
+        check.registry();
+        for disclosed in &self.openings {
+            check.opening(disclosed);
+        }
+        check.time();
+        check.report.gaps.push(Gap::InForce);
+        if !self.has_own_instructions(files, sealed.at) {
+            check.report.gaps.push(Gap::Instructions);
+        }
+        check.report
+    }
+
+    /// Whether an entry of the registry's ledger binds one of the keys.
+    pub fn needs_change(&self, entry: &Bytes) -> bool {
+        let Ok(entry) = RegistryEntry::parse(entry) else {
+            return false;
+        };
+        let change = entry.change.change();
+        let keys = self.keys();
+        keys.iter().any(|(server, key)| binds(change, server, key))
+            || binds_member(change, self.sealer.member(), self.sealer.key())
+    }
+
+    /// The keys of servers and ledgers that have to be bound.
+    fn keys(&self) -> Vec<(ServerId, VerifyingKey)> {
+        let mut keys = Vec::new();
+        for (side, party) in [("consumer", &self.consumer), ("provider", &self.provider)] {
+            let server = self.server(side);
+            let session = party.session.as_ref().map(|s| s.server_key.clone());
+            let ledger = party.ledger.as_ref().map(|tree| tree.key.key().clone());
+            let held = [session, ledger].into_iter().flatten();
+            keys.extend(held.map(|key| (server.clone(), key)));
+        }
+        keys
+    }
+
+    /// The server of a side.
+    fn server(&self, side: &str) -> &ServerId {
+        let request = self.request.statement();
+        match side {
+            "consumer" => &request.sender_server,
+            _ => &request.receiver_server,
+        }
+    }
+}
+
+// === impl Check ===
+
+impl Check<'_> {
+    fn fault(&mut self, part: &str, what: &'static str) {
+        let part = part.to_owned();
+        self.report.faults.push(Fault { part, what });
+    }
+
+    fn prove(&mut self, proven: Proven) {
+        if !self.report.proven.contains(&proven) {
+            self.report.proven.push(proven);
+        }
+    }
+
+    fn seal(&mut self, sealed: &Sealed) {
+        let certificate = &sealed.certificate;
+        if *certificate != self.dossier.sealer {
+            self.fault("seal.pem", "it is not the seal's certificate");
+        }
+        self.prove(Proven::Sealed {
+            member: certificate.member().clone(),
+            at: sealed.at,
+        });
+    }
+
+    fn statement(&mut self, part: &str, signed: &SignedStatement, party: &Party) {
+        let Some(session) = &party.session else {
+            return self.fault(part, "there is no session that signed it");
+        };
+        let said = signed.statement();
+        let (at, server) = (said.issued_at, &said.sender_server);
+        let verified = SessionCertificate::verify(&session.certificate, &session.server_key, at);
+        let Ok(verified) = verified else {
+            return self.fault(part, "its session's certificate does not hold");
+        };
+        if verified.server() != server {
+            return self.fault(part, "its session is another server's");
+        }
+        if verified.mode().as_str() != said.mode.as_str() {
+            return self.fault(part, "its session is of another mode");
+        }
+        if signed.verify(verified.key()).is_err() {
+            return self.fault(part, "its signature does not verify");
+        }
+        self.chain(part, session, server);
+        self.prove(Proven::Signed {
+            server: server.clone(),
+            kind: said.kind(),
+            at,
+            form: signed.form(),
+        });
+    }
+
+    fn chain(&mut self, part: &str, session: &Session, server: &ServerId) {
+        let Some(chain) = &session.chain else {
+            return;
+        };
+        if chain.server() != server || *chain.server_key() != session.server_key {
+            return self.fault(
+                part,
+                "the certificates above its session are another server's",
+            );
+        }
+        let server = server.clone();
+        self.prove(Proven::Certified { server });
+    }
+
+    /// The checkpoint and every entry under it. What the entries say is not looked at.
+    fn tree(&mut self, side: &str, tree: &Tree) -> Option<Arc<SignedCheckpoint>> {
+        let verified = SignedCheckpoint::verify(tree.checkpoint.as_bytes(), &tree.key);
+        let Ok(checkpoint) = verified else {
+            self.fault(
+                &format!("{side}/checkpoint"),
+                "it is not signed by its ledger",
+            );
+            return None;
+        };
+        for (index, entry) in &tree.entries {
+            let proof = InclusionProof {
+                index: *index,
+                size: checkpoint.size(),
+                path: entry.path.clone(),
+            };
+            let leaf = leaf_hash(&entry.bytes);
+            if proof.verify(&leaf, &checkpoint.root()).is_err() {
+                let part = format!("{side}/entry-{index}");
+                self.fault(&part, "it is not in the tree of the checkpoint");
+            }
+        }
+        Some(Arc::new(checkpoint))
+    }
+
+    fn ledger(&mut self, side: &str, party: &Party) {
+        let server = self.dossier.server(side).clone();
+        let Some(tree) = &party.ledger else {
+            return self.report.gaps.push(Gap::Ledger { server });
+        };
+        let Some(checkpoint) = self.tree(side, tree) else {
+            return;
+        };
+        let origin = tree.key.name();
+        let dossier = self.dossier;
+        let answer = dossier.answer.as_ref();
+        let logs_in = match side {
+            "consumer" => Some(dossier.request.statement().log.as_str()),
+            _ => answer.map(|answer| answer.statement().log.as_str()),
+        };
+        if logs_in.is_some_and(|named| named != origin) {
+            self.fault(side, "the ledger is another than the statement names");
+        }
+        let mut logged = Vec::new();
+        for (index, proved) in &tree.entries {
+            let part = format!("{side}/entry-{index}");
+            let Ok(entry) = Entry::decode(&proved.bytes) else {
+                self.fault(&part, "it is no entry");
+                continue;
+            };
+            let statement = match &entry.body {
+                Body::In(body) => Some(&body.statement),
+                Body::Out(body) => Some(&body.statement),
+                _ => None,
+            };
+            let of = [Some(&dossier.request), answer].into_iter().flatten();
+            let of = of
+                .map(SignedStatement::bytes)
+                .find(|b| Some(*b) == statement);
+            match (&entry.body, of) {
+                (_, Some(of)) => logged.push((of.clone(), *index, leaf_hash(&proved.bytes))),
+                (Body::Session(_), None) => {}
+                _ => {
+                    self.fault(&part, "it is not about this exchange");
+                    continue;
+                }
+            }
+            self.prove(Proven::Logged {
+                origin: origin.to_owned(),
+                index: *index,
+                kind: entry.body.name(),
+                size: checkpoint.size(),
+            });
+        }
+        for signed in [Some(&dossier.request), answer].into_iter().flatten() {
+            if !logged.iter().any(|(bytes, ..)| bytes == signed.bytes()) {
+                self.report.gaps.push(Gap::NotLogged {
+                    server: server.clone(),
+                    kind: signed.statement().kind(),
+                });
+            }
+        }
+        if side == "provider" {
+            self.promise(&logged, tree);
+        }
+    }
+
+    /// Whether the request stands where the answer says.
+    fn promise(&mut self, logged: &[(Bytes, u64, Digest)], tree: &Tree) {
+        let answer = self.dossier.answer.as_ref();
+        let Some(receipt) = answer.and_then(|answer| answer.statement().receipt()) else {
+            return;
+        };
+        let request = self.dossier.request.bytes();
+        let Some((_, index, leaf)) = logged.iter().find(|(bytes, ..)| bytes == request) else {
+            return;
+        };
+        if receipt.origin.as_str() != tree.key.name() {
+            self.fault("provider", "the answer promises an entry of another ledger");
+        } else if (receipt.index, receipt.leaf_hash) != (*index, *leaf) {
+            self.fault(
+                "provider",
+                "the request is not where the answer promised it",
+            );
+        } else {
+            self.prove(Proven::Promised { index: *index });
+        }
+    }
+
+    fn registry(&mut self) {
+        let dossier = self.dossier;
+        let mut needed = dossier.keys();
+        let mut is_seal_bound = false;
+        if let Some(tree) = &dossier.registry {
+            if self.tree("registry", tree).is_none() {
+                return;
+            }
+            match &self.trust.registry {
+                Some(known) if *known != tree.key => {
+                    self.fault(
+                        "registry",
+                        "its key is not that of the registry you believe",
+                    );
+                }
+                Some(_) => {}
+                None => self.report.gaps.push(Gap::Registry {
+                    key: tree.key.to_string(),
+                }),
+            }
+            for (index, proved) in &tree.entries {
+                let Ok(entry) = RegistryEntry::parse(&proved.bytes) else {
+                    self.fault(&format!("registry/entry-{index}"), "it is no change");
+                    continue;
+                };
+                let change = entry.change.change();
+                let before = needed.len();
+                needed.retain(|(server, key)| !binds(change, server, key));
+                if needed.len() < before
+                    && let Some(server) = server_of(change).cloned()
+                {
+                    let index = *index;
+                    self.prove(Proven::Bound { server, index });
+                }
+                let sealer = &dossier.sealer;
+                if binds_member(change, sealer.member(), sealer.key()) {
+                    is_seal_bound = true;
+                    self.prove(Proven::SealBound {
+                        member: sealer.member().clone(),
+                        index: *index,
+                    });
+                }
+            }
+        }
+        for (server, _) in needed {
+            let gap = Gap::NotBound { server };
+            if !self.report.gaps.contains(&gap) {
+                self.report.gaps.push(gap);
+            }
+        }
+        if !is_seal_bound {
+            let member = dossier.sealer.member().clone();
+            self.report.gaps.push(Gap::SealNotBound { member });
+        }
+    }
+
+    fn opening(&mut self, disclosed: &super::Disclosed) {
+        let dossier = self.dossier;
+        let of = match disclosed.is_of_answer {
+            true => dossier.answer.as_ref(),
+            false => Some(&dossier.request),
+        };
+        let field = disclosed.opening.field();
+        let committed = of.and_then(|of| of.statement().commitments.get(&field));
+        if committed != Some(&disclosed.opening.commitment()) {
+            return self.fault(&disclosed.name(), "it is not the value committed to");
+        }
+        self.prove(Proven::Disclosed {
+            is_of_answer: disclosed.is_of_answer,
+            field,
+        });
+    }
+
+    fn time(&mut self) {
+        let dossier = self.dossier;
+        let trees = [
+            ("consumer", &dossier.consumer),
+            ("provider", &dossier.provider),
+        ];
+        let trees = trees.map(|(side, party)| (side, party.ledger.as_ref()));
+        let mut any = false;
+        for (side, tree) in trees {
+            let Some(tree) = tree else { continue };
+            for (size, stamp) in &tree.stamps {
+                any = true;
+                self.stamp(side, tree, *size, stamp);
+            }
+        }
+        if !any {
+            self.report.gaps.push(Gap::Time);
+        } else if self.trust.authorities.is_none() {
+            self.report.gaps.push(Gap::Authority);
+        }
+    }
+
+    fn stamp(&mut self, side: &str, tree: &Tree, size: u64, stamp: &super::Stamped) {
+        let part = format!("{side}/stamp-{size}");
+        for (index, path) in &stamp.paths {
+            let proof = InclusionProof {
+                index: *index,
+                size,
+                path: path.clone(),
+            };
+            let entry = tree.entries.get(index);
+            let holds = entry
+                .is_some_and(|entry| proof.verify(&leaf_hash(&entry.bytes), &stamp.root).is_ok());
+            if !holds {
+                return self.fault(&part, "an entry is not in the tree it is over");
+            }
+        }
+        let Some(authorities) = &self.trust.authorities else {
+            return;
+        };
+        let imprint = Digest::of(tree.stamped_text(size, stamp).as_bytes());
+        let Ok(verified) = verify_token(&stamp.token, imprint, authorities) else {
+            return self.fault(&part, "no authority that counts made it over this tree");
+        };
+        for index in stamp.paths.keys() {
+            self.prove(Proven::Stamped {
+                origin: tree.key.name().to_owned(),
+                index: *index,
+                by: verified.latest(),
+            });
+        }
+    }
+}
+
+/// Whether a change says that this is a key of this server or of its ledgers.
+pub(crate) fn binds(change: &Change, server: &ServerId, key: &VerifyingKey) -> bool {
+    match change {
+        Change::ServerRegister(said) => {
+            said.server == *server && [&said.key, &said.ledger].contains(&key)
+        }
+        Change::ServerUpdate(said) => {
+            let keys = [&said.key, &said.ledger];
+            said.server == *server && keys.into_iter().flatten().any(|held| held == key)
+        }
+        Change::ShardOpen(said) => said.server == *server && said.key == *key,
+        _ => false,
+    }
+}
+
+/// Whether a change says that this is a key by which this member seals.
+pub(crate) fn binds_member(change: &Change, member: &MemberId, key: &VerifyingKey) -> bool {
+    use entente_directory::{KeyRole, NewKey};
+    let is_it = |new: &NewKey| new.role == KeyRole::Member && new.key == *key;
+    match change {
+        Change::MemberAdmit(said) => said.member == *member && said.keys.iter().any(is_it),
+        Change::KeyAdd(said) => said.member == *member && is_it(&said.key),
+        _ => false,
+    }
+}
+
+fn server_of(change: &Change) -> Option<&ServerId> {
+    match change {
+        Change::ServerRegister(said) => Some(&said.server),
+        Change::ServerUpdate(said) => Some(&said.server),
+        Change::ShardOpen(said) => Some(&said.server),
+        _ => None,
+    }
+}
