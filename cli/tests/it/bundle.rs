@@ -5,6 +5,7 @@ use std::fs;
 use std::io::Write as _;
 use std::path::Path;
 use std::process::{Command, Stdio};
+use std::sync::Arc;
 
 use bytes::Bytes;
 use entente_bundle::archive::Archive;
@@ -12,7 +13,15 @@ use entente_bundle::container::{self, Files};
 use entente_bundle::dossier::{Dossier, Gap, Report, Trust};
 use entente_clock::{Clock as _, SystemClock};
 use entente_keys::{KeyStore, KeyUse, MemberCertificate};
+use entente_ledger::companion::NoCompanion;
+use entente_ledger::disk::RealDisk;
+use entente_ledger::entry::{Body, Entry, TimeStamp};
 use entente_ledger::note::NoteKey;
+use entente_ledger::{Append, Ledger, LedgerConfig, Reader, Runner};
+use entente_signing::Digest;
+use entente_testkit::Authority;
+use entente_testkit::authority::Keys;
+use entente_timestamp::{Authorities, Query};
 use serde_json::Value;
 
 use crate::run::{Ran, entente};
@@ -339,4 +348,77 @@ fn refuses_what_is_no_bundle() {
     }
     fs::write(dir.join("text"), "no archive").unwrap();
     assert_eq!(entente(dir, &["log", "verify", "text"]).code, 2);
+}
+
+/// Appends a token by an authority over all the consumer's ledger holds, as its server does.
+async fn stamp(dir: &Path, authority: &Authority) {
+    let store = KeyStore::open(dir.join(SITE).join("keys")).unwrap();
+    let shards = fs::read_dir(dir.join(SITE).join("data/ledger")).unwrap();
+    let ledger = shards.map(|shard| shard.unwrap().path()).next().unwrap();
+    let disk = Arc::new(RealDisk);
+    let reader = Reader::open(disk.clone(), &ledger).unwrap();
+    let config = LedgerConfig::new(
+        ledger,
+        reader.origin().unwrap(),
+        store.load(KeyUse::Ledger, "1").unwrap(),
+        disk,
+        Box::new(NoCompanion),
+        Arc::new(SystemClock),
+    );
+    let ledger = Ledger::open(config, Runner::Thread).await.unwrap();
+    let checkpoint = ledger.publish_now().await.unwrap();
+    let authorities = Authorities::parse(&authority.root()).unwrap();
+    let text = checkpoint.checkpoint().to_string();
+    let query = Query::new(Digest::of(text.as_bytes()), &authorities);
+    let reply = authority.reply(&query.encode());
+    let (token, _) = query.open(&reply, &authorities).unwrap();
+    let stamp = TimeStamp {
+        size: checkpoint.size(),
+        root: checkpoint.root(),
+        token: token.to_vec().into(),
+    };
+    let at = SystemClock.now();
+    let body = Body::TimeStamp(stamp);
+    let append = Append {
+        entry: Entry { at, body }.encode().unwrap(),
+        attachment: None,
+    };
+    ledger.append(append).await.unwrap();
+    ledger.publish_now().await.unwrap();
+    ledger.shutdown().await.unwrap();
+}
+
+#[tokio::test]
+async fn an_authoritys_time_stamps_are_in_it_and_openssl_accepts_them() {
+    let (dir, id) = demo();
+    let dir = dir.path();
+    let authority = Authority::create(&dir.join("tsa"), Keys::P256);
+    stamp(dir, &authority).await;
+    assert_eq!(export(dir, &id, &[]).code, 0);
+    let value = verify(dir, &CONFIG).lines().remove(0);
+    assert_eq!(said(&value, "not_proven")["authority"], 1);
+    let root = authority.root_file();
+    let roots = ["--timestamp-roots", root.to_str().unwrap()];
+    let verified = verify(dir, &[&CONFIG[..], &roots].concat());
+    assert_eq!(verified.code, 0, "{verified:?}");
+    let value = verified.lines().remove(0);
+    assert_eq!(said(&value, "proven")["stamped"], 4, "{value}");
+    assert!(!said(&value, "not_proven").contains_key("time"));
+    let other = Authority::create(&dir.join("other"), Keys::P256);
+    let foreign = other.root_file();
+    let roots = ["--timestamp-roots", foreign.to_str().unwrap()];
+    assert_eq!(
+        verify(dir, &roots).code,
+        6,
+        "an authority that does not count"
+    );
+
+    let folder = dir.join("unpacked");
+    unpack(&dir.join(BUNDLE), &folder);
+    fs::copy(authority.root_file(), folder.join("tsa-root.pem")).unwrap();
+    let (failed, _) = run_instructions(&folder, usize::MAX);
+    assert!(failed.is_empty(), "{failed:#?}");
+    fs::copy(other.root_file(), folder.join("tsa-root.pem")).unwrap();
+    let (failed, _) = run_instructions(&folder, usize::MAX);
+    assert_eq!(failed.len(), 1, "{failed:#?}");
 }
