@@ -5,6 +5,7 @@
 //! again and compares, so none can say anything else.
 
 mod files;
+mod report;
 mod verify;
 
 use std::collections::BTreeMap;
@@ -18,7 +19,7 @@ use entente_reason::Reason;
 use entente_signing::{Digest, VerifyingKey};
 
 pub(crate) use files::SIGNATURE;
-pub use verify::{Fault, Gap, Proven, Report, Trust};
+pub use report::{Fault, Gap, Proven, Report, Trust};
 pub(crate) use verify::{binds, binds_member};
 
 /// One exchange.
@@ -128,3 +129,6 @@ impl DossierError {
         Reason::BadRecord
     }
 }
+
+#[cfg(test)]
+mod tests;

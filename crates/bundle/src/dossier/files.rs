@@ -12,7 +12,7 @@ use entente_evidence::opening::Opening;
 use entente_evidence::proof::SignedStatement;
 use entente_keys::{Chain, MemberCertificate};
 use entente_ledger::Checkpoint;
-use entente_ledger::note::SignedNote;
+use entente_ledger::note::{NoteKey, SignedNote};
 use entente_ledger::proof::TlogProof;
 use entente_signing::{Digest, VerifyingKey};
 use x509_parser::certificate::X509Certificate;
@@ -293,8 +293,14 @@ impl<'a> Reading<'a> {
     fn tree(&self, side: &str) -> Result<Tree, DossierError> {
         let key = format!("{side}/ledger.vkey");
         let vkey = self.text(&key)?.trim_end();
+        let named: NoteKey = vkey.parse().map_err(|_| wrong(&key))?;
+        // It stands in commands that somebody is asked to run.
+        let is_plain = |c: u8| c.is_ascii_alphanumeric() || b"._/-".contains(&c);
+        if !named.name().bytes().all(is_plain) {
+            return Err(wrong(&key));
+        }
         let mut tree = Tree {
-            key: vkey.parse().map_err(|_| wrong(&key))?,
+            key: named,
             checkpoint: self.text(&format!("{side}/checkpoint"))?.to_owned(),
             entries: BTreeMap::new(),
             stamps: BTreeMap::new(),

@@ -1,174 +1,23 @@
-//! What a dossier proves, what it does not, and what in it is wrong.
+//! Verifying a dossier: everything that can be checked without asking anybody.
 
 use std::sync::Arc;
 
 use bytes::Bytes;
-use entente_clock::Timestamp;
 use entente_directory::{Change, RegistryEntry};
-use entente_evidence::commitment::Field;
-use entente_evidence::proof::{Form, SignedStatement};
-use entente_evidence::statement::Kind;
+use entente_evidence::proof::SignedStatement;
 use entente_identity::{MemberId, ServerId};
 use entente_keys::SessionCertificate;
 use entente_ledger::SignedCheckpoint;
 use entente_ledger::entry::{Body, Entry};
-use entente_ledger::note::NoteKey;
 use entente_ledger::proof::InclusionProof;
 use entente_ledger::tree::leaf_hash;
 use entente_signing::{Digest, VerifyingKey};
-use entente_timestamp::{Authorities, verify as verify_token};
+use entente_timestamp::verify as verify_token;
 
+use super::report::{Fault, Gap, Proven, Report, Trust};
 use super::{Dossier, Party, Session, Tree};
 use crate::container::Files;
 use crate::seal::Sealed;
-
-/// What whoever verifies believes already.
-#[derive(Debug, Default)]
-pub struct Trust {
-    /// The key of the registry's ledger.
-    pub registry: Option<NoteKey>,
-    /// The time-stamping authorities that count.
-    pub authorities: Option<Authorities>,
-}
-
-/// What came of it. Nothing is proven by a dossier with faults.
-#[derive(Debug, Default)]
-pub struct Report {
-    /// What is proven.
-    pub proven: Vec<Proven>,
-    /// What is not.
-    pub gaps: Vec<Gap>,
-    /// What is wrong.
-    pub faults: Vec<Fault>,
-}
-
-/// Something proven. Variants are alphabetical.
-#[derive(Clone, Debug, PartialEq, Eq)]
-#[non_exhaustive]
-pub enum Proven {
-    /// The registry bound a key to a server: its own, or its ledger's.
-    Bound {
-        /// The server.
-        server: ServerId,
-        /// Where in the registry's ledger.
-        index: u64,
-    },
-    /// A member's certificate stands above the session.
-    Certified {
-        /// The server whose session it is.
-        server: ServerId,
-    },
-    /// A value is the one committed to.
-    Disclosed {
-        /// Whether in the answer.
-        is_of_answer: bool,
-        /// Which field.
-        field: Field,
-    },
-    /// An entry is in a ledger, under its checkpoint.
-    Logged {
-        /// The ledger.
-        origin: String,
-        /// Where.
-        index: u64,
-        /// What kind of entry.
-        kind: &'static str,
-        /// The checkpoint's size.
-        size: u64,
-    },
-    /// The provider's ledger holds the request where its answer promised.
-    Promised {
-        /// Where.
-        index: u64,
-    },
-    /// The registry bound the seal's key to its member.
-    SealBound {
-        /// The member.
-        member: MemberId,
-        /// Where in the registry's ledger.
-        index: u64,
-    },
-    /// A member sealed all of this.
-    Sealed {
-        /// The member.
-        member: MemberId,
-        /// When, by its own word.
-        at: Timestamp,
-    },
-    /// A server signed a statement, in a session that its key certified.
-    Signed {
-        /// The server.
-        server: ServerId,
-        /// What it is.
-        kind: Kind,
-        /// When, by its own word.
-        at: Timestamp,
-        /// Whether alone or with others.
-        form: Form,
-    },
-    /// An entry was there when an authority said it was.
-    Stamped {
-        /// The ledger.
-        origin: String,
-        /// The entry.
-        index: u64,
-        /// At the latest.
-        by: Timestamp,
-    },
-}
-
-/// Something not proven. Variants are alphabetical.
-#[derive(Clone, Debug, PartialEq, Eq)]
-#[non_exhaustive]
-pub enum Gap {
-    /// There is no answer.
-    Answer,
-    /// The authority of the time stamps was not checked.
-    Authority,
-    /// A key was in force then: what the registry revoked is not in a bundle.
-    InForce,
-    /// The instructions are not as this version writes them: their commands are whoever's who sealed it.
-    Instructions,
-    /// A server's ledger is not in it.
-    Ledger {
-        /// The server.
-        server: ServerId,
-    },
-    /// A statement's entry is not in it.
-    NotLogged {
-        /// The server.
-        server: ServerId,
-        /// What the statement is.
-        kind: Kind,
-    },
-    /// A key is not shown to be the server's.
-    NotBound {
-        /// The server.
-        server: ServerId,
-    },
-    /// Whose registry it is was not compared with anything.
-    Registry {
-        /// Its key, to be compared.
-        key: String,
-    },
-    /// The seal's key is not shown to be the member's.
-    SealNotBound {
-        /// The member.
-        member: MemberId,
-    },
-    /// No authority vouches for the time.
-    Time,
-}
-
-/// Something wrong, and in which part.
-#[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
-#[error("{part}: {what}")]
-pub struct Fault {
-    /// The part, by its name in the bundle.
-    pub part: String,
-    /// What is wrong.
-    pub what: &'static str,
-}
 
 struct Check<'a> {
     dossier: &'a Dossier,
@@ -233,6 +82,13 @@ impl Dossier {
             keys.extend(held.map(|key| (server.clone(), key)));
         }
         keys
+    }
+
+    /// Whether a logged chain is that of one of the sessions.
+    fn is_certified_by(&self, chain: &[Bytes]) -> bool {
+        let sessions = [&self.consumer, &self.provider].map(|party| party.session.as_ref());
+        let mut sessions = sessions.into_iter().flatten();
+        sessions.any(|session| chain.first() == Some(&session.certificate))
     }
 
     /// The server of a side.
@@ -373,7 +229,7 @@ impl Check<'_> {
                 .find(|b| Some(*b) == statement);
             match (&entry.body, of) {
                 (_, Some(of)) => logged.push((of.clone(), *index, leaf_hash(&proved.bytes))),
-                (Body::Session(_), None) => {}
+                (Body::Session(logged), None) if dossier.is_certified_by(&logged.chain) => {}
                 _ => {
                     self.fault(&part, "it is not about this exchange");
                     continue;

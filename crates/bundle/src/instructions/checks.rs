@@ -250,9 +250,10 @@ impl Script {
             ),
             "Signature Verified Successfully",
         );
-        let Some((origin, size, root)) = three(&tree.checkpoint) else {
+        let Some((size, root)) = size_and_root(&tree.checkpoint) else {
             return;
         };
+        let origin = tree.key.name();
         let text = format!("{origin}\n{size}\n{root}\n");
         let command = format!("cat {folder}/checkpoint.text");
         self.stands(
@@ -443,11 +444,11 @@ fn batch_proof(signed: &SignedStatement) -> Option<InclusionProof> {
     Some(InclusionProof { index, size, path })
 }
 
-/// Origin, size and root of a checkpoint.
-fn three(checkpoint: &str) -> Option<(&str, u64, &str)> {
-    let mut lines = checkpoint.lines();
-    let (origin, size, root) = (lines.next()?, lines.next()?, lines.next()?);
-    Some((origin, size.parse().ok()?, root))
+/// Size and root of a checkpoint: its second and third line.
+fn size_and_root(checkpoint: &str) -> Option<(u64, &str)> {
+    let mut lines = checkpoint.lines().skip(1);
+    let (size, root) = (lines.next()?, lines.next()?);
+    Some((size.parse().ok()?, root))
 }
 
 /// Where in a certificate its signed part and its signature begin.
