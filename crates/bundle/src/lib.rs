@@ -3,13 +3,14 @@
 //! * [`dossier`]: all there is about one exchange, and what it proves;
 //! * [`container`]: its files in an ASiC-E with a CAdES seal, made of [`archive`], [`manifest`] and
 //!   [`seal`];
+//! * [`compare`]: both ledgers of an exchange, and who dropped what;
 //! * [`omission`]: the proof that a provider's ledger does not hold what the provider signed that it
 //!   holds.
 //!
 //! Nothing here reads a clock, a socket or a file.
 
-pub mod compare;
 pub mod archive;
+pub mod compare;
 pub mod container;
 pub mod dossier;
 mod instructions;
