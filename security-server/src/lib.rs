@@ -51,5 +51,5 @@ pub use probe::{NoProbe, Probe, Step};
 pub use receipts::Checked;
 pub use recover::RecoverError;
 pub use running::Running;
-pub use stamping::RootsError;
+pub use stamping::{RootsError, StampError, request_stamp};
 pub use start::{Deps, SecurityServer, StartError};

@@ -10,7 +10,7 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use bytes::Bytes;
-use entente_clock::Timestamp;
+use entente_clock::{Clock, Timestamp};
 use entente_config::DurationText;
 use entente_directory::Policy;
 use entente_ledger::SignedCheckpoint;
@@ -18,6 +18,7 @@ use entente_ledger::entry::{Body, TimeStamp};
 use entente_reason::Reason;
 use entente_signing::Digest;
 use entente_timestamp::{Authorities, AuthoritiesError, Query, ReplyError};
+use entente_tls::net::Net;
 
 use crate::config::{self, HttpUrl};
 use crate::server::Server;
@@ -46,24 +47,38 @@ pub enum RootsError {
 
 /// Why there is no token this time. Variants are alphabetical.
 #[derive(Debug, thiserror::Error)]
-pub(crate) enum StampError {
+#[non_exhaustive]
+pub enum StampError {
+    /// The address cannot be asked for.
     #[error("forming a request for the authority's address")]
     Address,
+    /// Nobody is there.
     #[error("connecting to the time-stamping authority")]
     Connect(#[source] std::io::Error),
+    /// It does not speak HTTP, or stopped to.
     #[error("asking the time-stamping authority over HTTP")]
     Http(#[source] hyper::Error),
+    /// The ledger did not take the token.
     #[error("appending the token to the ledger: {0}")]
     Log(Reason),
     /// The authority's clock or ours is wrong, and neither of us can tell.
     #[error("the token states {stated}, and here it is {here}")]
-    Off { stated: Timestamp, here: Timestamp },
+    Off {
+        /// By the token.
+        stated: Timestamp,
+        /// By our clock.
+        here: Timestamp,
+    },
+    /// What it answered is no good token for this question.
     #[error("reading the authority's reply")]
     Reply(#[from] ReplyError),
+    /// It took too long.
     #[error("waiting for the time-stamping authority")]
     Slow,
+    /// It refused by HTTP.
     #[error("the time-stamping authority answers with HTTP status {0}")]
     Status(u16),
+    /// It answered with more than a token can be.
     #[error("the time-stamping authority's answer is too long")]
     TooLong,
 }
@@ -163,16 +178,32 @@ impl Server {
         checkpoint: &SignedCheckpoint,
     ) -> Result<Bytes, StampError> {
         let text = checkpoint.checkpoint().to_string();
-        let query = Query::new(Digest::of(text.as_bytes()), &stamping.authorities);
-        let asked = self.clock.now();
-        let reply = post(&*self.net, &stamping.url, query.encode()).await?;
-        let (token, stamp) = query.open(&reply, &stamping.authorities)?;
-        let (stated, here) = (stamp.at(), self.clock.now());
-        if asked.since(stated) > OFF || stated.since(here) > OFF {
-            return Err(StampError::Off { stated, here });
-        }
-        Ok(reply.slice_ref(token))
+        let imprint = Digest::of(text.as_bytes());
+        let (net, clock) = (&*self.net, &*self.clock);
+        request_stamp(net, clock, &stamping.url, imprint, &stamping.authorities).await
     }
+}
+
+/// Has an authority stamp a SHA-256, once; answers with the token, verified in every respect.
+///
+/// # Errors
+/// When there is no answer, or not a good one to this question.
+pub async fn request_stamp(
+    net: &dyn Net,
+    clock: &dyn Clock,
+    url: &HttpUrl,
+    imprint: Digest,
+    authorities: &Authorities,
+) -> Result<Bytes, StampError> {
+    let query = Query::new(imprint, authorities);
+    let asked = clock.now();
+    let reply = post(net, url, query.encode()).await?;
+    let (token, stamp) = query.open(&reply, authorities)?;
+    let (stated, here) = (stamp.at(), clock.now());
+    if asked.since(stated) > OFF || stated.since(here) > OFF {
+        return Err(StampError::Off { stated, here });
+    }
+    Ok(reply.slice_ref(token))
 }
 
 // === impl StampError ===

@@ -50,16 +50,10 @@ pub(crate) struct InitArgs {
 
 /// Say which witnesses cosign the ledgers of servers, and how many of them a checkpoint needs
 ///
-/// The file is a policy in the form of C2SP `tlog-policy`, without logs:
-///   witness registry NAME+HASH+KEY http://registry.example:7101
-///   witness commissioner NAME+HASH+KEY http://commissioner.example:7200
-///   group any-of-two any registry commissioner
-///   quorum any-of-two
-/// From then on servers stop when no quorum has cosigned for --within. Asking for less than before is
-/// refused. Example:
-///   entente registry witnesses witnesses.policy --config registry/registry.yaml
+/// The file is a policy in the form of C2SP `tlog-policy`, without logs. From then on servers stop when no
+/// quorum has cosigned for --within. Asking for less than before is refused.
 #[derive(Args, Debug)]
-#[command(verbatim_doc_comment)]
+#[command(after_help = WITNESSES)]
 pub(crate) struct WitnessesArgs {
     /// The policy
     file: PathBuf,
@@ -241,3 +235,13 @@ async fn show(args: &ShowArgs, screen: &Screen) -> Result<(), Failure> {
     });
     Ok(())
 }
+
+const WITNESSES: &str = "\
+Example:
+  entente registry witnesses witnesses.policy --config registry/registry.yaml
+
+where the file says, for instance:
+  witness registry NAME+HASH+KEY http://registry.example:7101
+  witness commissioner NAME+HASH+KEY http://commissioner.example:7200
+  group any-of-two any registry commissioner
+  quorum any-of-two";

@@ -239,6 +239,7 @@ catalogue! {
     BundleNotProven = "Not proven:", "Non prouvé :";
     BundleNothing = "no request of {transaction} is in the ledgers", "aucune demande de {transaction} n’est aux journaux";
     BundleSound = "PROVEN  {file}: exchange {transaction}", "PROUVÉ  {file} : échange {transaction}";
+    BundleNoAuthority = "whose time stamps count is not known", "on ne sait pas à qui se fier pour l’horodatage";
     BundleWritten = "{file}: {files} files, sealed by {member}. VERIFY.txt in it says how to verify it with openssl alone.",
         "{file} : {files} fichiers, scellés par {member}. VERIFY.txt, à l’intérieur, dit comment le vérifier avec openssl seul.";
     GapAnswer = "how it ended: there is no answer in it", "comment cela finit : il ne contient aucune réponse";
@@ -263,6 +264,7 @@ catalogue! {
     GapTogether = "anything against two parties that lie together", "rien contre deux parties qui mentent ensemble";
     ProvenBound = "the registry bound the keys of {server} to it: its entry {index}",
         "le registre a lié à {server} ses clés : son entrée {index}";
+    ProvenBundleStamped = "the whole bundle was there by {by}", "le dossier entier existait au plus tard à {by}";
     ProvenCertified = "the member’s certificate stands above the session of {server}",
         "le certificat du membre est au-dessus de la session de {server}";
     ProvenDisclosed = "the disclosed {field} is the one committed to in the {of}",

@@ -70,7 +70,7 @@ pub fn write(
 /// Opens a container, and verifies its seal. Whose key it is, is not asked here.
 ///
 /// # Errors
-/// When it is anything but what [`write`] makes.
+/// When it is anything but what [`write()`] makes.
 pub fn open(bytes: &Bytes) -> Result<(Files, Sealed), OpenError> {
     let archive = Archive::parse(bytes)?;
     let all: Vec<_> = archive.files().collect();

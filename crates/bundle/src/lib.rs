@@ -3,6 +3,7 @@
 //! * [`dossier`]: all there is about one exchange, and what it proves;
 //! * [`container`]: its files in an ASiC-E with a CAdES seal, made of [`archive`], [`manifest`] and
 //!   [`seal`];
+//! * [`stamped`]: that container under a time stamp, in an ASiC-S;
 //! * [`compare`]: both ledgers of an exchange, and who dropped what;
 //! * [`omission`]: the proof that a provider's ledger does not hold what the provider signed that it
 //!   holds.
@@ -18,3 +19,4 @@ pub mod manifest;
 pub mod omission;
 mod pem;
 pub mod seal;
+pub mod stamped;

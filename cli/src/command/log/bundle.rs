@@ -6,9 +6,11 @@ use bytes::Bytes;
 use entente_bundle::archive::Archive;
 use entente_bundle::container::{self, OpenError};
 use entente_bundle::dossier::{Dossier, DossierError, Gap, Proven, Report, Trust};
+use entente_bundle::stamped::Stamped;
 use entente_evidence::proof::Form;
 use entente_evidence::statement::Kind;
 use entente_ledger::note::NoteKey;
+use entente_signing::Digest;
 use serde_json::{Value, json};
 
 use super::keys::{nearest_config, read_config};
@@ -32,14 +34,28 @@ pub(super) fn verify(
         screen.event("log.bundle", value, |_| {});
         Failure::new(Exit::Integrity, screen.text(Text::BundleBroken, &facts)).because(error)
     };
-    let opened = container::open(&bytes);
+    let authorities = stamps::authorities(file, roots, config)?;
+    let stamped = Stamped::open(&bytes).map_err(|error| broken(&error))?;
+    let whole = stamped.as_ref().map(|stamped| {
+        let imprint = Digest::of(&stamped.bundle);
+        let checked = authorities.as_ref();
+        checked.map(|authorities| entente_timestamp::verify(&stamped.token, imprint, authorities))
+    });
+    let whole = whole.map(Option::transpose).transpose();
+    let whole = whole.map_err(|error| broken(&error))?;
+    let opened = container::open(stamped.as_ref().map_or(&bytes, |stamped| &stamped.bundle));
     let (files, sealed) = opened.map_err(|error: OpenError| broken(&error))?;
     let dossier = Dossier::read(&files).map_err(|error: DossierError| broken(&error))?;
     let trust = Trust {
         registry: registry(&dossier, file, keys, config)?,
-        authorities: stamps::authorities(file, roots, config)?,
+        authorities,
     };
-    let report = dossier.verify(&files, &sealed, &trust);
+    let mut report = dossier.verify(&files, &sealed, &trust);
+    match whole {
+        Some(Some(stamp)) => report.proven.push(Proven::BundleStamped { by: stamp.at() }),
+        Some(None) if !report.gaps.contains(&Gap::Authority) => report.gaps.push(Gap::Authority),
+        Some(None) | None => {}
+    }
     tell(file, &dossier, &report, screen);
     match report.faults.first() {
         None => Ok(()),
@@ -149,6 +165,7 @@ fn proven_text(proven: &Proven, screen: &Screen) -> String {
         Proven::Bound { server, index } => {
             screen.text(Text::ProvenBound, &[("server", server), ("index", index)])
         }
+        Proven::BundleStamped { by } => screen.text(Text::ProvenBundleStamped, &[("by", by)]),
         Proven::Certified { server } => screen.text(Text::ProvenCertified, &[("server", server)]),
         Proven::Disclosed {
             is_of_answer,
@@ -204,6 +221,7 @@ fn proven_value(proven: &Proven) -> Value {
         Proven::Bound { server, index } => {
             json!({ "what": "bound", "server": server, "registry_index": index })
         }
+        Proven::BundleStamped { by } => json!({ "what": "bundle-stamped", "by": by.to_string() }),
         Proven::Certified { server } => json!({ "what": "certified", "server": server }),
         Proven::Disclosed {
             is_of_answer,

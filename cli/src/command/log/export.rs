@@ -6,19 +6,24 @@ mod openings;
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
 
+use bytes::Bytes;
 use clap::Args;
 use entente_bundle::container;
 use entente_bundle::dossier::{Dossier, Party, Tree};
+use entente_bundle::stamped::Stamped;
 use entente_clock::{Clock as _, SystemClock, Timestamp};
 use entente_config::Pkcs11Uri;
 use entente_directory::KeyRole;
 use entente_evidence::commitment::Field;
 use entente_identity::MemberId;
 use entente_keys::{HsmKey, KeyStore, KeyUse, MemberCertificate, Validity};
-use entente_signing::Signer;
+use entente_security_server::{HttpUrl, request_stamp};
+use entente_signing::{Digest, Signer};
+use entente_tls::net::TokioNet;
 use serde_json::json;
 
 use super::keys::Directory;
+use super::stamps;
 use crate::exit::{Exit, Failure};
 use crate::output::{Screen, print_out};
 use crate::texts::{Fact, Text};
@@ -47,7 +52,14 @@ pub(crate) struct ExportArgs {
     /// The member's key that seals it: its key folder, or where it is in a token (`pkcs11:…`)
     #[arg(long, value_name = "KEY")]
     seal_key: String,
-    /// Where to write the bundle, which must not exist yet; by default evidence-TRANSACTION.asice
+    /// A time-stamping authority (RFC 3161) that is to stamp the whole bundle: `http://tsa.example/`
+    #[arg(long, value_name = "URL", value_parser = http_url)]
+    timestamp_url: Option<HttpUrl>,
+    /// Roots of the authorities that count, in PEM; otherwise those of the configuration
+    #[arg(long, value_name = "FILE", requires = "timestamp_url")]
+    timestamp_roots: Option<PathBuf>,
+    /// Where to write the bundle, which must not exist yet; by default evidence-TRANSACTION.asice, or
+    /// .asics when it is stamped
     #[arg(long, value_name = "FILE")]
     out: Option<PathBuf>,
     /// The configuration that says which registry to believe; otherwise the nearest above the ledger
@@ -93,8 +105,12 @@ pub(crate) async fn run(args: &ExportArgs, screen: &Screen) -> Result<(), Failur
     let files = dossier.files(now);
     let bytes = container::write(&files, &*sealer.key, &sealer.certificate, now)
         .map_err(|error| Failure::of(Exit::Failed, &error))?;
+    let (bytes, kind) = match &args.timestamp_url {
+        None => (bytes, "asice"),
+        Some(url) => (stamp(args, url, bytes, screen).await?, "asics"),
+    };
     let out = args.out.clone();
-    let out = out.unwrap_or_else(|| format!("evidence-{}.asice", args.transaction).into());
+    let out = out.unwrap_or_else(|| format!("evidence-{}.{kind}", args.transaction).into());
     write_new(&out, &bytes)
         .map_err(|error| Failure::new(Exit::Failed, out.display().to_string()).because(&error))?;
     let value = json!({
@@ -117,6 +133,31 @@ pub(crate) async fn run(args: &ExportArgs, screen: &Screen) -> Result<(), Failur
         }
     });
     Ok(())
+}
+
+fn http_url(text: &str) -> Result<HttpUrl, String> {
+    HttpUrl::try_from(text.to_owned()).map_err(|error| error.to_string())
+}
+
+/// The bundle with an authority's time stamp over all of it.
+async fn stamp(
+    args: &ExportArgs,
+    url: &HttpUrl,
+    bundle: Bytes,
+    screen: &Screen,
+) -> Result<Bytes, Failure> {
+    let (roots, config) = (args.timestamp_roots.as_deref(), args.config.as_deref());
+    let authorities = stamps::authorities(&args.ledger, roots, config)?;
+    let authorities = authorities.ok_or_else(|| {
+        Failure::new(Exit::Usage, screen.text(Text::BundleNoAuthority, &[]))
+            .note(Text::LabelDo, "--timestamp-roots FILE")
+    })?;
+    let imprint = Digest::of(&bundle);
+    let token = request_stamp(&TokioNet, &SystemClock, url, imprint, &authorities).await;
+    let token = token.map_err(|error| Failure::of(Exit::Unavailable, &error))?;
+    let stamped = Stamped { bundle, token };
+    let packed = stamped.write();
+    packed.map_err(|error| Failure::of(Exit::Failed, &error))
 }
 
 /// The registry's changes that bind the keys of a dossier, with their proofs.

@@ -92,6 +92,11 @@ pub enum Proven {
         /// Whether alone or with others.
         form: Form,
     },
+    /// The whole bundle was there when an authority said it was.
+    BundleStamped {
+        /// At the latest.
+        by: Timestamp,
+    },
     /// An entry was there when an authority said it was.
     Stamped {
         /// The ledger.
