@@ -17,6 +17,7 @@ mod index;
 mod journal;
 mod ledger_door;
 mod limits;
+mod mark;
 mod noise;
 mod owed;
 mod peer_sessions;

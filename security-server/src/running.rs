@@ -113,13 +113,17 @@ impl Running {
         self.server.journal.ledger().publish_now().await.map(|_| ())
     }
 
-    /// Waits until the shard this server writes to is over, by a clock that the registry confirms. It goes on in it all the same; shut down and
+    /// Waits until the shard this server writes to is over, by a clock that the registry confirms, or a
+    /// witness has shown a newer tree of it. It goes on in it all the same; shut down and
     /// started again, it goes on in the next one. Cancel-safe.
     pub async fn shard_over(&self) {
         let mut tick = tokio::time::interval(SHARD_TICK);
         let server = &self.server;
         let (origin, clock) = (server.journal.origin(), &*server.clock);
-        while !shard::has_ended(origin, clock, server.views.directory()).await {
+        let directory = server.views.directory();
+        while server.witnessing.witnesses().dissent().is_none()
+            && !shard::has_ended(origin, clock, directory).await
+        {
             tick.tick().await;
         }
     }
@@ -228,6 +232,7 @@ pub(crate) async fn listen(
     let store = index.store();
     beside.spawn(index.follow(server.journal.ledger().clone()));
     beside.spawn(adopt_views(Arc::clone(&server)));
+    beside.spawn(server.mark.clone().follow(server.journal.ledger().clone()));
     beside.spawn(check_receipts(Arc::clone(&server)));
     let gossiping = Arc::clone(&server);
     beside.spawn(async move { gossiping.gossip.log_news(&gossiping.journal).await });

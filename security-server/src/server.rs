@@ -17,6 +17,7 @@ use crate::config::{Config, Limits};
 use crate::gossip::Gossip;
 use crate::journal::Journal;
 use crate::limits::InFlight;
+use crate::mark::Mark;
 use crate::noise::Noise;
 use crate::owed::Owed;
 use crate::peer_sessions::PeerSessions;
@@ -45,6 +46,7 @@ pub(crate) struct Server {
     pub(crate) probe: Arc<dyn Probe>,
     pub(crate) journal: Journal,
     pub(crate) views: Views,
+    pub(crate) mark: Mark,
     /// What was issued before this is not accepted: whether it was before is not known any more.
     pub(crate) not_before: Timestamp,
     pub(crate) witnessing: Witnessing,

@@ -13,17 +13,18 @@ use entente_clock::{Clock, Timestamp};
 use entente_directory::{Author, Change, Mode, State};
 use entente_evidence::statement::LogOrigin;
 use entente_follow::author::{Pen, next_shard};
+use entente_follow::witness::Witnesses;
 use entente_follow::{Directory, Follower, View, durable};
 use entente_identity::ServerId;
 use entente_ledger::disk::{Disk, DiskError};
 use entente_ledger::entry::{Body, Boot, Entry};
 use entente_ledger::note::{NoteKey, SignedNote};
-use entente_ledger::{Checkpoint, Ledger, Reader};
+use entente_ledger::{Checkpoint, Ledger, Reader, SignedCheckpoint};
 use entente_signing::Digest;
 
 use crate::enrol::ServerKeys;
+use crate::mark::Mark;
 use crate::start::StartError;
-use crate::witnessing::Witnessing;
 
 /// How a shard came to an end: what the next one begins with.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -42,8 +43,6 @@ const REGISTERED_WITHIN: Duration = Duration::from_secs(15);
 /// How long a start waits to hear the registry before it believes its clock, and how often it looks.
 const HEARD_WITHIN: Duration = Duration::from_secs(5);
 const HEARD_TICK: Duration = Duration::from_millis(50);
-/// How long ago it may have said that it has nothing newer.
-const HEARD_LATELY: Duration = Duration::from_secs(10);
 
 /// What an incident's BOOT note begins with.
 const INCIDENT: &str = "incident: ";
@@ -71,11 +70,11 @@ impl Ended {
         }
     }
 
-    /// By a copy that is older than what a witness has seen.
+    /// By a copy that is older than what was published.
     pub(crate) const fn by_an_older_copy(origin: LogOrigin, note: SignedNote) -> Self {
         Self {
             is_incident: true,
-            why: "the ledger is not the newest that a witness has seen: an older copy was started",
+            why: "the ledger is older than what was published of it: lost, or put back from a copy",
             origin,
             note: Some(note),
         }
@@ -130,7 +129,7 @@ pub(crate) async fn open_first(
 pub(crate) async fn hear_registry(directory: &Directory) {
     let heard = async {
         let mut tick = tokio::time::interval(HEARD_TICK);
-        while !directory.is_connected() || directory.age() > HEARD_LATELY {
+        while !directory.is_confirmed() {
             tick.tick().await;
         }
     };
@@ -189,30 +188,59 @@ async fn open_in_registry(
     }
 }
 
-/// What a ledger that was opened lacks of what its witnesses have seen; none when it is the newest, as
-/// far as anybody who answers knows.
+/// What is known of a shard before anything is written to it.
+#[derive(Debug)]
+pub(crate) enum Standing {
+    /// Somebody has seen a newer tree of it.
+    Behind(SignedNote),
+    /// It is the newest there was, as far as can be known.
+    Newest,
+    /// Nobody can say: too few witnesses answer.
+    Unknown,
+}
+
+/// Compares the ledger on the disk with the mark beside the keys and with what the witnesses have seen.
+/// Nothing is written or signed before it is the newest: an older copy that goes on signs a second tree
+/// for a size that somebody has.
 pub(crate) async fn judge(
-    ledger: &Ledger,
-    origin: &LogOrigin,
-    keys: &ServerKeys,
-    witnessing: &Witnessing,
-) -> Option<Ended> {
-    let key = NoteKey::new(origin.as_str(), keys.ledger.verifying_key().clone()).ok()?;
-    let newest = witnessing.witnesses().newest(&key).await?;
-    let published = ledger
-        .checkpoint()
-        .borrow()
-        .as_ref()
-        .map(|held| held.size());
-    let is_lost = newest.size() > ledger.size();
-    let is_other = match published {
-        Some(published) if newest.size() > 0 && newest.size() <= published => {
-            let root = ledger.root(newest.size()).await;
-            root.is_ok_and(|root| root != newest.root())
-        }
-        _ => false,
+    disk: &Arc<dyn Disk>,
+    folder: &Path,
+    key: &NoteKey,
+    mark: &Mark,
+    witnesses: &Witnesses,
+) -> Result<Standing, StartError> {
+    let mut held = match disk.exists(folder)? {
+        true => match Reader::open(Arc::clone(disk), folder) {
+            Ok(reader) => Some(reader),
+            // What cannot be read is for whoever opens it to refuse.
+            Err(_) => return Ok(Standing::Newest),
+        },
+        false => None,
     };
-    (is_lost || is_other).then(|| Ended::by_an_older_copy(origin.clone(), newest.note().clone()))
+    let mut is_behind = |seen: &SignedCheckpoint| match &mut held {
+        // Its tiles were durable before it was signed; one that cannot be read is refused when it is opened.
+        Some(reader) => match reader.root(seen.size()) {
+            Ok(root) => seen.size() > 0 && root != Some(seen.root()),
+            Err(_) => false,
+        },
+        None => seen.size() > 0,
+    };
+    if let Some(marked) = mark.of(key)?.filter(&mut is_behind) {
+        return Ok(Standing::Behind(marked.note().clone()));
+    }
+    if witnesses.policy().fewest() == 0 {
+        return Ok(Standing::Newest);
+    }
+    let survey = witnesses.survey(key).await;
+    if let Some(newest) = survey.newest.filter(is_behind) {
+        return Ok(Standing::Behind(newest.note().clone()));
+    }
+    // With a mark too: a machine put back whole brings an older one.
+    Ok(if survey.is_complete {
+        Standing::Newest
+    } else {
+        Standing::Unknown
+    })
 }
 
 /// Whether a shard is of an earlier half-year than now, by a clock that the registry confirms: one that

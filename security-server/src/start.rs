@@ -1,7 +1,9 @@
 //! Starting: keys, directory, ledger, recovery, and only then listening.
 
 use std::collections::BTreeMap;
+use std::path::Path;
 use std::sync::Arc;
+use std::time::Duration;
 
 use entente_clock::{Clock, SystemClock};
 use entente_config::ConfigError;
@@ -13,6 +15,7 @@ use entente_keys::{Chain, KeyStore, KeyStoreError, TokenError};
 use entente_ledger::disk::{Disk, DiskError, RealDisk};
 use entente_ledger::entry::{Body, Boot};
 use entente_ledger::log::LogError;
+use entente_ledger::note::{NoteKey, SignedNote};
 use entente_ledger::{Ledger, LedgerConfig, LedgerError, Runner};
 use entente_reason::Reason;
 use entente_sidecar::{Sidecar, SidecarError};
@@ -30,6 +33,7 @@ use crate::incidents::Incidents;
 use crate::index::Index;
 use crate::journal::Journal;
 use crate::limits::InFlight;
+use crate::mark::Mark;
 use crate::noise::Noise;
 use crate::owed::Owed;
 use crate::peer_sessions::PeerSessions;
@@ -42,7 +46,7 @@ use crate::running::{Running, listen};
 use crate::seals::{SealsIn, SealsOut};
 use crate::server::Server;
 use crate::session::OwnSessions;
-use crate::shard::{self, Ended};
+use crate::shard::{self, Ended, Standing};
 use crate::signing_task::SigningTask;
 use crate::stamping::{self, RootsError, Stamping};
 use crate::system::ProviderSystem;
@@ -163,6 +167,9 @@ pub enum StartError {
 /// each that it is unknown, and no more memory than that.
 const STRANGERS: usize = 16;
 
+/// How often witnesses are asked at a start, until one answers.
+const WITNESSES_AGAIN: Duration = Duration::from_secs(3);
+
 /// Shards that one start may open, one after the other: of each a witness must have seen more than is here.
 const SHARDS_IN_A_START: usize = 3;
 
@@ -278,6 +285,7 @@ struct Opened {
     origin: LogOrigin,
     ledger: Ledger,
     sidecar: Sidecar,
+    mark: Mark,
     /// Who vouches for it.
     witnessing: Witnessing,
     stamping: Option<Stamping>,
@@ -303,41 +311,46 @@ async fn open_ledger(
     let view = follower.directory().view();
     let witnessing = Witnessing::new(Arc::clone(&deps.net), Arc::clone(clock));
     witnessing.begin(view.state.policy());
+    let mark = Mark::open(Arc::clone(disk), config.keys.as_path())?;
     for _ in 0..SHARDS_IN_A_START {
         let view = follower.directory().view();
         let ordinal = shard::ordinal(&view.state, &config.server, &origin);
         let sidecar = sidecar.clone().in_shard(ordinal);
         let folder = ledgers.join(shard::folder_of(&origin));
-        let ledger_config = LedgerConfig {
-            cosigner: Some(witnessing.cosigner()),
-            ..LedgerConfig::new(
-                folder.clone(),
-                origin.as_str(),
-                Arc::clone(&keys.ledger),
-                Arc::clone(disk),
-                Box::new(sidecar.clone()),
-                Arc::clone(clock),
-            )
-        };
-        let ended = match Ledger::open(ledger_config, deps.runner).await {
-            Ok(ledger) => match shard::judge(&ledger, &origin, keys, &witnessing).await {
-                // Dropped as it is: nothing more is signed in it.
-                Some(ended) => ended,
-                None => {
-                    return Ok(Opened {
-                        origin,
-                        ledger,
-                        sidecar,
-                        witnessing,
-                        stamping,
-                    });
+        let key = NoteKey::new(origin.as_str(), keys.ledger.verifying_key().clone());
+        let key = key.map_err(|_| StartError::Log(Reason::InternalFault))?;
+        let ended = match stand(disk, &folder, &key, &mark, &witnessing).await? {
+            Some(newer) => Ended::by_an_older_copy(origin.clone(), newer),
+            None => {
+                let ledger_config = LedgerConfig {
+                    cosigner: Some(witnessing.cosigner()),
+                    ..LedgerConfig::new(
+                        folder.clone(),
+                        origin.as_str(),
+                        Arc::clone(&keys.ledger),
+                        Arc::clone(disk),
+                        Box::new(sidecar.clone()),
+                        Arc::clone(clock),
+                    )
+                };
+                match Ledger::open(ledger_config, deps.runner).await {
+                    Ok(ledger) => {
+                        return Ok(Opened {
+                            origin,
+                            ledger,
+                            sidecar,
+                            mark,
+                            witnessing,
+                            stamping,
+                        });
+                    }
+                    Err(LedgerError::Log(LogError::Lost { .. })) => {
+                        let note = shard::last_note(Arc::clone(disk), &folder);
+                        Ended::by_loss(origin.clone(), note)
+                    }
+                    Err(error) => return Err(error.into()),
                 }
-            },
-            Err(LedgerError::Log(LogError::Lost { .. })) => {
-                let note = shard::last_note(Arc::clone(disk), &folder);
-                Ended::by_loss(origin.clone(), note)
             }
-            Err(error) => return Err(error.into()),
         };
         let next = shard::open_next(
             &config.server,
@@ -351,6 +364,30 @@ async fn open_ledger(
         origin = next.await?;
     }
     Err(StartError::Log(Reason::LogForked))
+}
+
+/// Waits until it is known whether the ledger on the disk is the newest there was; answers with the newer
+/// checkpoint when it is not.
+async fn stand(
+    disk: &Arc<dyn Disk>,
+    folder: &Path,
+    key: &NoteKey,
+    mark: &Mark,
+    witnessing: &Witnessing,
+) -> Result<Option<SignedNote>, StartError> {
+    let mut tick = tokio::time::interval(WITNESSES_AGAIN);
+    loop {
+        tick.tick().await;
+        match shard::judge(disk, folder, key, mark, witnessing.witnesses()).await? {
+            Standing::Behind(newer) => return Ok(Some(newer)),
+            Standing::Newest => return Ok(None),
+            Standing::Unknown => tracing::warn!(
+                event = "witnesses.awaited",
+                remedy = "so many witnesses of the policy must answer that the others are no quorum, before \
+                          this server signs anything"
+            ),
+        }
+    }
 }
 
 /// Ends the shard that is over, when everything begun in it has its end there; the next start takes up the
@@ -398,6 +435,7 @@ async fn build(
         origin,
         ledger,
         sidecar,
+        mark,
         witnessing,
         stamping,
     } = opened;
@@ -457,6 +495,7 @@ async fn build(
         id: config.server.clone(),
         probe,
         views,
+        mark,
         not_before,
         witnessing,
         gossip,

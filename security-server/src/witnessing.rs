@@ -81,11 +81,11 @@ impl Witnessing {
         if policy.witnesses.fewest() == 0 {
             return Ok(());
         }
-        if self.witnesses.has_dissent() {
+        if self.witnesses.dissent().is_some() {
             return Err(Reason::LogForked);
         }
         let since = Timestamp::from_millis(self.since.load(Ordering::Relaxed));
-        let newest = since.max(self.witnesses.cosigned_at().unwrap_or_default());
+        let newest = since.max(self.witnesses.cosigned_at());
         if now.since(newest) > policy.cosigned_within() {
             return Err(Reason::LogUnwitnessed);
         }

@@ -3,6 +3,7 @@
 use std::fs;
 use std::path::Path;
 
+use entente_testkit::backup;
 use serde_json::Value;
 
 use crate::run::{Ran, entente};
@@ -166,7 +167,7 @@ fn a_person_learns_who_looked_and_a_court_has_one_exchange_erased() {
 fn a_backup_leaves_the_keys_out(dir: &Path) {
     let copy = dir.join("backup/data");
     for part in ["ledger", "sidecar"] {
-        copy_folder(&dir.join(SITE).join("data").join(part), &copy.join(part));
+        backup::copy(&dir.join(SITE).join("data").join(part), &copy.join(part)).unwrap();
     }
     let config = ["--config", "sandbox/vital-events/member.yaml"];
     let verified = json(dir, &[&["log", "verify", "backup"], &config[..]].concat());
@@ -209,17 +210,4 @@ fn entries(dir: &Path) -> Vec<entente_signing::Digest> {
     let records: Vec<_> = records.collect();
     assert!(!records.is_empty());
     records
-}
-
-fn copy_folder(from: &Path, to: &Path) {
-    fs::create_dir_all(to).unwrap();
-    for item in fs::read_dir(from).unwrap() {
-        let item = item.unwrap();
-        let target = to.join(item.file_name());
-        if item.file_type().unwrap().is_dir() {
-            copy_folder(&item.path(), &target);
-        } else {
-            fs::copy(item.path(), target).unwrap();
-        }
-    }
 }

@@ -1,7 +1,7 @@
 //! The handle a server reads the directory through.
 
 use std::sync::Arc;
-use std::sync::atomic::{AtomicU64, Ordering};
+use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
 use std::time::Duration;
 
 use arc_swap::{ArcSwap, Guard};
@@ -51,6 +51,8 @@ pub(crate) struct Shared {
     alarm: watch::Sender<Option<Alarm>>,
     /// When the registry was last heard to have nothing newer than the view, ms; 0 is never.
     fresh_at: AtomicU64,
+    /// Whether that was in this process.
+    confirmed: AtomicBool,
     /// When the newest heartbeat came, by our clock, and how far that was ahead of the registry's, in
     /// milliseconds.
     told_at: AtomicU64,
@@ -112,6 +114,11 @@ impl Directory {
             at if Timestamp::from_millis(at).since(now) > SET_BACK => Duration::MAX,
             at => now.since(Timestamp::from_millis(at)),
         }
+    }
+
+    /// Whether the registry has told this process that it has nothing newer than a view it showed.
+    pub fn is_confirmed(&self) -> bool {
+        self.shared.confirmed.load(Ordering::Acquire)
     }
 
     /// Whether the registry was heard in the last 5 s.
@@ -192,6 +199,7 @@ impl Shared {
             views: watch::Sender::new(view),
             alarm: watch::Sender::new(None),
             fresh_at: AtomicU64::new(0),
+            confirmed: AtomicBool::new(false),
             told_at: AtomicU64::new(0),
             ahead: AtomicU64::new(u64::MAX),
             heard_at: AtomicU64::new(0),
@@ -247,6 +255,11 @@ impl Shared {
     pub(crate) fn fresh(&self, at: Timestamp) {
         self.fresh_at
             .store(at.as_millis().max(1), Ordering::Relaxed);
+    }
+
+    /// The registry has told this process that the view is all there is.
+    pub(crate) fn confirm(&self) {
+        self.confirmed.store(true, Ordering::Release);
     }
 
     /// The registry said what time it has.

@@ -284,6 +284,7 @@ impl Session {
     fn freshen(&mut self) -> Result<(), DiskError> {
         let now = self.shared.now();
         self.shared.fresh(now);
+        self.shared.confirm();
         self.replica.keep_heard(now, KEPT_EVERY)
     }
 

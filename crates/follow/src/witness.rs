@@ -13,5 +13,5 @@ mod quorum;
 mod service;
 
 pub use memory::{AddError, KnownLogs, Witness, WitnessConfig, WitnessError};
-pub use quorum::{Dissent, DissentKind, Witnesses, WitnessesConfig};
+pub use quorum::{Dissent, Survey, Witnesses, WitnessesConfig};
 pub use service::{WitnessLimits, serve};

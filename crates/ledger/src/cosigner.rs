@@ -7,6 +7,7 @@ use std::sync::Arc;
 
 use crate::checkpoint::SignedCheckpoint;
 use crate::ledger::{ReadError, Shelf};
+use crate::note::NoteKey;
 use crate::proof::ConsistencyProof;
 use crate::witness::CosignedCheckpoint;
 
@@ -28,6 +29,7 @@ pub type CosignerFuture<'a> = Pin<Box<dyn Future<Output = Witnessed> + Send + 'a
 #[derive(Clone, Debug)]
 pub struct SignedTree {
     pub(crate) checkpoint: Arc<SignedCheckpoint>,
+    pub(crate) key: NoteKey,
     pub(crate) shelf: Arc<Shelf>,
     pub(crate) may_block: bool,
 }
@@ -47,6 +49,11 @@ impl SignedTree {
     /// The checkpoint, with whatever cosignatures an earlier attempt gathered.
     pub const fn checkpoint(&self) -> &Arc<SignedCheckpoint> {
         &self.checkpoint
+    }
+
+    /// The ledger's key: what its checkpoints are signed with.
+    pub const fn key(&self) -> &NoteKey {
+        &self.key
     }
 
     /// Proves that the tree of `old_size` is the beginning of this one.

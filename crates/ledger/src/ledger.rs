@@ -25,6 +25,7 @@ use crate::cosigner::Cosigner;
 use crate::disk::Disk;
 use crate::layout::Layout;
 use crate::log::{Log, LogError, Recovery};
+use crate::note::NoteKey;
 use crate::proof::{ConsistencyProof, InclusionProof};
 
 use publisher::{Command, Publisher, Witnesses};
@@ -201,6 +202,8 @@ impl Ledger {
         };
         let (origin, disk) = (config.origin.clone(), Arc::clone(&config.disk));
         let (cosigner, clock) = (config.cosigner.clone(), Arc::clone(&config.clock));
+        let key = NoteKey::new(&origin, config.signer.verifying_key().clone())
+            .map_err(|error| LogError::Sign(error.into()))?;
         let layout = Layout::new(&config.dir);
         let log = match runner {
             Runner::Task => Log::open(config)?,
@@ -215,6 +218,7 @@ impl Ledger {
         let witnesses = Witnesses {
             cosigner,
             clock,
+            key,
             shelf: Arc::clone(&shelf),
             runtime: Handle::current(),
             commands: commands.downgrade(),

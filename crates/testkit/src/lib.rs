@@ -1,9 +1,10 @@
-//! What tests share: a disk that fails on demand, a simulated network, random contracts, samples of
+//! What tests share: backups, a disk that fails on demand, a simulated network, random contracts, samples of
 //! every entry, and a time-stamping authority.
 //!
 //! For dev-dependencies alone; nothing that ships uses it.
 
 pub mod authority;
+pub mod backup;
 pub mod contracts;
 pub mod disk;
 pub mod entries;

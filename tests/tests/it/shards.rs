@@ -18,7 +18,9 @@ use entente_oversight::witness;
 use entente_security_server::enrol::ServerKeys;
 use entente_security_server::{Checked, Deps, Running};
 use entente_signing::Digest;
+use entente_testkit::backup::copy;
 use entente_tests::world::{Consumer, Site, Source, World, answer, lookup};
+use tokio::net::TcpListener;
 
 /// A minute before 2027 begins.
 const YEARS_END: Timestamp = Timestamp::from_millis(1_798_761_600_000 - 60_000);
@@ -132,12 +134,12 @@ async fn with_the_half_year_a_new_shard_begins_and_carries_the_last_checkpoint_o
     }
 }
 
-async fn commissioner(world: &World, clock: &Arc<ManualClock>) -> witness::Running {
+async fn commissioner(world: &World, clock: &Arc<ManualClock>, listen: &str) -> witness::Running {
     let dir = world.dir.join("commissioner");
     std::fs::create_dir_all(&dir).unwrap();
     let anchor = world.consumer.dir.join("anchor.yaml");
     let yaml = format!(
-        "name: witness.commissioner.example\nlisten: 127.0.0.1:0\ndata: ./data\nkeys: ./keys\n\
+        "name: witness.commissioner.example\nlisten: {listen}\ndata: ./data\nkeys: ./keys\n\
          anchors: [\"{}\"]\n",
         anchor.display()
     );
@@ -155,18 +157,6 @@ async fn commissioner(world: &World, clock: &Arc<ManualClock>) -> witness::Runni
     let changed = world.change_policy(|held| held.witnesses = policy);
     changed.await.unwrap();
     running
-}
-
-fn copy(from: &Path, to: &Path) {
-    std::fs::create_dir_all(to).unwrap();
-    for item in std::fs::read_dir(from).unwrap().flatten() {
-        let target = to.join(item.file_name());
-        if item.file_type().unwrap().is_dir() {
-            copy(&item.path(), &target);
-        } else {
-            std::fs::copy(item.path(), target).unwrap();
-        }
-    }
 }
 
 /// Files below a folder with their content.
@@ -187,7 +177,7 @@ fn files(dir: &Path) -> Vec<(std::path::PathBuf, Vec<u8>)> {
 async fn witnessed(dir: &Path) -> (World, Arc<ManualClock>, witness::Running) {
     let clock = Arc::new(ManualClock::at(Timestamp::from_millis(1_795_305_600_000)));
     let world = World::build_at(dir, clock.clone()).await.unwrap();
-    let witness = commissioner(&world, &clock).await;
+    let witness = commissioner(&world, &clock, "127.0.0.1:0").await;
     (world, clock, witness)
 }
 
@@ -209,14 +199,14 @@ async fn an_older_copy_ends_in_a_new_shard_with_an_incident_and_never_in_a_fork(
     let provider = world.start(site, deps(&clock)).await.unwrap();
     exchange_and_stop(&world, &clock, provider).await;
     let (data, backup) = (site.dir.join("data"), site.dir.join("backup"));
-    copy(&data, &backup);
+    copy(&data, &backup).unwrap();
     let provider = world.start(site, deps(&clock)).await.unwrap();
     exchange_and_stop(&world, &clock, provider).await;
     let newest = std::fs::read(site.shard_dir(FIRST).join("log/.state/final")).unwrap();
     let newest: Checkpoint = SignedNote::parse(&newest).unwrap().text().parse().unwrap();
 
     std::fs::remove_dir_all(&data).unwrap();
-    copy(&backup, &data);
+    copy(&backup, &data).unwrap();
     let restored = files(&site.shard_dir(FIRST).join("log"));
     let provider = world.start(site, deps(&clock)).await.unwrap();
     assert_eq!(site.ledger_dir().unwrap(), site.shard_dir("2026h2.2"));
@@ -238,6 +228,69 @@ async fn an_older_copy_ends_in_a_new_shard_with_an_incident_and_never_in_a_fork(
     }
     // The next start goes on in it.
     let provider = world.start(site, deps(&clock)).await.unwrap();
+    assert_eq!(site.ledger_dir().unwrap(), site.shard_dir("2026h2.2"));
+    provider.shutdown().await;
+    witness.shutdown().await;
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn data_put_back_is_told_by_the_mark_beside_the_keys_where_there_is_no_witness() {
+    let dir = tempfile::tempdir().unwrap();
+    let clock = Arc::new(ManualClock::at(Timestamp::from_millis(1_795_305_600_000)));
+    let world = World::build_at(dir.path(), clock.clone()).await.unwrap();
+    serve_source(&world).await;
+    let site = &world.provider;
+    let provider = world.start(site, deps(&clock)).await.unwrap();
+    exchange_and_stop(&world, &clock, provider).await;
+    let (data, backup) = (site.dir.join("data"), site.dir.join("backup"));
+    copy(&data, &backup).unwrap();
+    let provider = world.start(site, deps(&clock)).await.unwrap();
+    exchange_and_stop(&world, &clock, provider).await;
+    std::fs::remove_dir_all(&data).unwrap();
+    copy(&backup, &data).unwrap();
+    let provider = world.start(site, deps(&clock)).await.unwrap();
+    assert_eq!(site.ledger_dir().unwrap(), site.shard_dir("2026h2.2"));
+    exchange_and_stop(&world, &clock, provider).await;
+    // And the whole folder.
+    std::fs::remove_dir_all(&data).unwrap();
+    let provider = world.start(site, deps(&clock)).await.unwrap();
+    assert_eq!(site.ledger_dir().unwrap(), site.shard_dir("2026h2.3"));
+    provider.shutdown().await;
+}
+
+/// A machine put back whole has nothing that could tell it; it signs nothing until a witness answers.
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn a_server_that_lost_its_mark_waits_for_a_witness_before_it_signs() {
+    let dir = tempfile::tempdir().unwrap();
+    let (world, clock, witness) = witnessed(dir.path()).await;
+    serve_source(&world).await;
+    let site = &world.provider;
+    let provider = world.start(site, deps(&clock)).await.unwrap();
+    exchange_and_stop(&world, &clock, provider).await;
+    let (whole, backup) = (site.dir.clone(), dir.path().join("backup"));
+    copy(&whole, &backup).unwrap();
+    let provider = world.start(site, deps(&clock)).await.unwrap();
+    exchange_and_stop(&world, &clock, provider).await;
+    std::fs::remove_dir_all(&whole).unwrap();
+    copy(&backup, &whole).unwrap();
+    std::fs::remove_file(whole.join("keys/newest-checkpoint")).unwrap();
+    let at = witness.endpoint().to_string();
+    witness.shutdown().await;
+    let restored = files(&site.shard_dir(FIRST));
+    serve_source(&world).await;
+    let mut starting = std::pin::pin!(world.start(site, deps(&clock)));
+    let silent = TcpListener::bind(&at).await.unwrap();
+    for _ in 0..2 {
+        // Asked again, as nobody answered: it waits.
+        tokio::select! {
+            asked = silent.accept() => drop(asked.unwrap()),
+            started = &mut starting => panic!("it did not wait: {started:?}"),
+        }
+    }
+    drop(silent);
+    assert_eq!(files(&site.shard_dir(FIRST)), restored);
+    let witness = commissioner(&world, &clock, &at).await;
+    let provider = starting.await.unwrap();
     assert_eq!(site.ledger_dir().unwrap(), site.shard_dir("2026h2.2"));
     provider.shutdown().await;
     witness.shutdown().await;

@@ -3,9 +3,13 @@
 use std::sync::Arc;
 use std::time::Duration;
 
+use axum::http::StatusCode;
+use axum::http::header::CONTENT_TYPE;
 use entente_clock::{Clock as _, ManualClock, SystemClock};
+use entente_ledger::note::WitnessKey;
 use entente_oversight::witness;
 use entente_security_server::{Deps, Running};
+use entente_signing::{Ed25519Key, Signer as _};
 use entente_tests::world::{Consumer, Source, World, answer, lookup};
 
 use entente_proto::status::Told;
@@ -124,4 +128,52 @@ async fn the_registry_is_a_witness_and_any_of_two_suffices() {
     clock.advance(Duration::from_secs(6 * 60));
     provider.publish_checkpoint().await.unwrap();
     provider.shutdown().await;
+}
+
+/// What anybody can answer over plain HTTP: that it has seen more, or another tree. It shows nothing.
+async fn liar(status: StatusCode, body: &'static str) -> String {
+    let app = axum::Router::new().route(
+        "/add-checkpoint",
+        axum::routing::post(move || async move {
+            let kind = [(CONTENT_TYPE, "text/x.tlog.size")];
+            (status, kind, body)
+        }),
+    );
+    let listener = tokio::net::TcpListener::bind("127.0.0.1:0").await.unwrap();
+    let at = listener.local_addr().unwrap();
+    tokio::spawn(async move { axum::serve(listener, app).await.unwrap() });
+    format!("http://{at}")
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn a_witness_that_says_there_is_more_and_does_not_show_it_stops_nobody() {
+    let clock = Arc::new(ManualClock::at(SystemClock.now()));
+    let dir = tempfile::tempdir().unwrap();
+    let world = World::build_at(dir.path(), clock.clone()).await.unwrap();
+    let witness = commissioner(&world, &clock, "127.0.0.1:0").await.unwrap();
+    let ahead = liar(StatusCode::CONFLICT, "18446744073709551615\n").await;
+    let other = liar(StatusCode::UNPROCESSABLE_ENTITY, "").await;
+    let key = |seed, name: &str| {
+        let key = Ed25519Key::from_seed(&[seed; 32]).unwrap();
+        WitnessKey::new(name, key.verifying_key().clone()).unwrap()
+    };
+    let policy = one(&witness).replace("quorum commissioner\n", "")
+        + &format!("witness ahead {} {ahead}\n", key(3, "ahead.example"))
+        + &format!("witness other {} {other}\n", key(4, "other.example"))
+        + "group two any commissioner ahead other\nquorum two\n";
+    let policy = policy.parse().unwrap();
+    let changed = world.change_policy(|held| held.witnesses = policy);
+    changed.await.unwrap();
+    let source = Source::answering(answer("2026-03-04", "canary-cause"));
+    source.serve(&world.provider.source_socket()).await.unwrap();
+    let provider = world.start(&world.provider, deps(&clock)).await.unwrap();
+    let consumer = world.start(&world.consumer, deps(&clock)).await.unwrap();
+    let system = Consumer::at(&world.consumer.caller_socket());
+    for _ in 0..2 {
+        system.ask(lookup("046454286"), &[]).await.unwrap();
+        both_publish([&provider, &consumer]).await;
+    }
+    consumer.shutdown().await;
+    provider.shutdown().await;
+    witness.shutdown().await;
 }

@@ -1,6 +1,5 @@
 //! A witness that is not ours takes our checkpoints, and no fork of them.
 
-use std::path::Path;
 use std::sync::Arc;
 
 use entente_clock::{Clock as _, SystemClock};
@@ -11,6 +10,7 @@ use entente_ledger::note::{NoteKey, NoteSignature, WitnessKey};
 use entente_ledger::witness::WitnessPolicy;
 use entente_security_server::Deps;
 use entente_signing::Digest;
+use entente_testkit::backup::copy;
 use entente_tests::verifiers::{Verifier, Witness};
 use entente_tests::world::World;
 
@@ -126,7 +126,7 @@ async fn a_witness_of_others_cosigns_a_servers_ledger_and_catches_an_older_copy(
     let first = cosigned().unwrap();
     provider.shutdown().await;
     let (data, backup) = (site.dir.join("data"), site.dir.join("backup"));
-    copy(&data, &backup);
+    copy(&data, &backup).unwrap();
     // A start logs, and so the ledger grows; the witness sees how.
     let provider = world.start(site, Deps::real()).await.unwrap();
     let second = cosigned().unwrap();
@@ -142,7 +142,7 @@ async fn a_witness_of_others_cosigns_a_servers_ledger_and_catches_an_older_copy(
     provider.shutdown().await;
 
     std::fs::remove_dir_all(&data).unwrap();
-    copy(&backup, &data);
+    copy(&backup, &data).unwrap();
     let provider = world.start(site, Deps::real()).await.unwrap();
     let (old, new) = (served.parent().unwrap(), site.ledger_dir().unwrap());
     assert!(new > *old, "{}", new.display());
@@ -151,16 +151,4 @@ async fn a_witness_of_others_cosigns_a_servers_ledger_and_catches_an_older_copy(
     let evidence = witness.evidence().await.unwrap();
     assert!(evidence.as_array().unwrap().is_empty(), "{evidence}");
     running.stop().await.unwrap();
-}
-
-fn copy(from: &Path, to: &Path) {
-    std::fs::create_dir_all(to).unwrap();
-    for item in std::fs::read_dir(from).unwrap().flatten() {
-        let target = to.join(item.file_name());
-        if item.file_type().unwrap().is_dir() {
-            copy(&item.path(), &target);
-        } else {
-            std::fs::copy(item.path(), target).unwrap();
-        }
-    }
 }

@@ -44,6 +44,8 @@ pub(super) enum AskError {
     Connect(#[source] io::Error),
     #[error("speaking HTTP with the witness")]
     Http(#[source] Box<dyn std::error::Error + Send + Sync>),
+    #[error("waiting for the witness")]
+    Slow,
     #[error("the witness answered {0}")]
     Status(StatusCode),
     #[error("the witness's answer is not one of its protocol")]

@@ -1,18 +1,18 @@
 //! Asking the witnesses of a policy, all at once, until there is a quorum or no time left.
 
-use std::collections::HashMap;
-use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
+use std::collections::{BTreeSet, HashMap};
+use std::sync::atomic::{AtomicU64, Ordering};
+use std::sync::{Arc, Mutex, MutexGuard, OnceLock, PoisonError};
 use std::time::Duration;
 
 use arc_swap::ArcSwap;
 use entente_clock::{Clock, Timestamp};
 use entente_ledger::note::{NoteKey, NoteSignature};
-use entente_ledger::witness::{AddCheckpoint, CosignedCheckpoint, Witness, WitnessPolicy};
+use entente_ledger::witness::{AddCheckpoint, Witness, WitnessPolicy};
 use entente_ledger::{Cosigner, CosignerFuture, SignedCheckpoint, SignedTree, Witnessed};
 use entente_tls::net::Net;
 use futures_util::StreamExt as _;
 use futures_util::stream::FuturesUnordered;
-use tokio::sync::watch;
 use tokio::time::{Instant, sleep_until, timeout};
 
 use super::ask::{self, Address, Answer, AskError};
@@ -35,29 +35,28 @@ pub struct Witnesses {
     policy: ArcSwap<WitnessPolicy>,
     /// What each witness cosigned last, by its key's name; only to save a round trip.
     seen: Mutex<HashMap<String, u64>>,
-    standing: watch::Sender<Option<CosignedCheckpoint>>,
-    dissent: watch::Sender<Option<Dissent>>,
+    /// When the quorum had seen the newest checkpoint of this run, in milliseconds; 0 before.
+    cosigned_at: AtomicU64,
+    dissent: OnceLock<Dissent>,
 }
 
-/// A witness has seen another tree than this ledger's: the ledger was rolled back or forked.
+/// A witness has cosigned another tree than this ledger's: the ledger was rolled back or forked. Both
+/// signatures on what it showed were verified.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Dissent {
     /// Who says so.
     pub witness: String,
-    /// What it says.
-    pub kind: DissentKind,
-    /// When, by this machine's clock.
-    pub at: Timestamp,
+    /// What it has cosigned: a larger tree than this ledger's, or one that it does not continue.
+    pub checkpoint: SignedCheckpoint,
 }
 
-/// In what a witness differs. Variants are alphabetical.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-#[non_exhaustive]
-pub enum DissentKind {
-    /// It has cosigned a larger tree, of this size: this ledger lost entries.
-    Ahead(u64),
-    /// It has cosigned a tree that this one does not continue.
-    Inconsistent,
+/// What the witnesses know of a ledger.
+#[derive(Clone, Debug, Default)]
+pub struct Survey {
+    /// The largest checkpoint any of them has cosigned, verified both ways.
+    pub newest: Option<SignedCheckpoint>,
+    /// Whether so many answered that those who did not are no quorum: nothing newer can be final.
+    pub is_complete: bool,
 }
 
 // === impl Witnesses ===
@@ -69,8 +68,8 @@ impl Witnesses {
             config,
             policy: ArcSwap::default(),
             seen: Mutex::default(),
-            standing: watch::channel(None).0,
-            dissent: watch::channel(None).0,
+            cosigned_at: AtomicU64::new(0),
+            dissent: OnceLock::new(),
         }
     }
 
@@ -84,48 +83,47 @@ impl Witnesses {
         self.policy.load_full()
     }
 
-    /// The newest checkpoint of this run that has its quorum.
-    pub fn standing(&self) -> watch::Receiver<Option<CosignedCheckpoint>> {
-        self.standing.subscribe()
-    }
-
-    /// When the quorum had seen the newest of them.
-    pub fn cosigned_at(&self) -> Option<Timestamp> {
-        let standing = self.standing.borrow();
-        standing.as_ref().and_then(CosignedCheckpoint::at)
-    }
-
-    /// Whether a witness holds something against this ledger.
-    pub fn has_dissent(&self) -> bool {
-        self.dissent.borrow().is_some()
+    /// When the quorum had seen the newest final checkpoint of this run; the beginning of time before
+    /// there is one.
+    pub fn cosigned_at(&self) -> Timestamp {
+        Timestamp::from_millis(self.cosigned_at.load(Ordering::Relaxed))
     }
 
     /// What a witness holds against this ledger; stays, once it is there.
-    pub fn dissent(&self) -> watch::Receiver<Option<Dissent>> {
-        self.dissent.subscribe()
+    pub fn dissent(&self) -> Option<&Dissent> {
+        self.dissent.get()
     }
 
-    /// Asks every witness that can be reached for the newest checkpoint of the log it cosigned, and
-    /// answers with the largest. For a start: is the ledger on this disk the newest there was?
-    pub async fn newest(&self, log: &NoteKey) -> Option<SignedCheckpoint> {
+    /// Asks every witness for the newest checkpoint of the log that it cosigned. For a start: is the ledger
+    /// on this disk the newest there was?
+    pub async fn survey(&self, log: &NoteKey) -> Survey {
         let policy = self.policy();
         let asked = policy.witnesses().iter().filter_map(|witness| {
             let at = Address::parse(witness.url.as_deref()?)?;
             Some(async move {
                 let latest = ask::latest(&*self.config.net, &at, log, &witness.key);
-                match timeout(self.config.wait, latest).await {
-                    Ok(Ok(latest)) => latest,
-                    Ok(Err(error)) => {
-                        note_failure(&witness.name, &error);
-                        None
-                    }
-                    Err(_) => None,
-                }
+                let latest = timeout(self.config.wait, latest).await;
+                let latest = latest.unwrap_or(Err(AskError::Slow));
+                (witness, latest)
             })
         });
-        let asked: FuturesUnordered<_> = asked.collect();
-        let found: Vec<_> = asked.filter_map(std::future::ready).collect().await;
-        found.into_iter().max_by_key(SignedCheckpoint::size)
+        let mut asked: FuturesUnordered<_> = asked.collect();
+        // Whom nobody can ask has seen nothing of this ledger.
+        let askable = policy.witnesses().iter().filter(|w| w.url.is_some());
+        let mut silent: BTreeSet<&str> = askable.map(|w| w.name.as_str()).collect();
+        let mut survey = Survey::default();
+        while let Some((witness, answered)) = asked.next().await {
+            match answered {
+                Ok(latest) => {
+                    silent.remove(&*witness.name);
+                    let newest = survey.newest.take().into_iter().chain(latest);
+                    survey.newest = newest.max_by_key(SignedCheckpoint::size);
+                }
+                Err(error) => note_failure(&witness.name, &error),
+            }
+        }
+        survey.is_complete = !policy.is_quorum(&silent);
+        survey
     }
 
     async fn gather(&self, signed: &SignedTree) -> Witnessed {
@@ -180,8 +178,7 @@ impl Witnesses {
         let mut old = self.seen().get(witness.key.name()).copied().unwrap_or(0);
         for _ in 0..ATTEMPTS {
             if old > checkpoint.size() {
-                self.raise(witness, DissentKind::Ahead(old));
-                return Ok(None);
+                return self.hear_dissent(witness, at, signed).await;
             }
             let proof = match old {
                 0 => Vec::new(),
@@ -204,26 +201,37 @@ impl Witnesses {
                     return Ok(Some(line));
                 }
                 Answer::HasSeen(size) => old = size,
-                Answer::Inconsistent => {
-                    self.raise(witness, DissentKind::Inconsistent);
-                    return Ok(None);
-                }
+                Answer::Inconsistent => return self.hear_dissent(witness, at, signed).await,
             }
         }
         Err(AskError::Unexpected)
     }
 
-    fn raise(&self, witness: &Witness, kind: DissentKind) {
-        tracing::error!(event = "ledger.dissent", witness = witness.name, ?kind);
-        self.dissent.send_if_modified(|held| {
-            let is_first = held.is_none();
-            held.get_or_insert_with(|| Dissent {
-                witness: witness.name.clone(),
-                kind,
-                at: self.config.clock.now(),
-            });
-            is_first
-        });
+    /// A witness says that it has seen another tree. That alone is anybody's word; what it has cosigned,
+    /// signed by this ledger's own key, is proof.
+    async fn hear_dissent(
+        &self,
+        witness: &Witness,
+        at: &Address,
+        signed: &SignedTree,
+    ) -> Result<Option<NoteSignature>, AskError> {
+        let net = &*self.config.net;
+        let shown = ask::latest(net, at, signed.key(), &witness.key).await?;
+        let shown = shown.ok_or(AskError::Unexpected)?;
+        if continues(signed, &shown).await? {
+            self.seen()
+                .insert(witness.key.name().to_owned(), shown.size());
+            return Err(AskError::Unexpected);
+        }
+        let size = shown.size();
+        tracing::error!(event = "ledger.dissent", witness = witness.name, size);
+        let dissent = Dissent {
+            witness: witness.name.clone(),
+            checkpoint: shown,
+        };
+        // The first one stands.
+        let _ = self.dissent.set(dissent);
+        Ok(None)
     }
 
     fn seen(&self) -> MutexGuard<'_, HashMap<String, u64>> {
@@ -235,8 +243,11 @@ impl Cosigner for Witnesses {
     fn cosign(&self, signed: SignedTree) -> CosignerFuture<'_> {
         Box::pin(async move {
             let witnessed = self.gather(&signed).await;
-            if let Witnessed::Final(cosigned) = &witnessed {
-                self.standing.send_replace(Some(cosigned.clone()));
+            if let Witnessed::Final(cosigned) = &witnessed
+                && let Some(at) = cosigned.at()
+            {
+                self.cosigned_at
+                    .fetch_max(at.as_millis(), Ordering::Relaxed);
             }
             witnessed
         })
@@ -262,16 +273,18 @@ impl WitnessesConfig {
     }
 }
 
-// === impl DissentKind ===
-
-impl DissentKind {
-    /// The word for it, as in metrics and incidents.
-    pub const fn as_str(self) -> &'static str {
-        match self {
-            Self::Ahead(_) => "ahead",
-            Self::Inconsistent => "inconsistent",
-        }
+/// Whether the tree that is to be cosigned continues the one shown.
+async fn continues(signed: &SignedTree, shown: &SignedCheckpoint) -> Result<bool, AskError> {
+    let now = signed.checkpoint();
+    if shown.size() == 0 {
+        return Ok(true);
     }
+    if shown.size() >= now.size() {
+        return Ok(shown.size() == now.size() && shown.root() == now.root());
+    }
+    let proof = signed.consistency(shown.size()).await;
+    let proof = proof.map_err(|error| AskError::Http(Box::new(error)))?;
+    Ok(proof.verify(&shown.root(), &now.root()).is_ok())
 }
 
 fn note_failure(witness: &str, error: &AskError) {

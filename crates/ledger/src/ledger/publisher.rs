@@ -14,6 +14,7 @@ use super::signals::Signals;
 use crate::checkpoint::SignedCheckpoint;
 use crate::cosigner::{Cosigner, SignedTree, Witnessed};
 use crate::log::{Integrator, LogError};
+use crate::note::NoteKey;
 use crate::witness::WitnessPolicy;
 
 /// The integrating half, with whom it tells.
@@ -36,6 +37,8 @@ pub(super) struct Witnesses {
     /// None: nobody has to cosign, and every checkpoint is final.
     pub(super) cosigner: Option<Arc<dyn Cosigner>>,
     pub(super) clock: Arc<dyn Clock>,
+    /// The ledger's own key.
+    pub(super) key: NoteKey,
     pub(super) shelf: Arc<Shelf>,
     /// Where they are asked, and where what they answer is sent.
     pub(super) runtime: Handle,
@@ -219,6 +222,7 @@ impl Witnesses {
     fn ask(&self, cosigner: Arc<dyn Cosigner>, checkpoint: Arc<SignedCheckpoint>) {
         let tree = SignedTree {
             checkpoint,
+            key: self.key.clone(),
             shelf: Arc::clone(&self.shelf),
             may_block: self.may_block,
         };

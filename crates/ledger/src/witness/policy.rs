@@ -111,11 +111,20 @@ impl WitnessPolicy {
         })
     }
 
-    /// The same policy, for one log more.
-    #[must_use]
-    pub fn with_log(mut self, log: NoteKey) -> Self {
-        self.logs.push(log);
-        self
+    /// Whether these witnesses, by their names in the policy, are enough for the quorum.
+    pub fn is_quorum(&self, names: &BTreeSet<&str>) -> bool {
+        self.quorum.is_none_or(|quorum| self.is_met(quorum, names))
+    }
+
+    fn is_met(&self, member: Member, names: &BTreeSet<&str>) -> bool {
+        match member {
+            Member::Witness(witness) => names.contains(&*self.witnesses[witness].name),
+            Member::Group(group) => {
+                let group = &self.groups[group];
+                let met = group.members.iter().filter(|m| self.is_met(**m, names));
+                met.count() >= group.needed()
+            }
+        }
     }
 
     fn fewest_of(&self, member: Member) -> usize {
