@@ -9,7 +9,7 @@ use std::collections::BTreeMap;
 use bytes::Bytes;
 use entente_evidence::proof::SignedStatement;
 use entente_evidence::receipt::Receipt;
-use entente_evidence::statement::{MessageId, Mode};
+use entente_evidence::statement::{Body as Says, MessageId, Mode};
 use entente_identity::ServerId;
 use entente_ledger::entry::{Body, DeniedCall, Entry};
 use entente_ledger::tree::leaf_hash;
@@ -28,7 +28,10 @@ pub struct Side {
 struct Held {
     message: Option<MessageId>,
     request: bool,
+    /// As DENIED: then the answer, a fault, is not logged beside it.
+    is_refused: bool,
     answer: bool,
+    is_fault: bool,
     /// What the answer promises, where the answer's signature verified.
     promise: Option<Receipt>,
 }
@@ -81,18 +84,18 @@ impl Side {
         };
         for bytes in entries {
             side.leaves.push(leaf_hash(bytes));
-            let statement = match Entry::decode(bytes).map(|entry| entry.body) {
-                Ok(Body::In(entry)) => entry.statement,
-                Ok(Body::Out(entry)) => entry.statement,
+            let (statement, is_refused) = match Entry::decode(bytes).map(|entry| entry.body) {
+                Ok(Body::In(entry)) => (entry.statement, false),
+                Ok(Body::Out(entry)) => (entry.statement, false),
                 // A refused request stands in the place of its IN.
                 Ok(Body::Denied(entry)) => match entry.call {
-                    DeniedCall::Statement(statement) => statement,
+                    DeniedCall::Statement(statement) => (statement, true),
                     DeniedCall::Attempt(_) => continue,
                 },
                 _ => continue,
             };
             if let Ok(signed) = SignedStatement::parse(statement) {
-                side.note(&signed, peer, is_signed);
+                side.note(&signed, is_refused, peer, is_signed);
             }
         }
         side
@@ -101,6 +104,7 @@ impl Side {
     fn note(
         &mut self,
         signed: &SignedStatement,
+        is_refused: bool,
         peer: &ServerId,
         is_signed: &dyn Fn(&SignedStatement) -> bool,
     ) {
@@ -117,11 +121,13 @@ impl Side {
                 let held = self.held.entry(signed.hash()).or_default();
                 held.message = Some(says.message_id);
                 held.request = true;
+                held.is_refused |= is_refused;
             }
             Some(request) => {
                 let held = self.held.entry(*request).or_default();
                 held.message = Some(says.message_id);
                 held.answer = true;
+                held.is_fault = matches!(says.body, Says::Fault { .. });
                 held.promise = says.receipt().cloned();
             }
         }
@@ -159,7 +165,9 @@ fn judge(consumer: &Held, provider: &Held, ledger: &Side) -> Verdict {
         .promise
         .as_ref()
         .is_none_or(|promise| ledger.keeps(promise));
-    if consumer.answer && (!provider.answer || !provider.request || !is_kept) {
+    // A refusal is its DENIED entry and the fault that promises it.
+    let is_answered = provider.answer || (provider.is_refused && consumer.is_fault);
+    if consumer.answer && (!is_answered || !provider.request || !is_kept) {
         Verdict::ProviderOmitted
     } else if provider.request && !consumer.request {
         Verdict::ConsumerOmitted

@@ -3,6 +3,8 @@
 use bytes::Bytes;
 use entente_bundle::compare::{Side, Verdict, compare};
 use entente_evidence::proof::SignedStatement;
+use entente_identity::ServerId;
+use entente_keys::VerifiedSession;
 use entente_ledger::Reader;
 use entente_ledger::disk::RealDisk;
 use entente_ledger::entry::{Body, Entry};
@@ -39,6 +41,41 @@ fn is_out(body: &Body) -> bool {
     matches!(body, Body::Out(_))
 }
 
+/// The two servers' ledgers after some exchanges, and who signed in them.
+struct Parties {
+    servers: [ServerId; 2],
+    sessions: Vec<VerifiedSession>,
+    ours: Vec<Bytes>,
+    theirs: Vec<Bytes>,
+}
+
+impl Parties {
+    fn of(world: &World) -> Self {
+        let (consumer, provider) = (&world.consumer, &world.provider);
+        Self {
+            servers: [consumer.server.clone(), provider.server.clone()],
+            sessions: world.sessions(consumer).unwrap(),
+            ours: entries(consumer),
+            theirs: entries(provider),
+        }
+    }
+
+    fn judge(&self, ours: &[Bytes], theirs: &[Bytes]) -> Vec<Verdict> {
+        let is_signed = |signed: &SignedStatement| {
+            let keys = self.sessions.iter().map(VerifiedSession::key);
+            let mut signers = keys.filter(|key| key.key_id() == signed.key_id());
+            signers.any(|key| signed.verify(key).is_ok())
+        };
+        let [a, b] = &self.servers;
+        let consumer = Side::read(a, b, ours, &is_signed);
+        let provider = Side::read(b, a, theirs, &is_signed);
+        let judged = compare(&consumer, &provider);
+        let mut verdicts: Vec<_> = judged.iter().map(|judged| judged.verdict).collect();
+        verdicts.sort();
+        verdicts
+    }
+}
+
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn whoever_drops_an_entry_is_shown_by_the_other_sides_signature_where_there_is_one() {
     let dir = tempfile::tempdir().unwrap();
@@ -54,22 +91,9 @@ async fn whoever_drops_an_entry_is_shown_by_the_other_sides_signature_where_ther
     consumer.shutdown().await;
     provider.shutdown().await;
 
-    let sessions = world.sessions(&world.consumer).unwrap();
-    let is_signed = |signed: &SignedStatement| {
-        let keys = sessions.iter().map(|session| session.key());
-        let mut signers = keys.filter(|key| key.key_id() == signed.key_id());
-        signers.any(|key| signed.verify(key).is_ok())
-    };
-    let (a, b) = (&world.consumer.server, &world.provider.server);
-    let (ours, theirs) = (entries(&world.consumer), entries(&world.provider));
-    let judge = |ours: &[Bytes], theirs: &[Bytes]| -> Vec<Verdict> {
-        let consumer = Side::read(a, b, ours, &is_signed);
-        let provider = Side::read(b, a, theirs, &is_signed);
-        let judged = compare(&consumer, &provider);
-        let mut verdicts: Vec<_> = judged.iter().map(|judged| judged.verdict).collect();
-        verdicts.sort();
-        verdicts
-    };
+    let parties = Parties::of(&world);
+    let (ours, theirs) = (parties.ours.clone(), parties.theirs.clone());
+    let judge = |ours: &[Bytes], theirs: &[Bytes]| parties.judge(ours, theirs);
     use Verdict::{Complete, ConsumerOmitted, ProviderOmitted, Unanswered, Undelivered};
     assert_eq!(judge(&ours, &theirs), [Complete, Complete]);
 
@@ -106,4 +130,41 @@ async fn whoever_drops_an_entry_is_shown_by_the_other_sides_signature_where_ther
     assert_eq!(judge(&silent, &theirs), [Complete, ConsumerOmitted]);
     // Both together: nothing is left to see, and that is said in the guide.
     assert_eq!(judge(&silent, &nothing), [Complete]);
+}
+
+/// A refused call has no OUT of its fault at the provider: DENIED is what the fault promises.
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn a_refused_call_is_complete_and_a_refusal_that_was_dropped_is_shown() {
+    let dir = tempfile::tempdir().unwrap();
+    let world = World::build(dir.path()).await.unwrap();
+    let consumer = world.start(&world.consumer, Deps::real()).await.unwrap();
+    // The provider holds a fork of the consumer's ledger, and so refuses it.
+    let incidents = world.provider.dir.join("data/incidents");
+    std::fs::create_dir_all(&incidents).unwrap();
+    let peer = world.consumer.server.to_string().replace('/', "!");
+    let fork = format!("fork.{peer}.{}", entente_signing::Digest::of(b"seen"));
+    std::fs::write(incidents.join(fork), "two notes").unwrap();
+    let provider = world.start(&world.provider, Deps::real()).await.unwrap();
+    let system = Consumer::at(&world.consumer.caller_socket());
+    let refused = system.ask(lookup("046454286"), &[]).await;
+    assert!(format!("{refused:?}").contains("LOG_FORKED"), "{refused:?}");
+    consumer.shutdown().await;
+    provider.shutdown().await;
+
+    let parties = Parties::of(&world);
+    let (ours, theirs) = (&parties.ours, &parties.theirs);
+    assert_eq!(parties.judge(ours, theirs), [Verdict::Complete]);
+    let denied = find(theirs, |body| matches!(body, Body::Denied(_)), 0);
+    assert_eq!(
+        parties.judge(ours, &without(theirs, denied)),
+        [Verdict::ProviderOmitted]
+    );
+    let mut moved = theirs.clone();
+    moved.swap(denied, denied - 1);
+    assert_eq!(parties.judge(ours, &moved), [Verdict::ProviderOmitted]);
+    let request = find(ours, is_out, 0);
+    assert_eq!(
+        parties.judge(&without(ours, request), theirs),
+        [Verdict::ConsumerOmitted]
+    );
 }
