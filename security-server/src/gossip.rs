@@ -5,22 +5,24 @@
 //! are kept as an incident and logged, and nothing more is exchanged with it. A peer whose ledger its
 //! witnesses have not cosigned for too long is refused until they do.
 
-use std::collections::HashMap;
+use std::collections::{BTreeMap, HashMap};
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::time::Duration;
 
 use bytes::Bytes;
+use entente_bundle::omission::Omission;
 use entente_clock::{Clock, Timestamp};
-use entente_directory::Policy;
+use entente_directory::{Mode, Policy};
 use entente_evidence::statement::LogOrigin;
 use entente_identity::ServerId;
+use entente_ledger::disk::DiskError;
 use entente_ledger::entry::{Body, PeerCheckpoint};
 use entente_ledger::note::NoteKey;
 use entente_ledger::{Ledger, SignedCheckpoint};
 use entente_reason::Reason;
 use tokio::sync::{Notify, watch};
 
-use crate::incidents::{Fork, Incidents};
+use crate::incidents::{Against, Incidents};
 use crate::journal::Journal;
 use crate::view::Adopted;
 
@@ -46,12 +48,19 @@ struct Told {
 
 #[derive(Debug)]
 struct Heard {
-    newest: Option<Arc<SignedCheckpoint>>,
-    /// When its quorum had seen it, or when we first spoke: from then on newer ones are missed.
+    /// Of each of its ledgers that it told of; the directory knows them all, so they are few.
+    newest: BTreeMap<LogOrigin, Newest>,
+    /// When its quorum had seen its open ledger, or when we first spoke: from then on newer checkpoints
+    /// are missed.
     cosigned_at: Timestamp,
     last_contact: Timestamp,
-    logged_at: Option<Timestamp>,
     is_forked: bool,
+}
+
+#[derive(Debug)]
+struct Newest {
+    checkpoint: Arc<SignedCheckpoint>,
+    logged_at: Timestamp,
 }
 
 /// After this, a peer is told again: it may have started anew and forgotten.
@@ -110,42 +119,103 @@ impl Gossip {
     }
 
     /// Takes up what a verified envelope of a peer tells. `log` is the ledger it says it logs in, which
-    /// the caller has made sure is one of its own.
-    pub(crate) fn hear(&self, adopted: &Adopted, peer: &ServerId, log: &LogOrigin, note: &[u8]) {
+    /// the caller has made sure is one of its own. A fork is durable when this returns.
+    pub(crate) async fn hear(
+        &self,
+        adopted: &Adopted,
+        peer: &ServerId,
+        log: &LogOrigin,
+        note: &[u8],
+    ) {
         let now = self.clock.now();
-        let checkpoint = verify(adopted, log, note);
-        if checkpoint.is_none() && !note.is_empty() {
-            tracing::warn!(event = "gossip.unverified", peer = %peer);
+        {
+            let mut heard = lock(&self.heard);
+            // Cloned for the first envelope alone.
+            let heard = match heard.get_mut(peer) {
+                Some(heard) => heard,
+                None => heard
+                    .entry(peer.clone())
+                    .or_insert_with(|| Heard::since(now)),
+            };
+            heard.last_contact = now;
+            if heard.is_forked {
+                return;
+            }
         }
+        if note.is_empty() {
+            return;
+        }
+        match verify(adopted, log, note) {
+            Some(checkpoint) => self.learn(adopted, peer, &Arc::new(checkpoint)).await,
+            None => tracing::warn!(event = "gossip.unverified", peer = %peer),
+        }
+    }
+
+    /// Takes up a checkpoint of one of a peer's ledgers, signed by its key. A fork is durable when this
+    /// returns.
+    pub(crate) async fn learn(
+        &self,
+        adopted: &Adopted,
+        peer: &ServerId,
+        checkpoint: &Arc<SignedCheckpoint>,
+    ) {
+        let Some(notes) = self.weigh(adopted, peer, checkpoint) else {
+            return;
+        };
+        tracing::error!(event = "peer.forked", peer = %peer, size = checkpoint.size());
+        for note in &notes {
+            self.log(note.clone());
+        }
+        if let Err(error) = self.keep(peer, Against::Fork(notes)).await {
+            // The entries in the ledger remain.
+            tracing::error!(event = "incident.not_kept", peer = %peer, %error);
+        }
+    }
+
+    /// Takes up a checkpoint; answers with both notes when it shows a fork, once for each peer.
+    fn weigh(
+        &self,
+        adopted: &Adopted,
+        peer: &ServerId,
+        checkpoint: &Arc<SignedCheckpoint>,
+    ) -> Option<[String; 2]> {
+        let now = self.clock.now();
+        let origin: LogOrigin = checkpoint.checkpoint().origin.parse().ok()?;
         let mut heard = lock(&self.heard);
         let heard = heard
             .entry(peer.clone())
             .or_insert_with(|| Heard::since(now));
-        heard.last_contact = now;
-        let Some(checkpoint) = checkpoint.map(Arc::new) else {
-            return;
-        };
-        if let Some(fork) = heard.fork(&checkpoint) {
+        if heard.is_forked {
+            return None;
+        }
+        let newest = heard.newest.get(&origin);
+        if let Some(notes) = newest.and_then(|newest| newest.fork(checkpoint)) {
             heard.is_forked = true;
-            tracing::error!(event = "peer.forked", peer = %peer, size = checkpoint.size());
-            for note in &fork.notes {
-                self.log(note.clone());
+            return Some(notes);
+        }
+        let held = newest.map_or(0, |newest| newest.checkpoint.size());
+        // A closed ledger, or an old checkpoint shown again, says nothing about how it is now.
+        if checkpoint.size() >= held && is_open(adopted, peer, &origin) {
+            let policy = adopted.state().policy();
+            if let Some(judged) = policy.and_then(|held| held.witnesses.judge(checkpoint, now)) {
+                let at = judged.at().unwrap_or(now);
+                heard.cosigned_at = heard.cosigned_at.max(at);
             }
-            self.incidents.keep_fork(peer, &fork);
-            return;
         }
-        let policy = adopted.state().policy();
-        if let Some(judged) = policy.and_then(|held| held.witnesses.judge(&checkpoint, now)) {
-            let at = judged.at().unwrap_or(now);
-            heard.cosigned_at = heard.cosigned_at.max(at);
+        if newest.is_some() && checkpoint.size() <= held {
+            return None;
         }
-        if heard.is_news(&checkpoint) {
-            if heard.logged_at.is_none_or(|at| now.since(at) >= LOG_AGAIN) {
-                heard.logged_at = Some(now);
-                self.log(checkpoint.note().to_string());
-            }
-            heard.newest = Some(checkpoint);
+        let logged_at = newest.map(|newest| newest.logged_at);
+        let is_due = logged_at.is_none_or(|at| now.since(at) >= LOG_AGAIN);
+        if is_due {
+            self.log(checkpoint.note().to_string());
         }
+        let newest = Newest {
+            checkpoint: Arc::clone(checkpoint),
+            logged_at: logged_at.filter(|_| !is_due).unwrap_or(now),
+        };
+        heard.newest.insert(origin, newest);
+        None
     }
 
     /// Whether a peer may be exchanged with, by what it told of its ledger.
@@ -153,8 +223,8 @@ impl Gossip {
     /// # Errors
     /// `LOG_FORKED`, `LOG_UNWITNESSED`.
     pub(crate) fn check(&self, peer: &ServerId, policy: Option<&Policy>) -> Result<(), Reason> {
-        let heard = lock(&self.heard);
-        let Some(heard) = heard.get(peer) else {
+        let mut heard = lock(&self.heard);
+        let Some(heard) = heard.get_mut(peer) else {
             return Ok(());
         };
         if heard.is_forked {
@@ -164,21 +234,54 @@ impl Gossip {
             return Ok(());
         };
         let is_old = heard.last_contact.since(heard.cosigned_at) > policy.cosigned_within();
-        let is_late = self.clock.now().since(heard.last_contact) >= TRY_AGAIN;
-        if is_old && !is_late {
+        if !is_old {
+            return Ok(());
+        }
+        let now = self.clock.now();
+        if now.since(heard.last_contact) < TRY_AGAIN {
             return Err(Reason::LogUnwitnessed);
         }
+        // One call is let through to ask; those beside it are refused until it has its answer.
+        heard.last_contact = now;
         Ok(())
     }
 
-    /// Where what peers signed against themselves is kept.
-    pub(crate) const fn incidents(&self) -> &Incidents {
-        &self.incidents
+    /// The newest checkpoint that is known of one of a peer's ledgers.
+    pub(crate) fn newest(
+        &self,
+        peer: &ServerId,
+        origin: &LogOrigin,
+    ) -> Option<Arc<SignedCheckpoint>> {
+        let heard = lock(&self.heard);
+        let newest = heard.get(peer)?.newest.get(origin)?;
+        Some(Arc::clone(&newest.checkpoint))
     }
 
-    /// The newest checkpoint a peer told.
-    pub(crate) fn newest(&self, peer: &ServerId) -> Option<Arc<SignedCheckpoint>> {
-        lock(&self.heard).get(peer)?.newest.clone()
+    /// Keeps two checkpoints of which a peer did not show how one continues the other.
+    pub(crate) async fn keep_inconsistent(
+        &self,
+        peer: &ServerId,
+        checkpoints: [&SignedCheckpoint; 2],
+    ) -> Result<(), DiskError> {
+        let notes = checkpoints.map(|checkpoint| checkpoint.note().to_string());
+        self.keep(peer, Against::Inconsistent(notes)).await
+    }
+
+    /// Keeps the proof of a broken promise.
+    pub(crate) async fn keep_omission(
+        &self,
+        peer: &ServerId,
+        omission: Omission,
+    ) -> Result<(), DiskError> {
+        self.keep(peer, Against::Omission(Box::new(omission))).await
+    }
+
+    /// Keeps an incident where it may wait for the disk.
+    async fn keep(&self, peer: &ServerId, against: Against) -> Result<(), DiskError> {
+        let (incidents, peer) = (self.incidents.clone(), peer.clone());
+        let kept = tokio::task::spawn_blocking(move || incidents.keep(&peer, &against)).await;
+        // Stopped as if the process had died.
+        kept.unwrap_or(Ok(()))
     }
 
     /// Logs what is heard, until it is dropped.
@@ -210,31 +313,30 @@ impl Gossip {
 impl Heard {
     const fn since(now: Timestamp) -> Self {
         Self {
-            newest: None,
+            newest: BTreeMap::new(),
             cosigned_at: now,
             last_contact: now,
-            logged_at: None,
             is_forked: false,
         }
     }
+}
 
+// === impl Newest ===
+
+impl Newest {
     /// The same size with another root: signed by the same key, that is a fork.
-    fn fork(&self, checkpoint: &SignedCheckpoint) -> Option<Fork> {
-        let newest = self.newest.as_ref()?;
-        let is_same = newest.checkpoint().origin == checkpoint.checkpoint().origin
-            && newest.size() == checkpoint.size();
-        (is_same && newest.root() != checkpoint.root()).then(|| Fork {
-            notes: [newest.note().to_string(), checkpoint.note().to_string()],
-        })
+    fn fork(&self, checkpoint: &SignedCheckpoint) -> Option<[String; 2]> {
+        let newest = &self.checkpoint;
+        let is_fork = newest.size() == checkpoint.size() && newest.root() != checkpoint.root();
+        is_fork.then(|| [newest.note().to_string(), checkpoint.note().to_string()])
     }
+}
 
-    /// Whether a checkpoint is of a newer tree, or of a newer shard.
-    fn is_news(&self, checkpoint: &SignedCheckpoint) -> bool {
-        self.newest.as_ref().is_none_or(|newest| {
-            newest.checkpoint().origin != checkpoint.checkpoint().origin
-                || newest.size() < checkpoint.size()
-        })
-    }
+/// Whether it is the ledger a peer writes to now.
+fn is_open(adopted: &Adopted, peer: &ServerId, origin: &LogOrigin) -> bool {
+    let shard = |mode| adopted.state().shard(peer, mode);
+    let mut open = [Mode::Live, Mode::Test].into_iter().filter_map(shard);
+    open.any(|shard| shard.origin == origin.as_str())
 }
 
 /// A checkpoint of this ledger, signed by the key the directory binds it to.

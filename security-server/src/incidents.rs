@@ -1,12 +1,15 @@
 //! What peers signed against themselves: kept as files, so that it outlives this process and can be
 //! handed to whoever judges.
 //!
-//! `<data>/incidents/fork.<jurisdiction>!<member>!@<server>.<sha256>`: two signed notes, one after the other. While the
-//! file is there, nothing is exchanged with that server; who has settled the matter moves it away and
-//! starts the server anew.
+//! `<data>/incidents/fork.<jurisdiction>!<member>!@<server>.<sha256>`: two signed notes of one size, one
+//! after the other. While the file is there, nothing is exchanged with that server; who has settled the
+//! matter moves it away and starts the server anew. `<sha256>` is of the ledger's origin: one is enough.
+//!
+//! `<data>/incidents/inconsistent.…`: the same of two sizes, when the server did not show how one continues
+//! the other. It proves nothing alone; whoever may ask the server for that can settle it.
 //!
 //! `<data>/incidents/omission.<jurisdiction>!<member>!@<server>.<sha256>`: a proof that the server broke
-//! the promise in an answer; `entente log prove-omission --check` reads it.
+//! the promise in an answer, which the hash is of; `entente log prove-omission --check` reads it.
 
 use std::path::PathBuf;
 use std::sync::Arc;
@@ -24,11 +27,15 @@ pub(crate) struct Incidents {
     dir: PathBuf,
 }
 
-/// Two checkpoints of one ledger and one size, with different roots.
+/// What a server signed against itself. Notes are each signed by the ledger's key.
 #[derive(Clone, Debug, PartialEq, Eq)]
-pub(crate) struct Fork {
-    /// Both, each signed by the ledger's key.
-    pub(crate) notes: [String; 2],
+pub(crate) enum Against {
+    /// Two checkpoints of one ledger and one size, with different roots.
+    Fork([String; 2]),
+    /// Two checkpoints of one ledger, of which one was not shown to continue the other.
+    Inconsistent([String; 2]),
+    /// A broken promise.
+    Omission(Box<Omission>),
 }
 
 // === impl Incidents ===
@@ -48,32 +55,28 @@ impl Incidents {
         names.filter_map(|item| server_of(&item.name)).collect()
     }
 
-    /// Keeps a fork. That it could not be kept is logged: the entries in the ledger remain.
-    pub(crate) fn keep_fork(&self, peer: &ServerId, fork: &Fork) {
-        let bytes = fork.notes.concat();
-        let name = format!("{}.{}", prefix(peer), Digest::of(bytes.as_bytes()));
-        let kept = durable::replace(&*self.disk, &self.dir.join(&name), bytes.as_bytes());
-        if let Err(error) = kept {
-            tracing::error!(event = "incident.not_kept", name, %error);
+    /// Keeps what a server signed against itself: the first of each kind and about each ledger. Durable
+    /// when it returns.
+    pub(crate) fn keep(&self, peer: &ServerId, against: &Against) -> Result<(), DiskError> {
+        let (kind, about, bytes) = match against {
+            Against::Fork(notes) => ("fork", origin_of(notes), notes.concat()),
+            Against::Inconsistent(notes) => ("inconsistent", origin_of(notes), notes.concat()),
+            Against::Omission(omission) => {
+                ("omission", Digest::of(&omission.answer), omission.to_json())
+            }
+        };
+        let name = format!("{kind}.{}.{about}", peer.to_string().replace('/', "!"));
+        let path = self.dir.join(name);
+        if self.disk.exists(&path)? {
+            return Ok(());
         }
-    }
-
-    /// Keeps the proof of a broken promise. Durable when it returns.
-    pub(crate) fn keep_omission(
-        &self,
-        peer: &ServerId,
-        omission: &Omission,
-    ) -> Result<(), DiskError> {
-        let text = omission.to_json();
-        let id = Digest::of(text.as_bytes());
-        let name = format!("omission.{}.{id}", peer.to_string().replace('/', "!"));
-        durable::replace(&*self.disk, &self.dir.join(name), text.as_bytes())
+        durable::replace(&*self.disk, &path, bytes.as_bytes())
     }
 }
 
-/// `fork.<jurisdiction>!<member>!@<server>`: a name with `/` in it, as part of a file's.
-fn prefix(peer: &ServerId) -> String {
-    format!("fork.{}", peer.to_string().replace('/', "!"))
+/// The ledger two notes are of: their first line.
+fn origin_of(notes: &[String; 2]) -> Digest {
+    Digest::of(notes[0].lines().next().unwrap_or_default().as_bytes())
 }
 
 fn server_of(name: &str) -> Option<ServerId> {
@@ -93,11 +96,16 @@ mod tests {
         let open = || Incidents::open(Arc::new(RealDisk), dir.path().join("incidents")).unwrap();
         let peer: ServerId = "ca-on.sudbury/clerk/@ss1".parse().unwrap();
         assert_eq!(open().forked(), []);
-        let fork = Fork {
-            notes: ["one".to_owned(), "two".to_owned()],
-        };
-        open().keep_fork(&peer, &fork);
-        open().keep_fork(&peer, &fork);
+        let notes = |root: &str| ["o\n7\n", "o\n7\n"].map(|note| note.to_owned() + root);
+        let inconsistent = Against::Inconsistent(notes("a"));
+        open().keep(&peer, &inconsistent).unwrap();
+        assert_eq!(open().forked(), []);
+        for root in ["a", "b"] {
+            open().keep(&peer, &Against::Fork(notes(root))).unwrap();
+        }
+        // Of one ledger once: who has forked could go on for ever.
         assert_eq!(open().forked(), [peer]);
+        let kept = std::fs::read_dir(dir.path().join("incidents")).unwrap();
+        assert_eq!(kept.count(), 2);
     }
 }

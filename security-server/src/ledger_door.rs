@@ -24,6 +24,7 @@ use entente_signing::Digest;
 use entente_tls::PeerInfo;
 use tonic::{Request, Response, Status};
 
+use crate::limits::Place;
 use crate::refusal::Refusal;
 use crate::server::Server;
 use crate::shard::folder_of;
@@ -32,6 +33,12 @@ use crate::shard::folder_of;
 #[derive(Clone, Debug)]
 pub(crate) struct LedgerDoor {
     server: Arc<Server>,
+}
+
+/// A peer that asks, and the place it takes until it is answered.
+struct Asker {
+    peer: ServerId,
+    _place: Place<Option<ServerId>>,
 }
 
 /// Proofs in one answer.
@@ -46,14 +53,16 @@ impl LedgerDoor {
         Self { server }
     }
 
-    /// The peer that asks.
-    fn peer<T>(&self, request: &Request<T>) -> Result<ServerId, Reason> {
+    /// The peer that asks, in a place of its own share: who reads takes none from who exchanges.
+    fn peer<T>(&self, request: &Request<T>) -> Result<Asker, Reason> {
         let adopted = self.server.adopted()?;
         let peer = request.extensions().get::<PeerInfo>();
         let spki = peer.and_then(|peer| peer.spki).ok_or(Reason::PeerUnknown)?;
-        adopted
-            .server_with_tls_key(&spki)
-            .ok_or(Reason::PeerUnknown)
+        let peer = adopted.server_with_tls_key(&spki);
+        let peer = peer.ok_or(Reason::PeerUnknown)?;
+        let place = self.server.place_for(Some(spki));
+        let _place = place.ok_or(Reason::Overloaded)?;
+        Ok(Asker { peer, _place })
     }
 
     /// The open ledger, when it is of this origin.
@@ -201,7 +210,7 @@ impl LedgerService for LedgerDoor {
         &self,
         request: Request<wire::ListLedgersRequest>,
     ) -> Result<Response<wire::ListLedgersResponse>, Status> {
-        self.peer(&request).map_err(refuse)?;
+        let _asker = self.peer(&request).map_err(refuse)?;
         let adopted = self.server.adopted().map_err(refuse)?;
         let mut ledgers = Vec::new();
         let ledger = self.server.journal.ledger();
@@ -238,7 +247,7 @@ impl LedgerService for LedgerDoor {
         &self,
         request: Request<wire::FetchCheckpointRequest>,
     ) -> Result<Response<wire::FetchCheckpointResponse>, Status> {
-        self.peer(&request).map_err(refuse)?;
+        let _asker = self.peer(&request).map_err(refuse)?;
         let origin = &request.get_ref().origin;
         let Ok(ledger) = self.ledger(origin) else {
             let checkpoint = self.closed_checkpoint(origin).await.map_err(refuse)?;
@@ -256,7 +265,7 @@ impl LedgerService for LedgerDoor {
         &self,
         request: Request<wire::FetchTileRequest>,
     ) -> Result<Response<wire::FetchTileResponse>, Status> {
-        self.peer(&request).map_err(refuse)?;
+        let _asker = self.peer(&request).map_err(refuse)?;
         let asked = request.get_ref();
         let ledger = self.ledger(&asked.origin).map_err(refuse)?;
         let level = u8::try_from(asked.level).ok();
@@ -273,7 +282,7 @@ impl LedgerService for LedgerDoor {
         &self,
         request: Request<wire::ProveRequest>,
     ) -> Result<Response<wire::ProveResponse>, Status> {
-        self.peer(&request).map_err(refuse)?;
+        let _asker = self.peer(&request).map_err(refuse)?;
         let proven = self.prove(request.into_inner()).await;
         proven.map(Response::new).map_err(refuse)
     }
@@ -282,8 +291,8 @@ impl LedgerService for LedgerDoor {
         &self,
         request: Request<wire::StreamEntriesRequest>,
     ) -> Result<Response<Self::StreamEntriesStream>, Status> {
-        let peer = self.peer(&request).map_err(refuse)?;
-        let entries = self.entries(&peer, request.get_ref()).await;
+        let asker = self.peer(&request).map_err(refuse)?;
+        let entries = self.entries(&asker.peer, request.get_ref()).await;
         let entries = entries.map_err(refuse)?;
         Ok(Response::new(Box::pin(tokio_stream::once(Ok(entries)))))
     }

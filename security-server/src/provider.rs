@@ -171,7 +171,9 @@ impl Server {
             .filter(|server| server.signs_for(&statement.sender) && server.logs_in(&statement.log))
             .ok_or(Stopped::Denied(Reason::SenderNotAllowed))?;
         let (peer, log) = (server.id(), &statement.log);
-        self.gossip.hear(&adopted, peer, log, &open.checkpoint);
+        self.gossip
+            .hear(&adopted, peer, log, &open.checkpoint)
+            .await;
         let policy = adopted.state().policy();
         self.gossip.check(peer, policy).map_err(Stopped::Denied)?;
         // What was waited for may be the very revocation of the session that signed this.

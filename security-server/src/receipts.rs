@@ -1,60 +1,42 @@
 //! Whether providers keep what they promised: each answer names the place of its request in the
 //! provider's ledger, and that place is checked in a checkpoint the provider signed later. (G5)
 //!
-//! Promises are read from our own ledger, where each answer is an IN entry, so none is forgotten. A
-//! broken one becomes a proof that anybody can check ([`entente_bundle::omission`]), kept as an incident.
+//! Promises are read from our own ledger, shard by shard, so none is forgotten: one that the provider does
+//! not answer for stays open for as long as it takes, over restarts and the end of its shard. A broken one
+//! becomes a proof that anybody can check ([`entente_bundle::omission`]), kept as an incident.
+
+mod asking;
+mod memory;
+mod own;
 
 use std::collections::BTreeMap;
-use std::future::Future;
 use std::path::PathBuf;
-use std::sync::Arc;
+use std::sync::{Arc, Mutex};
 use std::time::Duration;
 
-use bytes::Bytes;
 use entente_bundle::omission::Omission;
-use entente_clock::Timestamp;
-use entente_evidence::proof::SignedStatement;
-use entente_evidence::receipt::Receipt;
+use entente_directory::Mode;
 use entente_evidence::statement::LogOrigin;
-use entente_follow::durable;
 use entente_identity::ServerId;
-use entente_keys::SessionCertificate;
 use entente_ledger::disk::{Disk, DiskError};
-use entente_ledger::entry::{Body, Entry};
 use entente_ledger::note::NoteKey;
-use entente_ledger::proof::{ConsistencyProof, InclusionProof};
-use entente_ledger::{Ledger, SignedCheckpoint};
-use entente_proto::oversight::v1 as wire;
-use entente_proto::oversight::v1::ledger_service_client::LedgerServiceClient;
+use entente_ledger::{Reader, SignedCheckpoint};
 use entente_reason::Reason;
 use entente_signing::{Digest, VerifyingKey};
-use entente_tls::{Channel, reason_of};
-use tokio::time::timeout;
-use tonic::{Response, Status};
 
 use crate::server::Server;
+use crate::shard::folder_of;
 use crate::view::Adopted;
 
-/// How far promises were checked, durably.
+use asking::Asking;
+use memory::{Memory, Remembered};
+use own::{Own, Promise, Promises};
+
+/// Where it is kept how far promises were checked.
 #[derive(Debug)]
 pub(crate) struct Receipts {
     disk: Arc<dyn Disk>,
-    path: PathBuf,
-}
-
-/// A promise in our ledger.
-#[derive(Clone, Debug)]
-struct Promise {
-    /// Index of our IN entry.
-    at: u64,
-    answer: SignedStatement,
-    receipt: Receipt,
-}
-
-/// Questions to one provider's server about its ledger.
-struct Asking {
-    client: LedgerServiceClient<Channel>,
-    key: NoteKey,
+    data: PathBuf,
 }
 
 /// What came of a round of checks. Counts are of promises.
@@ -68,6 +50,14 @@ pub struct Checked {
     pub open: u64,
 }
 
+/// What came of one provider's promises.
+#[derive(Debug, Default)]
+struct Found {
+    kept: u64,
+    broken: u64,
+    open: Vec<Promise>,
+}
+
 /// Why a provider's promises could not be checked.
 #[derive(Debug, thiserror::Error)]
 enum Unchecked {
@@ -75,6 +65,10 @@ enum Unchecked {
     Asking(Reason),
     #[error("keeping a proof")]
     Disk(#[from] DiskError),
+    #[error("reading our own ledger: {0}")]
+    Own(Reason),
+    #[error("finding the certificate of the session that signed the answer")]
+    Session,
     #[error("the directory does not know its ledger")]
     Unknown,
     #[error("what it answered proves nothing")]
@@ -83,35 +77,27 @@ enum Unchecked {
 
 /// How often promises are checked; each is within a day (DESIGN.md §13).
 pub(crate) const EVERY: Duration = Duration::from_secs(600);
-/// Entries of our own ledger looked at in one round.
+/// Entries of our own ledger looked at before what came of them is written down.
 const ROUND: u64 = 65_536;
-/// Entries read, and promises proven, at a time.
+/// Promises proven at a time.
 const CHUNK: usize = 256;
-/// How long one question to a provider may take.
-const ANSWERED_WITHIN: Duration = Duration::from_secs(10);
-/// A promise that its provider's ledger does not reach for so long is not waited for: the round goes on
-/// without it, and it is alarmed over.
+/// A promise that is open for so long is alarmed over, each time it is found open.
 const REACHED_WITHIN: Duration = Duration::from_secs(24 * 3600);
+/// Open promises about one provider's ledger that are watched, of each shard of ours; those after them stay
+/// in our ledger, where `entente log prove-omission` finds them.
+const MAX_OPEN_OF_ONE: usize = 16_384;
 
 // === impl Receipts ===
 
 impl Receipts {
-    /// Remembers in this file.
-    pub(crate) const fn new(disk: Arc<dyn Disk>, path: PathBuf) -> Self {
-        Self { disk, path }
+    /// Remembers in this folder.
+    pub(crate) const fn new(disk: Arc<dyn Disk>, data: PathBuf) -> Self {
+        Self { disk, data }
     }
 
-    /// The first entry of our ledger whose promise was not checked.
-    fn position(&self) -> u64 {
-        let bytes = durable::read(&*self.disk, &self.path).ok().flatten();
-        let text = bytes.and_then(|bytes| String::from_utf8(bytes).ok());
-        // Without it everything is checked again: that costs time, and nothing else.
-        text.and_then(|text| text.trim_end().parse().ok())
-            .unwrap_or(0)
-    }
-
-    fn remember(&self, position: u64) -> Result<(), DiskError> {
-        durable::replace(&*self.disk, &self.path, format!("{position}\n").as_bytes())
+    fn memory(&self, shard: &LogOrigin) -> Memory {
+        let name = format!("receipts.{}", folder_of(shard).display());
+        Memory::new(Arc::clone(&self.disk), self.data.join(name))
     }
 }
 
@@ -122,65 +108,179 @@ impl Server {
     /// reached, or have not published that far, are asked again in the next round.
     pub(crate) async fn check_receipts(&self) -> Result<Checked, Reason> {
         let adopted = self.adopted()?;
-        let ledger = self.journal.ledger();
-        let begin = self.receipts.position();
-        let end = ledger.size().min(begin.saturating_add(ROUND));
-        let promises = promises(ledger, begin, end).await?;
         let mut checked = Checked::default();
-        let mut open_from = end;
-        for ((server, origin), promises) in promises {
-            let outcome = self.check_provider(&adopted, &server, &origin, &promises);
-            match outcome.await {
-                Ok((of_provider, open)) => {
-                    checked.kept += of_provider.kept;
-                    checked.broken += of_provider.broken;
-                    checked.open += of_provider.open;
-                    open_from = open_from.min(open.unwrap_or(end));
-                }
-                Err(error) => {
-                    let error: &dyn std::error::Error = &error;
-                    tracing::warn!(event = "receipts.unchecked", peer = %server, error);
-                    checked.open += promises.len() as u64;
-                    open_from = open_from.min(self.first_waited_for(&promises).unwrap_or(end));
-                }
+        for (origin, own) in self.closed_shards(&adopted).await {
+            let checking = self.check_shard(&adopted, &origin, &own, &mut checked);
+            if let Err(reason) = checking.await {
+                let (shard, reason) = (origin.as_str(), reason.code());
+                tracing::warn!(event = "receipts.unchecked", shard, reason);
             }
         }
-        if open_from > begin {
-            // If we crash before this, the same promises are checked again.
-            let kept = self.receipts.remember(open_from);
-            kept.map_err(|_| Reason::LogUnavailable)?;
-        }
+        let own = Own::Open(self.journal.ledger().clone());
+        let origin = self.journal.origin();
+        self.check_shard(&adopted, origin, &own, &mut checked)
+            .await?;
         Ok(checked)
     }
 
-    /// Checks one provider's promises. Also answers with the first of our entries whose promise is
-    /// still open.
+    /// Our earlier shards, as far as they are still here.
+    async fn closed_shards(&self, adopted: &Adopted) -> Vec<(LogOrigin, Own)> {
+        let mut closed = Vec::new();
+        for shard in adopted.state().shards(&self.id, Mode::Live) {
+            let Ok(origin) = shard.origin.parse::<LogOrigin>() else {
+                continue;
+            };
+            if origin == *self.journal.origin() {
+                continue;
+            }
+            let folder = self.config.data.as_path().join("ledger");
+            let (disk, folder) = (Arc::clone(&self.disk), folder.join(folder_of(&origin)));
+            let opened = tokio::task::spawn_blocking(move || Reader::open(disk, folder)).await;
+            if let Ok(Ok(reader)) = opened {
+                closed.push((origin, Own::Closed(Arc::new(Mutex::new(reader)))));
+            }
+        }
+        closed
+    }
+
+    async fn check_shard(
+        &self,
+        adopted: &Adopted,
+        origin: &LogOrigin,
+        own: &Own,
+        checked: &mut Checked,
+    ) -> Result<(), Reason> {
+        let memory = self.receipts.memory(origin);
+        let (begin, size) = (memory.recall(), own.size());
+        // Of another shard, or damaged.
+        let begin = if begin.position > size {
+            Remembered::default()
+        } else {
+            begin
+        };
+        let mut remembered = begin.clone();
+        let mut open_of: BTreeMap<(ServerId, LogOrigin), usize> = BTreeMap::new();
+        loop {
+            let before = remembered.clone();
+            let room = u64::try_from(remembered.room()).unwrap_or(ROUND);
+            let end = size.min(before.position.saturating_add(room.min(ROUND)));
+            let mut promises = Promises::new();
+            // What was open at the beginning, once; then what was not looked at.
+            if before.position == begin.position {
+                own.promises_at(&before.open, &mut promises).await?;
+                remembered.open.clear();
+            }
+            own.promises(before.position, end, &mut promises).await?;
+            for (of, promises) in promises {
+                let found = self.check_provider(adopted, own, &of, promises).await;
+                checked.kept += found.kept;
+                checked.broken += found.broken;
+                checked.open += found.open.len() as u64;
+                let watched = open_of.entry(of).or_default();
+                let room = MAX_OPEN_OF_ONE.saturating_sub(*watched);
+                let open = found.open.iter().take(room).map(|promise| promise.at);
+                remembered.open.extend(open);
+                *watched += found.open.len().min(room);
+                if found.open.len() > room {
+                    let unwatched = found.open.len() - room;
+                    tracing::error!(event = "receipts.unwatched", promises = unwatched);
+                }
+            }
+            remembered.open.sort_unstable();
+            remembered.position = end;
+            if remembered != before {
+                // If we crash before this, the same promises are checked again.
+                let kept = memory.keep(&remembered);
+                kept.map_err(|_| Reason::LogUnavailable)?;
+            }
+            if end == size || end == before.position {
+                return Ok(());
+            }
+        }
+    }
+
+    /// Checks one provider's promises about one of its ledgers.
     async fn check_provider(
+        &self,
+        adopted: &Adopted,
+        own: &Own,
+        (server, origin): &(ServerId, LogOrigin),
+        promises: Vec<Promise>,
+    ) -> Found {
+        let warn = |error: &Unchecked| {
+            let error: &dyn std::error::Error = error;
+            tracing::warn!(event = "receipts.unchecked", peer = %server, error);
+        };
+        let mut found = Found::default();
+        match self.newest_of(adopted, server, origin).await {
+            Ok((mut asking, checkpoint)) => {
+                let (covered, waiting) = promises
+                    .into_iter()
+                    .partition(|promise| promise.receipt.index < checkpoint.size());
+                found.open = waiting;
+                let covered: Vec<_> = covered;
+                for chunk in covered.chunks(CHUNK) {
+                    let indices = chunk.iter().map(|promise| promise.receipt.index).collect();
+                    let proven = match asking.prove(&checkpoint, indices).await {
+                        Ok(proven) => proven,
+                        Err(error) => {
+                            warn(&error);
+                            found.open.extend_from_slice(chunk);
+                            continue;
+                        }
+                    };
+                    for (promise, (leaf, path)) in chunk.iter().zip(proven) {
+                        if leaf == promise.receipt.leaf_hash {
+                            found.kept += 1;
+                            continue;
+                        }
+                        let at = (checkpoint.note().to_string(), leaf, path);
+                        let proven = self.prove_broken(adopted, own, server, &asking, promise, at);
+                        match proven.await {
+                            Ok(()) => found.broken += 1,
+                            // One that cannot be proven now hides no other.
+                            Err(error) => {
+                                warn(&error);
+                                found.open.push(promise.clone());
+                            }
+                        }
+                    }
+                }
+            }
+            Err(error) => {
+                warn(&error);
+                found.open = promises;
+            }
+        }
+        let now = self.clock.now();
+        let overdue = |promise: &&Promise| now.since(promise.made) >= REACHED_WITHIN;
+        if let Some(oldest) = found.open.iter().find(overdue) {
+            let overdue = found.open.iter().filter(overdue).count();
+            tracing::error!(event = "receipts.overdue", peer = %server, promises = overdue, oldest = oldest.at);
+        }
+        found
+    }
+
+    /// Asks a provider for the newest checkpoint of one of its ledgers that its witnesses cosigned.
+    async fn newest_of(
         &self,
         adopted: &Adopted,
         server: &ServerId,
         origin: &LogOrigin,
-        promises: &[Promise],
-    ) -> Result<(Checked, Option<u64>), Unchecked> {
+    ) -> Result<(Asking, SignedCheckpoint), Unchecked> {
         let view = adopted.registered(server).ok_or(Unchecked::Unknown)?;
         let shard = adopted.state().shard_by_origin(origin.as_str());
         let shard = shard.ok_or(Unchecked::Unknown)?;
         let key = NoteKey::new(origin.as_str(), shard.key.clone());
         let key = key.map_err(|_| Unchecked::Unknown)?;
         let channel = self.peers.channel(&view).map_err(Unchecked::Asking)?;
-        let mut asking = Asking {
-            client: LedgerServiceClient::new(channel),
-            key,
-        };
-        let checkpoint = asking.checkpoint().await?;
-        let before = self.gossip.newest(server);
-        let note = checkpoint.note().to_string();
-        self.gossip.hear(adopted, server, origin, note.as_bytes());
+        let mut asking = Asking::new(channel, key);
+        let checkpoint = Arc::new(asking.checkpoint().await?);
+        let before = self.gossip.newest(server, origin);
+        self.gossip.learn(adopted, server, &checkpoint).await;
         let policy = adopted.state().policy();
-        let judged = policy.and_then(|policy| {
-            let checkpoint = Arc::new(checkpoint.clone());
-            policy.witnesses.judge(&checkpoint, self.clock.now())
-        });
+        let now = self.clock.now();
+        let judged = policy.and_then(|policy| policy.witnesses.judge(&checkpoint, now));
         // What no quorum cosigned may still be given up by the provider, with our evidence.
         if judged.is_none() {
             return Err(Unchecked::Unproven);
@@ -188,221 +288,46 @@ impl Server {
         if let Some(before) = before
             && let Err(Unchecked::Unproven) = asking.check_continued(&before, &checkpoint).await
         {
-            // No proof against it: it may just have answered nonsense. Broken promises are looked for all
-            // the same, and they are proof.
+            // No proof against it: it may just have answered nonsense. Both notes are kept for whoever asks
+            // it, and broken promises are looked for all the same: they are proof.
             tracing::error!(event = "peer.inconsistent", peer = %server, size = checkpoint.size());
+            let kept = self
+                .gossip
+                .keep_inconsistent(server, [&before, &checkpoint]);
+            kept.await?;
         }
-        let mut checked = Checked::default();
-        let (covered, waiting): (Vec<_>, Vec<_>) = promises
-            .iter()
-            .partition(|promise| promise.receipt.index < checkpoint.size());
-        for chunk in covered.chunks(CHUNK) {
-            let indices = chunk.iter().map(|promise| promise.receipt.index).collect();
-            let proven = asking.prove(&checkpoint, indices).await?;
-            for (promise, (leaf, path)) in chunk.iter().zip(proven) {
-                if leaf == promise.receipt.leaf_hash {
-                    checked.kept += 1;
-                    continue;
-                }
-                let server_key = view.key().ok_or(Unchecked::Unknown)?;
-                let session = session_of(self.journal.ledger(), promise, server_key).await;
-                let omission = Omission {
-                    answer: promise.answer.bytes().clone(),
-                    session: session.ok_or(Unchecked::Unknown)?,
-                    server_key: server_key.clone(),
-                    ledger_key: asking.key.clone(),
-                    checkpoint: checkpoint.note().to_string(),
-                    leaf_hash: leaf,
-                    path,
-                };
-                // Proven here as it will be elsewhere.
-                omission.verify().map_err(|_| Unchecked::Unproven)?;
-                tracing::error!(event = "receipt.broken", peer = %server, entry = promise.at);
-                self.gossip.incidents().keep_omission(server, &omission)?;
-                checked.broken += 1;
-            }
-        }
-        checked.open += waiting.len() as u64;
-        let waiting: Vec<_> = waiting.into_iter().cloned().collect();
-        Ok((checked, self.first_waited_for(&waiting)))
+        Ok((asking, Arc::unwrap_or_clone(checkpoint)))
     }
 
-    /// The first of our entries whose promise is waited for still; those that are too old are not.
-    fn first_waited_for(&self, promises: &[Promise]) -> Option<u64> {
-        let now = self.clock.now();
-        let is_due = |at: Timestamp| now.since(at) < REACHED_WITHIN;
-        let mut waited_for = None;
-        for promise in promises {
-            if is_due(promise.answer.statement().issued_at) {
-                waited_for = waited_for.or(Some(promise.at));
-            } else {
-                tracing::error!(event = "receipt.overdue", entry = promise.at);
-            }
-        }
-        waited_for
-    }
-}
-
-/// The promises in a range of our ledger, by provider and ledger.
-async fn promises(
-    ledger: &Ledger,
-    begin: u64,
-    end: u64,
-) -> Result<BTreeMap<(ServerId, LogOrigin), Vec<Promise>>, Reason> {
-    let mut promises: BTreeMap<_, Vec<Promise>> = BTreeMap::new();
-    let mut at = begin;
-    while at < end {
-        let wanted = usize::try_from(end - at).unwrap_or(CHUNK).min(CHUNK);
-        let entries = ledger.entries(at, wanted).await;
-        let entries = entries.map_err(|error| error.reason())?;
-        if entries.is_empty() {
-            return Err(Reason::LogUnavailable);
-        }
-        for (index, bytes) in (at..).zip(&entries) {
-            if let Some(promise) = promise(index, bytes) {
-                let server = promise.answer.statement().sender_server.clone();
-                let key = (server, promise.receipt.origin.clone());
-                promises.entry(key).or_default().push(promise);
-            }
-        }
-        at += entries.len() as u64;
-    }
-    Ok(promises)
-}
-
-/// The certificate of the session that signed a promise: logged before the answer was accepted.
-async fn session_of(
-    ledger: &Ledger,
-    promise: &Promise,
-    server_key: &VerifyingKey,
-) -> Option<Bytes> {
-    let (key, at) = (
-        promise.answer.key_id(),
-        promise.answer.statement().issued_at,
-    );
-    let mut end = promise.at;
-    while end > 0 {
-        let start = end.saturating_sub(CHUNK as u64);
-        let wanted = usize::try_from(end - start).unwrap_or(CHUNK);
-        let entries = ledger.entries(start, wanted).await.ok()?;
-        for bytes in entries.iter().rev() {
-            let Ok(Body::Session(session)) = Entry::decode(bytes).map(|entry| entry.body) else {
-                continue;
-            };
-            let leaf = session.chain.into_iter().next()?;
-            let verified = SessionCertificate::verify(&leaf, server_key, at);
-            if verified.is_ok_and(|session| session.key().key_id() == key) {
-                return Some(leaf);
-            }
-        }
-        end = start;
-    }
-    None
-}
-
-fn promise(at: u64, entry: &Bytes) -> Option<Promise> {
-    let Ok(Body::In(entry)) = Entry::decode(entry).map(|entry| entry.body) else {
-        return None;
-    };
-    let answer = SignedStatement::parse(entry.statement).ok()?;
-    let receipt = answer.statement().receipt()?.clone();
-    Some(Promise {
-        at,
-        answer,
-        receipt,
-    })
-}
-
-// === impl Asking ===
-
-impl Asking {
-    /// Its newest final checkpoint, signed by the ledger's key.
-    async fn checkpoint(&mut self) -> Result<SignedCheckpoint, Unchecked> {
-        let asked = wire::FetchCheckpointRequest {
-            origin: self.key.name().to_owned(),
-        };
-        let answer = within(self.client.fetch_checkpoint(asked)).await?;
-        SignedCheckpoint::verify(&answer.checkpoint, &self.key).map_err(|_| Unchecked::Unproven)
-    }
-
-    /// The leaves at these indices of the checkpoint's tree, each proven to be there.
-    async fn prove(
-        &mut self,
-        checkpoint: &SignedCheckpoint,
-        indices: Vec<u64>,
-    ) -> Result<Vec<(Digest, Vec<Digest>)>, Unchecked> {
-        let asked = wire::ProveRequest {
-            origin: self.key.name().to_owned(),
-            size: checkpoint.size(),
-            index: indices.clone(),
-            old_size: 0,
-        };
-        let answer = within(self.client.prove(asked)).await?;
-        if answer.inclusion.len() != indices.len() {
-            return Err(Unchecked::Unproven);
-        }
-        let proven = indices.into_iter().zip(&answer.inclusion);
-        let proven = proven.map(|(index, inclusion)| {
-            let leaf = digest(&inclusion.leaf_hash)?;
-            let proof = InclusionProof {
-                index,
-                size: checkpoint.size(),
-                path: digests(&inclusion.path)?,
-            };
-            let verified = proof.verify(&leaf, &checkpoint.root());
-            verified.map_err(|_| Unchecked::Unproven)?;
-            Ok((leaf, proof.path))
-        });
-        proven.collect()
-    }
-
-    /// Checks that the tree of an earlier checkpoint is the beginning of this one.
-    async fn check_continued(
-        &mut self,
-        before: &SignedCheckpoint,
-        now: &SignedCheckpoint,
+    /// Keeps the proof that another entry stands where a promise said.
+    async fn prove_broken(
+        &self,
+        adopted: &Adopted,
+        own: &Own,
+        server: &ServerId,
+        asking: &Asking,
+        promise: &Promise,
+        (checkpoint, leaf_hash, path): (String, Digest, Vec<Digest>),
     ) -> Result<(), Unchecked> {
-        let is_other = before.checkpoint().origin != now.checkpoint().origin;
-        if is_other || before.size() == 0 || before.size() >= now.size() {
-            return Ok(());
-        }
-        let asked = wire::ProveRequest {
-            origin: self.key.name().to_owned(),
-            size: now.size(),
-            index: Vec::new(),
-            old_size: before.size(),
+        let record = adopted.state().server(server).ok_or(Unchecked::Unknown)?;
+        // Any it ever had: the newest first. Whether one was revoked is for who judges.
+        let keys = record.keys.iter().rev().map(|key| key.value.clone());
+        let keys: Vec<VerifyingKey> = keys.collect();
+        let answer = own.answer(promise, &keys).await.map_err(Unchecked::Own)?;
+        let answer = answer.ok_or(Unchecked::Session)?;
+        let omission = Omission {
+            answer: answer.bytes,
+            session: answer.session,
+            server_key: answer.server_key,
+            ledger_key: asking.key().clone(),
+            checkpoint,
+            leaf_hash,
+            path,
         };
-        let answer = within(self.client.prove(asked)).await?;
-        let proof = ConsistencyProof {
-            old_size: before.size(),
-            new_size: now.size(),
-            path: digests(&answer.consistency)?,
-        };
-        let verified = proof.verify(&before.root(), &now.root());
-        verified.map_err(|_| Unchecked::Unproven)
+        // Proven here as it will be elsewhere.
+        omission.verify().map_err(|_| Unchecked::Unproven)?;
+        tracing::error!(event = "receipt.broken", peer = %server, entry = promise.at);
+        self.gossip.keep_omission(server, omission).await?;
+        Ok(())
     }
 }
-
-async fn within<T>(
-    asking: impl Future<Output = Result<Response<T>, Status>>,
-) -> Result<T, Unchecked> {
-    match timeout(ANSWERED_WITHIN, asking).await {
-        Ok(Ok(answer)) => Ok(answer.into_inner()),
-        Ok(Err(status)) => Err(Unchecked::Asking(reason_of(&status))),
-        Err(_) => Err(Unchecked::Asking(Reason::PeerUnreachable)),
-    }
-}
-
-fn digest(bytes: &[u8]) -> Result<Digest, Unchecked> {
-    Digest::from_slice(bytes).map_err(|_| Unchecked::Unproven)
-}
-
-fn digests(hashes: &[Bytes]) -> Result<Vec<Digest>, Unchecked> {
-    if hashes.len() > MAX_PATH {
-        return Err(Unchecked::Unproven);
-    }
-    hashes.iter().map(|hash| digest(hash)).collect()
-}
-
-/// No tree is deeper; a consistency proof has one hash more.
-const MAX_PATH: usize = 65;

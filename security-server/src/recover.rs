@@ -2,7 +2,7 @@
 //! stop cut short. Reads back to the last BOOT, and at least as far as the replay window reaches.
 
 use std::collections::{HashMap, HashSet};
-use std::path::Path;
+use std::path::PathBuf;
 use std::sync::Arc;
 
 use entente_clock::Timestamp;
@@ -16,6 +16,7 @@ use entente_signing::Digest;
 use entente_store::{ReplayWindow, SeenMessage};
 
 use crate::owed::Debt;
+use crate::shard;
 
 /// What the ledger says was going on.
 #[derive(Debug, Default)]
@@ -142,32 +143,37 @@ pub(crate) async fn search(
     Ok(found)
 }
 
-/// Messages of the replay window in the shard before this one, as far as it can be read.
-pub(crate) fn seen_before(disk: Arc<dyn Disk>, folder: &Path, now: Timestamp) -> Vec<SeenMessage> {
+/// Messages of the replay window in the shards before this one, given newest first. None when they are not
+/// all there: a shard cannot be read, or began with an incident.
+pub(crate) fn seen_before(
+    disk: &Arc<dyn Disk>,
+    folders: &[PathBuf],
+    now: Timestamp,
+) -> Option<Vec<SeenMessage>> {
     let mut messages = Vec::new();
-    let Ok(mut reader) = Reader::open(disk, folder) else {
-        return messages;
-    };
-    for index in (0..reader.size()).rev() {
-        let entry = reader.entry(index).ok().flatten();
-        let Some(entry) = entry.and_then(|bytes| Entry::decode(&bytes).ok()) else {
-            continue;
-        };
-        if now.since(entry.at) >= ReplayWindow::SPAN {
-            break;
+    for folder in folders {
+        let mut reader = Reader::open(Arc::clone(disk), folder).ok()?;
+        for index in (0..reader.size()).rev() {
+            let entry = Entry::decode(&reader.entry(index).ok()??).ok()?;
+            if now.since(entry.at) >= ReplayWindow::SPAN {
+                return Some(messages);
+            }
+            if index == 0 && shard::is_incident(&entry) {
+                return None;
+            }
+            let statement = match entry.body {
+                Body::In(body) => body.statement,
+                Body::Denied(body) => match body.call {
+                    DeniedCall::Statement(statement) => statement,
+                    DeniedCall::Attempt(_) => continue,
+                },
+                _ => continue,
+            };
+            let signed = SignedStatement::parse(statement);
+            messages.extend(signed.ok().and_then(|signed| seen(&signed, entry.at)));
         }
-        let statement = match entry.body {
-            Body::In(body) => body.statement,
-            Body::Denied(body) => match body.call {
-                DeniedCall::Statement(statement) => statement,
-                DeniedCall::Attempt(_) => continue,
-            },
-            _ => continue,
-        };
-        let signed = SignedStatement::parse(statement);
-        messages.extend(signed.ok().and_then(|signed| seen(&signed, entry.at)));
     }
-    messages
+    Some(messages)
 }
 
 fn seen(request: &SignedStatement, at: Timestamp) -> Option<SeenMessage> {

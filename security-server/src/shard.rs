@@ -303,21 +303,27 @@ pub(crate) fn opening(
     }))
 }
 
-/// Before when nothing is accepted in this shard: what was accepted before an incident may be forgotten.
-pub(crate) async fn not_before(ledger: &Ledger) -> Timestamp {
+/// Before when nothing is accepted in this shard: what was accepted before an incident may be forgotten, and
+/// so may what was accepted in earlier shards that are not all there (`is_forgotten`).
+pub(crate) async fn not_before(ledger: &Ledger, is_forgotten: bool) -> Timestamp {
     let first = match ledger.size() {
         0 => None,
         _ => ledger.read(0).await.ok(),
     };
-    let entry = first.and_then(|bytes| Entry::decode(&bytes).ok());
-    match entry {
-        Some(Entry {
-            at,
-            body: Body::Boot(Boot {
-                note: Some(note), ..
-            }),
-        }) if note.starts_with(INCIDENT) => at,
+    let first = first.and_then(|bytes| Entry::decode(&bytes).ok());
+    match first {
+        Some(entry) if is_forgotten || is_incident(&entry) => entry.at,
         _ => Timestamp::default(),
+    }
+}
+
+/// Whether a shard's first entry says that it began with an incident.
+pub(crate) fn is_incident(first: &Entry) -> bool {
+    match &first.body {
+        Body::Boot(Boot {
+            note: Some(note), ..
+        }) => note.starts_with(INCIDENT),
+        _ => false,
     }
 }
 
@@ -328,19 +334,21 @@ pub(crate) fn ordinal(state: &State, server: &ServerId, origin: &LogOrigin) -> u
     before.count() as u64
 }
 
-/// The folder of the shard before, when it is here.
-pub(crate) fn folder_before(
+/// The folders of the shards before, newest first.
+pub(crate) fn folders_before(
     state: &State,
     server: &ServerId,
     origin: &LogOrigin,
     ledgers: &Path,
-) -> Option<PathBuf> {
-    let shards = state.shards(server, Mode::Live);
-    let at = shards
-        .iter()
-        .position(|shard| shard.origin == origin.as_str());
-    let before = shards[at?.checked_sub(1)?].origin.parse().ok()?;
-    Some(ledgers.join(folder_of(&before)))
+) -> Vec<PathBuf> {
+    let shards = state.shards(server, Mode::Live).iter();
+    let before = shards.take_while(|shard| shard.origin != origin.as_str());
+    let origins = before.filter_map(|shard| shard.origin.parse::<LogOrigin>().ok());
+    let mut folders: Vec<_> = origins
+        .map(|origin| ledgers.join(folder_of(&origin)))
+        .collect();
+    folders.reverse();
+    folders
 }
 
 /// The last checkpoint of a shard that is closed: the final one, else the newest.

@@ -399,8 +399,6 @@ async fn end_shard(
     disk: &dyn Disk,
 ) -> Result<(), StartError> {
     let ledger = server.journal.ledger();
-    // Whoever cannot be asked now is not asked about this shard again.
-    let _ = server.check_receipts().await;
     ledger.publish_now().await?;
     let last = ledger.finality().borrow().clone();
     let last = last.or_else(|| ledger.checkpoint().borrow().clone());
@@ -444,21 +442,18 @@ async fn build(
     let view = follower.directory().view();
     let ledgers = data.join("ledger");
     let incidents = Incidents::open(Arc::clone(&disk), data.join("incidents"))?;
-    let name = shard::folder_of(&origin).display();
-    let receipts = Receipts::new(Arc::clone(&disk), data.join(format!("receipts.{name}")));
+    let receipts = Receipts::new(Arc::clone(&disk), data.to_owned());
     let gossip = Gossip::new(&ledger, incidents, Arc::clone(&clock));
     let index = Index::open(&data.join("store"), &ledger, &metrics)?;
     let mut found = recover::search(&ledger, &origin, clock.now()).await?;
-    // Of a shard that began lately, what was accepted in the one before must not be accepted again.
-    let before = shard::folder_before(&view.state, &config.server, &origin, &ledgers);
-    if let Some(before) = before
-        && found.reaches_the_beginning
-    {
-        found.seen.extend(recover::seen_before(
-            Arc::clone(&disk),
-            &before,
-            clock.now(),
-        ));
+    // Of a shard that began lately, what was accepted in those before must not be accepted again.
+    let mut is_forgotten = false;
+    if found.reaches_the_beginning {
+        let before = shard::folders_before(&view.state, &config.server, &origin, &ledgers);
+        match recover::seen_before(&disk, &before, clock.now()) {
+            Some(seen) => found.seen.extend(seen),
+            None => is_forgotten = true,
+        }
     }
     let waiting = match stamping::reach(stamping.as_ref(), view.state.policy()) {
         Some(reach) => unproven::search(&ledger, clock.now(), reach).await?,
@@ -479,7 +474,7 @@ async fn build(
         let begun = journal.append(Body::Boot(boot)).await;
         begun.map_err(StartError::Log)?;
     }
-    let not_before = shard::not_before(journal.ledger()).await;
+    let not_before = shard::not_before(journal.ledger(), is_forgotten).await;
     let views = Views::new(follower.directory());
     views.adopt(&journal).await.map_err(StartError::Log)?;
     let sessions = OwnSessions::begin(

@@ -28,6 +28,7 @@ use entente_identity::{ServerId, SystemId};
 use entente_keys::{KeyStore, Mode as SessionMode, SessionCertificate, SessionOrder};
 use entente_proto::exchange::v1 as wire;
 use entente_proto::exchange::v1::peer_exchange_client::PeerExchangeClient;
+use entente_proto::oversight::v1::ledger_service_client::LedgerServiceClient;
 use entente_security_server::enrol::ServerKeys;
 use entente_signing::{Ed25519Key, Signer};
 use entente_tls::Channel;
@@ -65,7 +66,10 @@ pub struct Session {
 
 /// A connection to a server, as whoever the TLS key says.
 #[derive(Clone, Debug)]
-pub struct Wire(PeerExchangeClient<Channel>);
+pub struct Wire {
+    exchange: PeerExchangeClient<Channel>,
+    ledger: LedgerServiceClient<Channel>,
+}
 
 /// A request that is not signed yet. Every part may be changed apart from the others.
 #[derive(Clone, Debug)]
@@ -251,8 +255,16 @@ impl Wire {
         let endpoint = site.address.parse()?;
         let options = ChannelOptions::default();
         let channel = channel(Arc::new(TokioNet), endpoint, Some(tls), &options);
-        let client = PeerExchangeClient::new(channel).max_decoding_message_size(32 * 1024 * 1024);
-        Ok(Self(client))
+        let exchange = PeerExchangeClient::new(channel.clone());
+        Ok(Self {
+            exchange: exchange.max_decoding_message_size(32 * 1024 * 1024),
+            ledger: LedgerServiceClient::new(channel),
+        })
+    }
+
+    /// The server's ledger, as a peer may read it.
+    pub fn ledger(&self) -> LedgerServiceClient<Channel> {
+        self.ledger.clone()
     }
 
     /// Sends one Open and takes the one that comes back.
@@ -274,7 +286,7 @@ impl Wire {
     ) -> Result<wire::Open, Status> {
         let frame = wire::ExchangeRequest { frame: Some(frame) };
         let request = Request::new(tokio_stream::once(frame));
-        let mut frames = self.0.clone().exchange(request).await?.into_inner();
+        let mut frames = self.exchange.clone().exchange(request).await?.into_inner();
         match frames.message().await? {
             Some(wire::ExchangeResponse {
                 frame: Some(wire::exchange_response::Frame::Open(open)),

@@ -56,10 +56,14 @@ impl Server {
         }
         let (peer, log) = (server.id(), &statement.log);
         self.gossip
-            .hear(&decided.adopted, peer, log, &open.checkpoint);
-        if let Err(split) = self.views.compare(&decided.adopted, &statement.views) {
-            self.keep_split(&signed, decided).await;
-            return Err(split);
+            .hear(&decided.adopted, peer, log, &open.checkpoint)
+            .await;
+        // From a ledger that forked, or that nobody vouches for, an answer is worth nothing.
+        let vouched = self.gossip.check(peer, decided.adopted.state().policy());
+        let compared = || self.views.compare(&decided.adopted, &statement.views);
+        if let Err(reason) = vouched.and_then(|()| compared()) {
+            self.keep_unused(&signed, decided, reason).await;
+            return Err(reason);
         }
         self.peers.knows_session(server.id(), &asked.session);
         let entry = |sidecar, tags| {
@@ -114,12 +118,13 @@ impl Server {
         Ok(Ok((answer, receipt)))
     }
 
-    /// An answer given under another registry than ours is not used, and not forgotten either.
-    async fn keep_split(&self, answer: &SignedStatement, decided: &Decided<'_>) {
+    /// An answer given under another registry than ours, or from a ledger that forked, is not used, and not
+    /// forgotten either.
+    async fn keep_unused(&self, answer: &SignedStatement, decided: &Decided<'_>, reason: Reason) {
         let peer = &answer.statement().sender_server;
-        tracing::error!(event = "registry.split", peer = %peer);
+        tracing::error!(event = "answer.unused", peer = %peer, reason = reason.code());
         let denied = Body::Denied(Denied {
-            reason: Reason::RegistrySplit.code().to_owned(),
+            reason: reason.code().to_owned(),
             peer: Some(peer.clone()),
             call: DeniedCall::Statement(answer.bytes().clone()),
             sidecar: None,

@@ -1,10 +1,12 @@
 //! What a provider promised about its ledger, held against the ledger it publishes.
 
 use std::sync::Arc;
+use std::time::Duration;
 
 use bytes::Bytes;
 use entente_bundle::omission::{Omission, OmissionError};
-use entente_clock::SystemClock;
+use entente_clock::{ManualClock, SystemClock, Timestamp};
+use entente_directory::{Author, Change, ServerUpdate};
 use entente_keys::KeyStore;
 use entente_ledger::disk::RealDisk;
 use entente_ledger::entry::{Body, Entry, Summary};
@@ -12,6 +14,7 @@ use entente_ledger::log::Log;
 use entente_ledger::{Append, LedgerConfig, NoCompanion, Reader};
 use entente_security_server::enrol::ServerKeys;
 use entente_security_server::{Checked, Deps};
+use entente_signing::{P256Key, Signer as _};
 use entente_tests::world::{Consumer, Site, Source, World, answer, lookup};
 
 fn entries(site: &Site) -> Vec<Bytes> {
@@ -115,8 +118,14 @@ async fn a_promise_that_was_kept_is_found_kept_and_a_broken_one_is_proven() {
     .unwrap();
     rewrite(&world.provider, &altered);
     let provider = world.start(&world.provider, Deps::real()).await.unwrap();
+    // It has another server key by now: the old one signed what the session is certified by.
+    replace_server_key(&world).await;
     let found = checked(&consumer).await;
     assert_eq!((found.broken, found.open), (1, 0));
+    // Looked at anew, it is the same proof.
+    let remembered = world.consumer.dir.join("data/receipts.2026h2.1");
+    std::fs::remove_file(remembered).unwrap();
+    assert_eq!(checked(&consumer).await.broken, 1);
     let [omission] = &proofs(&world.consumer)[..] else {
         panic!("one proof");
     };
@@ -132,6 +141,74 @@ async fn a_promise_that_was_kept_is_found_kept_and_a_broken_one_is_proven() {
         entente_ledger::tree::leaf_hash(&altered[dropped])
     );
     tampered_proofs_prove_nothing(omission);
+    consumer.shutdown().await;
+    provider.shutdown().await;
+}
+
+/// The member certifies another key of the provider's server.
+async fn replace_server_key(world: &World) {
+    let site = &world.provider;
+    let key = P256Key::generate().unwrap();
+    let change = Change::ServerUpdate(ServerUpdate {
+        server: site.server.clone(),
+        systems: None,
+        addresses: None,
+        key: Some(key.verifying_key().clone()),
+        tls: None,
+        hpke: None,
+        ledger: None,
+        protocols: None,
+    });
+    let author = Author::Member(site.member.clone());
+    let replaced = world.submit(author, &*site.key, &change, Vec::new());
+    replaced.await.unwrap();
+}
+
+/// A provider that is away for longer than a day, and over the end of both its and our half-year.
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn a_promise_is_watched_beyond_the_day_the_restart_and_the_half_year() {
+    let dir = tempfile::tempdir().unwrap();
+    // A minute before 2027 begins.
+    let clock = Arc::new(ManualClock::at(Timestamp::from_millis(1_798_761_540_000)));
+    let deps = Deps {
+        clock: clock.clone(),
+        ..Deps::real()
+    };
+    let world = World::build_at(dir.path(), clock.clone()).await.unwrap();
+    let source = Source::answering(answer("2026-03-04", "canary-cause"));
+    source.serve(&world.provider.source_socket()).await.unwrap();
+    let provider = world.start(&world.provider, deps.clone()).await.unwrap();
+    let consumer = world.start(&world.consumer, deps.clone()).await.unwrap();
+    let system = Consumer::at(&world.consumer.caller_socket());
+    for _ in 0..2 {
+        system.ask(lookup("046454286"), &[]).await.unwrap();
+    }
+    provider.shutdown().await;
+    let open = Checked {
+        open: 2,
+        ..Checked::default()
+    };
+    assert_eq!(checked(&consumer).await, open);
+    clock.advance(Duration::from_secs(50 * 3600));
+    let directory = consumer.directory();
+    let mut tick = tokio::time::interval(Duration::from_millis(20));
+    while directory.is_stale() {
+        // Until the registry is heard again.
+        tick.tick().await;
+    }
+    assert_eq!(checked(&consumer).await, open);
+    consumer.shutdown().await;
+    let consumer = world.start(&world.consumer, deps.clone()).await.unwrap();
+    let site = &world.consumer;
+    assert_eq!(site.ledger_dir().unwrap(), site.shard_dir("2027h1.1"));
+    assert_eq!(checked(&consumer).await, open);
+    let provider = world.start(&world.provider, deps).await.unwrap();
+    let kept = Checked {
+        kept: 2,
+        ..Checked::default()
+    };
+    assert_eq!(checked(&consumer).await, kept);
+    assert_eq!(checked(&consumer).await, Checked::default());
     consumer.shutdown().await;
     provider.shutdown().await;
 }

@@ -17,7 +17,7 @@ use entente_tests::hostile::{
 use entente_tests::world::answer;
 use tonic::Status;
 
-use super::support::{Refused, Window, refusal};
+use super::support::{Refused, Window, refusal, released};
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn an_honest_answer_passes_so_what_the_others_change_is_what_refuses_them() {
@@ -26,7 +26,7 @@ async fn an_honest_answer_passes_so_what_the_others_change_is_what_refuses_them(
         .before(|forger, heard| sealed(honest(forger, heard)?, heard))
         .await;
     let answered = window.ask(&[]).await.unwrap();
-    assert_eq!(answered.into_inner(), message());
+    assert_eq!(answered.into_inner(), released());
     assert_eq!(window.close().await.story(), ["OUT", "IN"]);
 }
 
@@ -215,7 +215,7 @@ async fn refuses_an_answer_with_more_than_was_agreed() {
 async fn refuses_a_payload_that_is_no_answer() {
     refuses("INVALID_ANSWER", |forger, heard| {
         let mut reply = honest(forger, heard)?;
-        reply.openings = Openings::builder().payload(message()).build()?;
+        reply.openings = Openings::builder().payload(released()).build()?;
         reply.statement.commitments = reply.openings.commitments();
         sealed(reply, heard)
     })
@@ -449,7 +449,7 @@ fn unsigned(reason: &'static str) -> Says {
 }
 
 fn honest(forger: &Forger, heard: &Heard) -> anyhow::Result<Reply> {
-    heard.response(forger, message())
+    heard.response(forger, released())
 }
 
 fn sealed(reply: Reply, heard: &Heard) -> anyhow::Result<Says> {
@@ -459,11 +459,6 @@ fn sealed(reply: Reply, heard: &Heard) -> anyhow::Result<Says> {
 fn openings(message: Bytes) -> anyhow::Result<Openings> {
     let value = Answer::ok(message).to_value()?;
     Ok(Openings::builder().payload(value).build()?)
-}
-
-/// What the agreement releases, and nothing else.
-fn message() -> Bytes {
-    [&[0x08, 1, 0x12, 10][..], b"2026-03-04"].concat().into()
 }
 
 fn refused_as(reason: &str) -> Failure {

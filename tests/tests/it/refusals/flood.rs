@@ -3,15 +3,15 @@
 use std::sync::Arc;
 use std::time::Duration;
 
-use bytes::Bytes;
 use entente_clock::{Clock as _, ManualClock, SystemClock};
+use entente_proto::oversight::v1::ListLedgersRequest;
 use entente_security_server::Deps;
 use entente_tests::hostile::{Forger, Heard, Says, openings_about};
 use tokio::net::UnixListener;
 use tokio::sync::Notify;
 use tokio::task::JoinSet;
 
-use super::support::{CONSUMER, Gate, Log, Window, at, refusal, within_5_s};
+use super::support::{CONSUMER, Gate, Log, Window, at, refusal, released, within_5_s};
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn joins_denials_of_a_peer_beyond_ten_a_second() {
@@ -78,6 +78,33 @@ async fn refuses_a_peer_more_than_its_share_of_what_may_be_in_flight() {
     assert_eq!(count(&counted), 1, "{story:?}");
 }
 
+/// Reading its ledger is in the share too: a peer cannot hold a server up with proofs either.
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn refuses_a_peer_that_reads_the_ledger_beyond_its_share() {
+    let gate = Gate::open_with(Deps::real(), SHARES).await;
+    let socket = gate.world.provider.source_socket();
+    std::fs::remove_file(&socket).unwrap();
+    let _silent = UnixListener::bind(&socket).unwrap();
+    let mut ledger = gate.wire.ledger();
+    let ask = ListLedgersRequest::default();
+    ledger.list_ledgers(ask).await.unwrap();
+    let mut calls = JoinSet::new();
+    for envelope in [(); 2].map(|()| gate.seal(gate.draft())) {
+        let wire = gate.wire.clone();
+        calls.spawn(async move { wire.send(envelope.open).await });
+    }
+    let refused = within_5_s(async {
+        loop {
+            if let Err(refused) = ledger.list_ledgers(ask).await {
+                return refused;
+            }
+        }
+    });
+    assert_eq!(refusal::<()>(Err(refused.await)).reason, "OVERLOADED");
+    calls.shutdown().await;
+    gate.close().await;
+}
+
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn refuses_a_local_system_more_than_its_share_of_what_may_be_in_flight() {
     let window = Arc::new(Window::open_with(Deps::real(), SHARES).await);
@@ -126,11 +153,6 @@ async fn an_answer_that_ends_late_is_used_at_once_and_read_to_its_end() {
         within_5_s(ended.notified()).await;
     }
     window.close().await;
-}
-
-/// What the agreement releases, and nothing else.
-fn released() -> Bytes {
-    [&[0x08, 1, 0x12, 10][..], b"2026-03-04"].concat().into()
 }
 
 fn assert_joined(log: &Log, reason: &str, party: &str) {

@@ -50,3 +50,21 @@ async fn after_an_incident_nothing_older_is_accepted() {
     gate.answered(&gate.seal(gate.draft())).await;
     assert_eq!(gate.close().await.asked, 2);
 }
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn what_an_unreadable_shard_may_have_accepted_is_not_accepted_in_the_next() {
+    let clock = ManualClock::at(YEARS_END);
+    let gate = Gate::open_with(at(&clock), "").await;
+    let early = gate.seal(gate.draft());
+    gate.answered(&early).await;
+    clock.advance(Duration::from_secs(70));
+    let gate = gate.restart().await;
+    // Closed, and then lost: with it goes the memory of what was accepted just before.
+    let closed = gate.world.provider.shard_dir("2026h2.1");
+    let gate = gate
+        .restart_after(|| std::fs::remove_dir_all(closed).unwrap())
+        .await;
+    assert_eq!(gate.refused(&early.open).await, "STATEMENT_STALE");
+    gate.answered(&gate.seal(gate.draft())).await;
+    assert_eq!(gate.close().await.asked, 2);
+}

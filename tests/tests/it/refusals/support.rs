@@ -81,6 +81,11 @@ pub(super) struct Refused {
     pub(super) code: tonic::Code,
 }
 
+/// What the agreement releases, and nothing else.
+pub(super) fn released() -> Bytes {
+    [&[0x08, 1, 0x12, 10][..], b"2026-03-04"].concat().into()
+}
+
 /// The consumer's server, as summaries and denials name it.
 pub(super) const CONSUMER: &str = "ca-demo/pensions/@ss1";
 
