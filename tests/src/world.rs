@@ -73,6 +73,7 @@ pub struct Site {
     /// The address peers reach the server at.
     pub address: String,
     officer: Arc<dyn Signer>,
+    /// Signs for the member.
     pub key: Arc<dyn Signer>,
     /// The server's key, when it is not in its folder.
     server_key: Option<Arc<dyn Signer>>,

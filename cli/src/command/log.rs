@@ -2,6 +2,7 @@
 //! one.
 
 mod bundle;
+mod compare;
 mod erase;
 mod export;
 mod keys;
@@ -35,6 +36,7 @@ pub(crate) use line::Line;
 /// folder) stands for all of them.
 #[derive(Debug, Subcommand)]
 pub(crate) enum LogCommand {
+    Compare(compare::CompareArgs),
     Erase(erase::EraseArgs),
     Export(export::ExportArgs),
     ProveOmission(prove_omission::ProveOmissionArgs),
@@ -46,6 +48,7 @@ pub(crate) enum LogCommand {
 
 pub(crate) async fn run(command: LogCommand, screen: &Screen) -> Result<(), Failure> {
     match command {
+        LogCommand::Compare(args) => compare::run(&args, screen).await,
         LogCommand::Erase(args) => erase::run(&args, screen).await,
         LogCommand::Export(args) => export::run(&args, screen).await,
         LogCommand::ProveOmission(args) => prove_omission::run(&args, screen).await,

@@ -242,6 +242,19 @@ catalogue! {
     BundleNoAuthority = "whose time stamps count is not known", "on ne sait pas à qui se fier pour l’horodatage";
     BundleWritten = "{file}: {files} files, sealed by {member}. VERIFY.txt in it says how to verify it with openssl alone.",
         "{file} : {files} fichiers, scellés par {member}. VERIFY.txt, à l’intérieur, dit comment le vérifier avec openssl seul.";
+    CompareBeyond = "BEYOND: the other side’s copy ends too early to say",
+        "BEYOND : la copie de l’autre partie finit trop tôt pour le dire";
+    CompareComplete = "COMPLETE: both sides hold their part", "COMPLETE : chaque partie a sa part";
+    CompareConsumerOmitted = "CONSUMER_OMITTED: the provider holds the consumer’s signed request, and the consumer does not",
+        "CONSUMER_OMITTED : le fournisseur a la demande signée du consommateur, qui ne l’a pas";
+    CompareOmitted = "a side is shown to have dropped an entry", "il est montré qu’une partie a supprimé une entrée";
+    CompareOneServer = "{dir} holds ledgers that are not of one registered server", "{dir} contient des journaux qui ne sont pas d’un même serveur inscrit";
+    CompareProviderOmitted = "PROVIDER_OMITTED: the consumer holds the provider’s signed answer, and the provider lacks its part",
+        "PROVIDER_OMITTED : le consommateur a la réponse signée du fournisseur, à qui manque sa part";
+    CompareUnanswered = "UNANSWERED: the answer was lost on the way, or dropped: nothing proves which",
+        "UNANSWERED : la réponse s’est perdue en route, ou fut supprimée : rien ne dit laquelle";
+    CompareUndelivered = "UNDELIVERED: the request was lost on the way, or dropped unseen: nothing proves which",
+        "UNDELIVERED : la demande s’est perdue en route, ou fut supprimée : rien ne dit laquelle";
     GapAnswer = "how it ended: there is no answer in it", "comment cela finit : il ne contient aucune réponse";
     GapAuthority = "the time: the authority of its time stamps was not checked, --timestamp-roots",
         "l’heure : l’autorité de ses horodatages n’a pas été vérifiée, --timestamp-roots";
@@ -303,10 +316,16 @@ catalogue! {
     NoEntry = "entry {index} is no entry of this format", "l’entrée {index} n’est pas de ce format";
     NoLedger = "there is no ledger in {dir}", "il n’y a aucun journal dans {dir}";
     NothingSigned = "no checkpoint yet", "aucun point de contrôle";
+    OmissionClaimed = "CLAIMED  {server} promised entry {index} of {ledger} in {transaction}; a checkpoint over {size} entries holds another there. It holds for these keys, whosever they are",
+        "ALLÉGUÉ  {server} a promis l’entrée {index} de {ledger} dans {transaction}; un point de contrôle sur {size} entrées en montre une autre. Cela vaut pour ces clés, à qui qu’elles soient";
     OmissionKeysKnown = "The keys are those that the directory binds to them: server {server_key}, ledger {ledger_key}",
         "Les clés sont celles que le registre leur lie : serveur {server_key}, journal {ledger_key}";
     OmissionKeysUnknown = "Compare the keys with those of the directory: server {server_key}, ledger {ledger_key}",
         "Comparez les clés à celles du registre : serveur {server_key}, journal {ledger_key}";
+    OmissionKeysOfOthers = "the registry binds other keys to this server or its ledger: the proof says nothing about it",
+        "le registre lie d’autres clés à ce serveur ou à son journal : la preuve ne dit rien de lui";
+    OmissionKeysUnsaid = "whose keys these are is not known here: without a registry to ask, nothing is proven",
+        "on ne sait pas ici à qui sont ces clés : sans registre à consulter, rien n’est prouvé";
     OmissionNeeds = "a ledger, --transaction and --peer-ledger are needed, or --check",
         "il faut un journal, --transaction et --peer-ledger, ou --check";
     OmissionNoAnswer = "no answer to {transaction} is in the ledger, with the session that signed it",

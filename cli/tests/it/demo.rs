@@ -6,7 +6,7 @@ use std::path::{Path, PathBuf};
 use serde_json::Value;
 
 use crate::run::{Ran, entente};
-use crate::witnesses;
+use crate::{omission, witnesses};
 
 const TARGET: &str = "ca-demo/vital-events/registry";
 const METHOD: &str = "entente.demo.vitalevents.v1.VitalEvents/LookupDeath";
@@ -123,7 +123,9 @@ fn the_demo_runs_and_all_of_it_can_be_done_again_by_hand() {
     live_ledger_is_checked_as_a_copy(dir);
     agreements_end_and_begin_again(dir);
     a_member_certifies_its_server_for_a_court(dir);
-    witnesses::a_promise_that_was_kept_is_no_omission(dir);
+    omission::a_promise_that_was_kept_is_no_omission(dir);
+    omission::a_proof_with_keys_of_others_proves_nothing(dir);
+    omission::two_ledgers_are_held_against_each_other(dir);
     witnesses::a_witness_named_in_the_policy_cosigns_the_ledgers(dir);
 
     let status = entente(dir, &["sandbox", "status", "-o", "json"]).json();

@@ -10,6 +10,7 @@ mod commands;
 mod demo;
 mod erase;
 mod help;
+mod omission;
 mod run;
 mod samples;
 mod stamps;

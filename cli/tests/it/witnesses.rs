@@ -1,4 +1,4 @@
-//! A witness that is run, named in the policy, and asked; and a promise that was kept.
+//! A witness that is run, named in the policy, and asked.
 
 use std::fs;
 use std::io::{BufRead as _, BufReader, Lines};
@@ -104,38 +104,4 @@ pub(crate) fn a_witness_named_in_the_policy_cosigns_the_ledgers(dir: &Path) {
         });
         assert!(tries, "{site} was not cosigned within a minute");
     }
-}
-
-/// Whoever looks for a broken promise where there is none is told so, and no file is written.
-pub(crate) fn a_promise_that_was_kept_is_no_omission(dir: &Path) {
-    let show = [
-        "log",
-        "show",
-        "sandbox/pensions",
-        "--kind",
-        "IN",
-        "-o",
-        "json",
-    ];
-    let shown = entente(dir, &show).json();
-    let items = shown["items"].as_array().unwrap();
-    let transaction = items[0]["transaction"].as_str().unwrap();
-    let ran = entente(
-        dir,
-        &[
-            "log",
-            "prove-omission",
-            "sandbox/pensions",
-            "--transaction",
-            transaction,
-            "--peer-ledger",
-            "sandbox/vital-events",
-        ],
-    );
-    assert_eq!(ran.code, 4, "{ran:?}");
-    assert!(ran.err.contains("the promise was kept"), "{ran:?}");
-    assert!(!dir.join("omission.json").exists());
-    fs::write(dir.join("nothing.json"), "{}").unwrap();
-    let check = entente(dir, &["log", "prove-omission", "--check", "nothing.json"]);
-    assert_eq!(check.code, 2, "{check:?}");
 }

@@ -4,9 +4,10 @@
 //! holds the other's signed statement, so what one side dropped, the other side's entry proves. What both
 //! dropped together, nothing in either ledger shows.
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 
 use bytes::Bytes;
+use entente_clock::Timestamp;
 use entente_evidence::proof::SignedStatement;
 use entente_evidence::receipt::Receipt;
 use entente_evidence::statement::{Body as Says, MessageId, Mode};
@@ -15,18 +16,25 @@ use entente_ledger::entry::{Body, DeniedCall, Entry};
 use entente_ledger::tree::leaf_hash;
 use entente_signing::Digest;
 
-/// What one ledger holds of exchanges between two servers.
+/// What the ledgers of one server hold of its exchanges with another.
 #[derive(Debug)]
 pub struct Side {
     server: ServerId,
+    peer: ServerId,
     held: BTreeMap<Digest, Held>,
-    leaves: Vec<Digest>,
+    /// Leaf hashes, by the shard's origin.
+    leaves: BTreeMap<String, Vec<Digest>>,
+    /// Time of the newest entry.
+    newest: Timestamp,
 }
 
 /// What one ledger holds of one exchange.
 #[derive(Clone, Debug, Default)]
 struct Held {
     message: Option<MessageId>,
+    /// Whose request it is.
+    asker: Option<ServerId>,
+    asked_at: Timestamp,
     request: bool,
     /// As DENIED: then the answer, a fault, is not logged beside it.
     is_refused: bool,
@@ -53,6 +61,8 @@ pub struct Judged {
 pub enum Verdict {
     /// All four entries are there.
     Complete,
+    /// The other side's ledger ends before its part would come: a newer copy is needed.
+    Beyond,
     /// The consumer's request, and nothing of the provider's: undelivered, refused before it was logged, or
     /// dropped before anything was done. Nothing proves which.
     Undelivered,
@@ -69,63 +79,78 @@ pub enum Verdict {
 // === impl Side ===
 
 impl Side {
-    /// Reads the ledger of `server`, from its first entry on; only what it exchanged with `peer` counts.
-    /// `is_signed` says whether a statement verifies under a session of its sender.
-    pub fn read<'a>(
-        server: &ServerId,
-        peer: &ServerId,
-        entries: impl IntoIterator<Item = &'a Bytes>,
-        is_signed: &dyn Fn(&SignedStatement) -> bool,
-    ) -> Self {
-        let mut side = Self {
+    /// Of `server`; only what it exchanged with `peer` counts.
+    pub fn new(server: &ServerId, peer: &ServerId) -> Self {
+        Self {
             server: server.clone(),
+            peer: peer.clone(),
             held: BTreeMap::new(),
-            leaves: Vec::new(),
-        };
-        for bytes in entries {
-            side.leaves.push(leaf_hash(bytes));
-            let (statement, is_refused) = match Entry::decode(bytes).map(|entry| entry.body) {
-                Ok(Body::In(entry)) => (entry.statement, false),
-                Ok(Body::Out(entry)) => (entry.statement, false),
-                // A refused request stands in the place of its IN.
-                Ok(Body::Denied(entry)) => match entry.call {
-                    DeniedCall::Statement(statement) => (statement, true),
-                    DeniedCall::Attempt(_) => continue,
-                },
-                _ => continue,
-            };
-            if let Ok(signed) = SignedStatement::parse(statement) {
-                side.note(&signed, is_refused, peer, is_signed);
+            leaves: BTreeMap::new(),
+            newest: Timestamp::default(),
+        }
+    }
+
+    /// Takes up the next entry of the shard `origin`, from its first one on. `is_signed` says whether a
+    /// statement verifies under a session of its sender.
+    pub fn take(
+        &mut self,
+        origin: &str,
+        entry: &Bytes,
+        is_signed: &dyn Fn(&SignedStatement) -> bool,
+    ) {
+        let leaf = leaf_hash(entry);
+        match self.leaves.get_mut(origin) {
+            Some(leaves) => leaves.push(leaf),
+            None => {
+                self.leaves.insert(origin.to_owned(), vec![leaf]);
             }
         }
-        side
+        let Ok(entry) = Entry::decode(entry) else {
+            return;
+        };
+        self.newest = self.newest.max(entry.at);
+        let (statement, is_refused) = match entry.body {
+            Body::In(entry) => (entry.statement, false),
+            Body::Out(entry) => (entry.statement, false),
+            // A refused request stands in the place of its IN.
+            Body::Denied(entry) => match entry.call {
+                DeniedCall::Statement(statement) => (statement, true),
+                DeniedCall::Attempt(_) => return,
+            },
+            _ => return,
+        };
+        if let Ok(signed) = SignedStatement::parse(statement) {
+            self.note(&signed, is_refused, is_signed);
+        }
     }
 
     fn note(
         &mut self,
         signed: &SignedStatement,
         is_refused: bool,
-        peer: &ServerId,
         is_signed: &dyn Fn(&SignedStatement) -> bool,
     ) {
         let says = signed.statement();
         let (from, to) = (&says.sender_server, &says.receiver_server);
-        let is_between =
-            (from == peer && *to == self.server) || (*from == self.server && to == peer);
+        let is_between = (*from == self.peer && *to == self.server)
+            || (*from == self.server && *to == self.peer);
         // What verifies under no session of its sender proves nothing against it.
-        if !is_between || says.mode != Mode::Live || (from == peer && !is_signed(signed)) {
+        if !is_between || says.mode != Mode::Live || (*from == self.peer && !is_signed(signed)) {
             return;
         }
         match says.request_hash() {
             None => {
                 let held = self.held.entry(signed.hash()).or_default();
                 held.message = Some(says.message_id);
+                held.asker = Some(from.clone());
+                held.asked_at = says.issued_at;
                 held.request = true;
                 held.is_refused |= is_refused;
             }
             Some(request) => {
                 let held = self.held.entry(*request).or_default();
                 held.message = Some(says.message_id);
+                held.asker = Some(to.clone());
                 held.answer = true;
                 held.is_fault = matches!(says.body, Says::Fault { .. });
                 held.promise = says.receipt().cloned();
@@ -133,47 +158,57 @@ impl Side {
         }
     }
 
+    /// The server whose ledgers these are.
+    pub const fn server(&self) -> &ServerId {
+        &self.server
+    }
+
     fn of(&self, request: &Digest) -> Held {
         self.held.get(request).cloned().unwrap_or_default()
     }
 
-    /// Whether an entry stands where it was promised.
-    fn keeps(&self, promise: &Receipt) -> bool {
-        let at = usize::try_from(promise.index).unwrap_or(usize::MAX);
-        self.leaves.get(at) == Some(&promise.leaf_hash)
+    /// Whether an entry stands where it was promised; none when this does not reach that far.
+    fn keeps(&self, promise: &Receipt) -> Option<bool> {
+        let at = usize::try_from(promise.index).ok()?;
+        let leaf = self.leaves.get(promise.origin.as_str())?.get(at)?;
+        Some(*leaf == promise.leaf_hash)
     }
 }
 
-/// Judges every exchange in which `consumer` asked `provider`, by the two ledgers, each complete and
-/// verified on its own.
+/// Judges every exchange in which `consumer` asked `provider`, by what the ledgers of both hold, each verified
+/// on its own. What lies beyond the end of either is not judged.
 pub fn compare(consumer: &Side, provider: &Side) -> Vec<Judged> {
-    let requests: std::collections::BTreeSet<_> =
-        consumer.held.keys().chain(provider.held.keys()).collect();
+    let held = consumer.held.iter().chain(&provider.held);
+    let asked = held.filter(|(_, held)| held.asker.as_ref() == Some(&consumer.server));
+    let requests: BTreeSet<_> = asked.map(|(request, _)| request).collect();
     let judged = requests.into_iter().map(|request| {
         let (ours, theirs) = (consumer.of(request), provider.of(request));
         Judged {
             request: *request,
             transaction: ours.message.or(theirs.message),
-            verdict: judge(&ours, &theirs, provider),
+            verdict: judge((&ours, consumer), (&theirs, provider)),
         }
     });
     judged.collect()
 }
 
-fn judge(consumer: &Held, provider: &Held, ledger: &Side) -> Verdict {
-    let is_kept = consumer
-        .promise
-        .as_ref()
-        .is_none_or(|promise| ledger.keeps(promise));
+fn judge((ours, consumer): (&Held, &Side), (theirs, provider): (&Held, &Side)) -> Verdict {
+    let kept = ours.promise.as_ref().map(|promise| provider.keeps(promise));
     // A refusal is its DENIED entry and the fault that promises it.
-    let is_answered = provider.answer || (provider.is_refused && consumer.is_fault);
-    if consumer.answer && (!is_answered || !provider.request || !is_kept) {
+    let is_answered = theirs.answer || (theirs.is_refused && ours.is_fault);
+    if ours.answer && kept == Some(None) {
+        Verdict::Beyond
+    } else if ours.answer && (!is_answered || !theirs.request || kept == Some(Some(false))) {
         Verdict::ProviderOmitted
-    } else if provider.request && !consumer.request {
-        Verdict::ConsumerOmitted
-    } else if !provider.request {
+    } else if theirs.request && !ours.request {
+        if theirs.asked_at > consumer.newest {
+            Verdict::Beyond
+        } else {
+            Verdict::ConsumerOmitted
+        }
+    } else if !theirs.request {
         Verdict::Undelivered
-    } else if !consumer.answer {
+    } else if !ours.answer {
         Verdict::Unanswered
     } else {
         Verdict::Complete
@@ -184,8 +219,9 @@ fn judge(consumer: &Held, provider: &Held, ledger: &Side) -> Verdict {
 
 impl Verdict {
     /// Every verdict.
-    pub const ALL: [Self; 5] = [
+    pub const ALL: [Self; 6] = [
         Self::Complete,
+        Self::Beyond,
         Self::Undelivered,
         Self::Unanswered,
         Self::ConsumerOmitted,
@@ -196,6 +232,7 @@ impl Verdict {
     pub const fn code(self) -> &'static str {
         match self {
             Self::Complete => "COMPLETE",
+            Self::Beyond => "BEYOND",
             Self::Undelivered => "UNDELIVERED",
             Self::Unanswered => "UNANSWERED",
             Self::ConsumerOmitted => "CONSUMER_OMITTED",

@@ -7,7 +7,7 @@ use entente_identity::ServerId;
 use entente_keys::VerifiedSession;
 use entente_ledger::Reader;
 use entente_ledger::disk::RealDisk;
-use entente_ledger::entry::{Body, Entry};
+use entente_ledger::entry::{Body, Boot, Entry};
 use entente_security_server::Deps;
 use entente_tests::world::{Consumer, Site, Source, World, answer, lookup};
 use std::sync::Arc;
@@ -15,6 +15,11 @@ use std::sync::Arc;
 fn entries(site: &Site) -> Vec<Bytes> {
     let mut reader = Reader::open(Arc::new(RealDisk), site.ledger_dir().unwrap()).unwrap();
     reader.entries(0).map(|entry| entry.unwrap().1).collect()
+}
+
+fn origin(site: &Site) -> String {
+    let reader = Reader::open(Arc::new(RealDisk), site.ledger_dir().unwrap()).unwrap();
+    reader.origin().unwrap().to_owned()
 }
 
 /// The n-th entry of a kind.
@@ -26,10 +31,22 @@ fn find(entries: &[Bytes], is: fn(&Body) -> bool, n: usize) -> usize {
     found.map(|(at, _)| at).nth(n).unwrap()
 }
 
-/// The ledger rewritten without an entry, as one must who wants to hide it: nothing stands in its place.
+/// The ledger rewritten without an entry, as one must who wants to hide it: nothing stands in its place, and
+/// its owner goes on writing.
 fn without(entries: &[Bytes], at: usize) -> Vec<Bytes> {
     let mut altered = entries.to_vec();
     altered.remove(at);
+    let at = Entry::decode(entries.last().unwrap()).unwrap().at;
+    let boot = Boot {
+        version: "later".to_owned(),
+        last_size: 0,
+        note: None,
+    };
+    let later = Entry {
+        at,
+        body: Body::Boot(boot),
+    };
+    altered.push(later.encode().unwrap());
     altered
 }
 
@@ -44,6 +61,7 @@ fn is_out(body: &Body) -> bool {
 /// The two servers' ledgers after some exchanges, and who signed in them.
 struct Parties {
     servers: [ServerId; 2],
+    origins: [String; 2],
     sessions: Vec<VerifiedSession>,
     ours: Vec<Bytes>,
     theirs: Vec<Bytes>,
@@ -54,6 +72,7 @@ impl Parties {
         let (consumer, provider) = (&world.consumer, &world.provider);
         Self {
             servers: [consumer.server.clone(), provider.server.clone()],
+            origins: [origin(consumer), origin(provider)],
             sessions: world.sessions(consumer).unwrap(),
             ours: entries(consumer),
             theirs: entries(provider),
@@ -66,10 +85,14 @@ impl Parties {
             let mut signers = keys.filter(|key| key.key_id() == signed.key_id());
             signers.any(|key| signed.verify(key).is_ok())
         };
-        let [a, b] = &self.servers;
-        let consumer = Side::read(a, b, ours, &is_signed);
-        let provider = Side::read(b, a, theirs, &is_signed);
-        let judged = compare(&consumer, &provider);
+        let side = |of: usize, entries: &[Bytes]| {
+            let mut side = Side::new(&self.servers[of], &self.servers[1 - of]);
+            for entry in entries {
+                side.take(&self.origins[of], entry, &is_signed);
+            }
+            side
+        };
+        let judged = compare(&side(0, ours), &side(1, theirs));
         let mut verdicts: Vec<_> = judged.iter().map(|judged| judged.verdict).collect();
         verdicts.sort();
         verdicts
@@ -128,6 +151,11 @@ async fn whoever_drops_an_entry_is_shown_by_the_other_sides_signature_where_ther
     // The consumer hides both of its entries: the provider holds its signature.
     let silent = without(&hidden(in_answer), out_request);
     assert_eq!(judge(&silent, &theirs), [Complete, ConsumerOmitted]);
+    // A copy that ends before the promised entry, or before the request, accuses nobody.
+    let beyond = [Complete, Verdict::Beyond];
+    assert_eq!(judge(&ours, &theirs[..in_request]), beyond);
+    let early = &ours[..find(&ours, is_out, 1)];
+    assert_eq!(judge(early, &theirs), beyond);
     // Both together: nothing is left to see, and that is said in the guide.
     assert_eq!(judge(&silent, &nothing), [Complete]);
 }

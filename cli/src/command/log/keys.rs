@@ -155,11 +155,20 @@ impl Directory {
         Desk::ledger_key(&self.view, &self.anchor, origin)
     }
 
-    /// The key that certifies a server's sessions.
-    pub(crate) fn server_key(&self, server: &ServerId) -> Option<VerifyingKey> {
-        let record = self.view.state.server(server)?;
-        let current = record.keys.iter().filter(|key| key.is_current());
-        current.map(|key| key.value.clone()).next_back()
+    /// The keys that ever certified a server's sessions, newest first: what it signed under one it has no
+    /// more is evidence all the same.
+    pub(crate) fn server_keys(&self, server: &ServerId) -> Vec<VerifyingKey> {
+        let record = self.view.state.server(server);
+        let keys = record
+            .into_iter()
+            .flat_map(|record| record.keys.iter().rev());
+        keys.map(|key| key.value.clone()).collect()
+    }
+
+    /// The server whose ledger this is.
+    pub(crate) fn server_of(&self, origin: &str) -> Option<&ServerId> {
+        let shard = self.view.state.shard_by_origin(origin)?;
+        Some(&shard.server)
     }
 }
 

@@ -15,7 +15,7 @@ use entente_ledger::tree::leaf_hash;
 use entente_signing::VerifyingKey;
 use serde_json::json;
 
-use super::keys::Directory;
+use super::keys::{Directory, nearest_config};
 use super::{damaged, ledgers_in, open};
 use crate::exit::{Exit, Failure};
 use crate::output::{Screen, print_out};
@@ -50,11 +50,24 @@ pub(crate) struct ProveOmissionArgs {
     config: Option<PathBuf>,
 }
 
+/// Whose keys a proof rests on.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+enum Keys {
+    /// The server's and its ledger's, as the directory binds them.
+    OfDirectory,
+    /// The directory binds others.
+    OfOthers,
+    /// There is no directory to ask.
+    Unknown,
+}
+
 /// An answer with a promise in it, and the certificate of who signed it.
 struct Answer {
     statement: SignedStatement,
     receipt: Receipt,
     session: Bytes,
+    /// The server key that certified the session.
+    server_key: VerifyingKey,
 }
 
 pub(crate) async fn run(args: &ProveOmissionArgs, screen: &Screen) -> Result<(), Failure> {
@@ -71,7 +84,7 @@ pub(crate) async fn run(args: &ProveOmissionArgs, screen: &Screen) -> Result<(),
             std::fs::write(&args.out, proof.to_json()).map_err(|error| {
                 Failure::new(Exit::Failed, args.out.display().to_string()).because(&error)
             })?;
-            tell(&args.out, &proof, &proven, true, screen);
+            tell(&args.out, &proof, &proven, Keys::OfDirectory, screen);
             Ok(())
         }
         // Clap asks for all three.
@@ -105,8 +118,6 @@ async fn prove(
     let facts: [Fact<'_>; 1] = [("ledger", &origin)];
     let no_peer = || Failure::new(Exit::NotFound, screen.text(Text::OmissionNoLedger, &facts));
     let key = directory.ledger_key(origin).ok_or_else(no_peer)?;
-    let server = &answer.statement.statement().sender_server;
-    let server_key = directory.server_key(server).ok_or_else(no_peer)?;
     let key = NoteKey::new(origin, key).map_err(|error| Failure::of(Exit::Failed, &error))?;
     for dir in ledgers_in(peer, screen)? {
         let mut reader = open(&dir, screen)?;
@@ -123,7 +134,7 @@ async fn prove(
         return Ok(Omission {
             answer: answer.statement.bytes().clone(),
             session: answer.session,
-            server_key,
+            server_key: answer.server_key,
             ledger_key: key,
             checkpoint: checkpoint.note().to_string(),
             leaf_hash: leaf_hash(&entry.ok_or_else(no_peer)?),
@@ -157,15 +168,17 @@ fn answer(
                 if says.message_id.to_string() != transaction {
                     continue;
                 }
-                let server_key = directory.server_key(&says.sender_server);
-                let session = sessions.iter().rev().find_map(|session| {
+                let keys = directory.server_keys(&says.sender_server);
+                let signer = sessions.iter().rev().find_map(|session| {
                     let leaf = session.chain.first()?;
-                    signed_by(leaf, server_key.as_ref()?, &statement).then(|| leaf.clone())
+                    let certifies = |key: &&VerifyingKey| signed_by(leaf, key, &statement);
+                    Some((leaf.clone(), keys.iter().find(certifies)?.clone()))
                 });
-                return Ok(session.map(|session| Answer {
+                return Ok(signer.map(|(session, server_key)| Answer {
                     statement,
                     receipt,
                     session,
+                    server_key,
                 }));
             }
             _ => {}
@@ -184,15 +197,36 @@ async fn check(file: &Path, config: Option<&Path>, screen: &Screen) -> Result<()
     let bytes = super::super::read_file(file)?;
     let proof = Omission::from_json(&bytes).map_err(|error| Failure::of(Exit::Usage, &error))?;
     let proven = verify(&proof)?;
-    // Whose keys these are is the directory's to say; without one, the reader compares.
-    let directory = Directory::open(file, config, screen).await.ok();
-    let is_known = directory.is_some_and(|directory| {
-        directory.server_key(&proven.server).as_ref() == Some(&proof.server_key)
+    // Whose keys these are is the directory's to say. Anybody can make a proof with keys of their own.
+    let directory = match (config, nearest_config(file)) {
+        (None, None) => None,
+        _ => Some(Directory::open(file, config, screen).await?),
+    };
+    let keys = directory.map(|directory| {
+        let is_theirs = directory
+            .server_keys(&proven.server)
+            .contains(&proof.server_key)
             && directory.ledger_key(proof.ledger_key.name()).as_ref()
-                == Some(proof.ledger_key.key())
+                == Some(proof.ledger_key.key());
+        match is_theirs {
+            true => Keys::OfDirectory,
+            false => Keys::OfOthers,
+        }
     });
-    tell(file, &proof, &proven, is_known, screen);
-    Ok(())
+    let keys = keys.unwrap_or(Keys::Unknown);
+    tell(file, &proof, &proven, keys, screen);
+    match keys {
+        Keys::OfDirectory => Ok(()),
+        Keys::OfOthers => Err(Failure::new(
+            Exit::Integrity,
+            screen.text(Text::OmissionKeysOfOthers, &[]),
+        )),
+        Keys::Unknown => Err(Failure::new(
+            Exit::NeedsPerson,
+            screen.text(Text::OmissionKeysUnsaid, &[]),
+        )
+        .note(Text::LabelDo, "--config member.yaml")),
+    }
 }
 
 fn verify(proof: &Omission) -> Result<Proven, Failure> {
@@ -206,10 +240,10 @@ fn verify(proof: &Omission) -> Result<Proven, Failure> {
     })
 }
 
-fn tell(file: &Path, proof: &Omission, proven: &Proven, is_known: bool, screen: &Screen) {
+fn tell(file: &Path, proof: &Omission, proven: &Proven, keys: Keys, screen: &Screen) {
     let value = json!({
         "file": file,
-        "proven": true,
+        "proven": keys == Keys::OfDirectory,
         "server": proven.server,
         "transaction": proven.transaction.to_string(),
         "ledger": proven.promised.origin.as_str(),
@@ -219,7 +253,11 @@ fn tell(file: &Path, proof: &Omission, proven: &Proven, is_known: bool, screen: 
         "checkpoint": proven.size,
         "server_key": proof.server_key.key_id().to_string(),
         "ledger_key": proof.ledger_key.to_string(),
-        "keys_of_directory": is_known,
+        "keys_of_directory": match keys {
+            Keys::OfDirectory => Some(true),
+            Keys::OfOthers => Some(false),
+            Keys::Unknown => None,
+        },
     });
     screen.show("log.omission", value, |screen| {
         let transaction = proven.transaction.to_string();
@@ -230,17 +268,20 @@ fn tell(file: &Path, proof: &Omission, proven: &Proven, is_known: bool, screen: 
             ("ledger", &proven.promised.origin.as_str()),
             ("size", &proven.size),
         ];
-        print_out(screen.text(Text::OmissionProven, &facts));
-        let keys: [Fact<'_>; 2] = [
+        let text = match keys {
+            Keys::OfDirectory => Text::OmissionProven,
+            Keys::OfOthers | Keys::Unknown => Text::OmissionClaimed,
+        };
+        print_out(screen.text(text, &facts));
+        let facts: [Fact<'_>; 2] = [
             ("server_key", &proof.server_key.key_id()),
             ("ledger_key", &proof.ledger_key),
         ];
-        let text = if is_known {
-            Text::OmissionKeysKnown
-        } else {
-            Text::OmissionKeysUnknown
+        let text = match keys {
+            Keys::OfDirectory => Text::OmissionKeysKnown,
+            Keys::OfOthers | Keys::Unknown => Text::OmissionKeysUnknown,
         };
-        print_out(screen.text(text, &keys));
+        print_out(screen.text(text, &facts));
         print_out(format!("  {}", file.display()));
     });
 }
