@@ -19,6 +19,7 @@ mod ledger_door;
 mod limits;
 mod mark;
 mod noise;
+mod opening;
 mod owed;
 mod peer_sessions;
 mod peers;

@@ -1,24 +1,20 @@
 //! Starting: keys, directory, ledger, recovery, and only then listening.
 
 use std::collections::BTreeMap;
-use std::path::Path;
 use std::sync::Arc;
-use std::time::Duration;
 
 use entente_clock::{Clock, SystemClock};
 use entente_config::ConfigError;
-use entente_evidence::statement::{LogOrigin, Mode};
+use entente_evidence::statement::Mode;
 use entente_follow::author::AuthorError;
 use entente_follow::{Anchor, Follower, FollowerConfig, OpenError};
 use entente_identity::{ServerId, SystemId};
 use entente_keys::{Chain, KeyStore, KeyStoreError, TokenError};
 use entente_ledger::disk::{Disk, DiskError, RealDisk};
 use entente_ledger::entry::{Body, Boot};
-use entente_ledger::log::LogError;
-use entente_ledger::note::{NoteKey, SignedNote};
-use entente_ledger::{Ledger, LedgerConfig, LedgerError, Runner};
+use entente_ledger::{LedgerError, Runner};
 use entente_reason::Reason;
-use entente_sidecar::{Sidecar, SidecarError};
+use entente_sidecar::SidecarError;
 use entente_store::{ReplayWindow, StoreError};
 use entente_telemetry::{Build, Condition, Health, Metrics};
 use entente_tls::net::{Net, TokioNet};
@@ -33,8 +29,8 @@ use crate::incidents::Incidents;
 use crate::index::Index;
 use crate::journal::Journal;
 use crate::limits::InFlight;
-use crate::mark::Mark;
 use crate::noise::Noise;
+use crate::opening::{self, Opened};
 use crate::owed::Owed;
 use crate::peer_sessions::PeerSessions;
 use crate::peers::Peers;
@@ -46,14 +42,13 @@ use crate::running::{Running, listen};
 use crate::seals::{SealsIn, SealsOut};
 use crate::server::Server;
 use crate::session::OwnSessions;
-use crate::shard::{self, Ended, Standing};
+use crate::shard;
 use crate::signing_task::SigningTask;
 use crate::stamping::{self, RootsError, Stamping};
 use crate::system::ProviderSystem;
 use crate::tags::TagKeys;
 use crate::unproven;
 use crate::view::Views;
-use crate::witnessing::Witnessing;
 
 /// The machine a server runs on.
 #[derive(Clone, Debug)]
@@ -167,12 +162,6 @@ pub enum StartError {
 /// each that it is unknown, and no more memory than that.
 const STRANGERS: usize = 16;
 
-/// How often witnesses are asked at a start, until one answers.
-const WITNESSES_AGAIN: Duration = Duration::from_secs(3);
-
-/// Shards that one start may open, one after the other: of each a witness must have seen more than is here.
-const SHARDS_IN_A_START: usize = 3;
-
 // === impl Deps ===
 
 impl Deps {
@@ -228,7 +217,7 @@ impl SecurityServer {
             disk: Arc::clone(&deps.disk),
         })
         .await?;
-        let opened = open_ledger(&config, &deps, &keys, &follower, stamping).await?;
+        let opened = opening::open(&config, &deps, &keys, &follower, stamping).await?;
         let again = (config.clone(), deps.clone());
         let directory = follower.directory();
         let is_over = shard::has_ended(&opened.origin, &*deps.clock, &directory).await;
@@ -237,7 +226,7 @@ impl SecurityServer {
         let server = begin(server, found).await?;
         if is_over {
             let (config, deps) = again;
-            end_shard(&server, &keys, &follower, &*deps.disk).await?;
+            opening::end(&server, &keys, &follower, &*deps.disk).await?;
             drop((server, index));
             follower.shutdown().await;
             // At most once: the shard it finds is of this half-year.
@@ -278,139 +267,6 @@ fn check_chain(server: &ServerId, keys: &ServerKeys) -> Result<(), StartError> {
         }),
         _ => Ok(()),
     }
-}
-
-/// A ledger that is open, and the newest of its shard there is.
-struct Opened {
-    origin: LogOrigin,
-    ledger: Ledger,
-    sidecar: Sidecar,
-    mark: Mark,
-    /// Who vouches for it.
-    witnessing: Witnessing,
-    stamping: Option<Stamping>,
-}
-
-/// Opens the ledger of this server's shard. One that is not the newest there was is left as it is, and the
-/// next shard is opened in its place.
-async fn open_ledger(
-    config: &Config,
-    deps: &Deps,
-    keys: &ServerKeys,
-    follower: &Follower,
-    stamping: Option<Stamping>,
-) -> Result<Opened, StartError> {
-    let (clock, disk) = (&deps.clock, &deps.disk);
-    let data = config.data.as_path();
-    let kek = config.keys.as_path().join("kek");
-    let sidecar = Sidecar::open(Arc::clone(disk), data.join("sidecar"), kek)?;
-    let ledgers = data.join("ledger");
-    let mut origin = shard::open_first(&config.server, keys, follower, &**clock).await?;
-    // A copy of the directory that is old, or was put back with the rest, may not know the witnesses yet.
-    shard::hear_registry(&follower.directory()).await;
-    let view = follower.directory().view();
-    let witnessing = Witnessing::new(Arc::clone(&deps.net), Arc::clone(clock));
-    witnessing.begin(view.state.policy());
-    let mark = Mark::open(Arc::clone(disk), config.keys.as_path())?;
-    for _ in 0..SHARDS_IN_A_START {
-        let view = follower.directory().view();
-        let ordinal = shard::ordinal(&view.state, &config.server, &origin);
-        let sidecar = sidecar.clone().in_shard(ordinal);
-        let folder = ledgers.join(shard::folder_of(&origin));
-        let key = NoteKey::new(origin.as_str(), keys.ledger.verifying_key().clone());
-        let key = key.map_err(|_| StartError::Log(Reason::InternalFault))?;
-        let ended = match stand(disk, &folder, &key, &mark, &witnessing).await? {
-            Some(newer) => Ended::by_an_older_copy(origin.clone(), newer),
-            None => {
-                let ledger_config = LedgerConfig {
-                    cosigner: Some(witnessing.cosigner()),
-                    ..LedgerConfig::new(
-                        folder.clone(),
-                        origin.as_str(),
-                        Arc::clone(&keys.ledger),
-                        Arc::clone(disk),
-                        Box::new(sidecar.clone()),
-                        Arc::clone(clock),
-                    )
-                };
-                match Ledger::open(ledger_config, deps.runner).await {
-                    Ok(ledger) => {
-                        return Ok(Opened {
-                            origin,
-                            ledger,
-                            sidecar,
-                            mark,
-                            witnessing,
-                            stamping,
-                        });
-                    }
-                    Err(LedgerError::Log(LogError::Lost { .. })) => {
-                        let note = shard::last_note(Arc::clone(disk), &folder);
-                        Ended::by_loss(origin.clone(), note)
-                    }
-                    Err(error) => return Err(error.into()),
-                }
-            }
-        };
-        let next = shard::open_next(
-            &config.server,
-            keys,
-            follower,
-            &**clock,
-            &**disk,
-            &ledgers,
-            &ended,
-        );
-        origin = next.await?;
-    }
-    Err(StartError::Log(Reason::LogForked))
-}
-
-/// Waits until it is known whether the ledger on the disk is the newest there was; answers with the newer
-/// checkpoint when it is not.
-async fn stand(
-    disk: &Arc<dyn Disk>,
-    folder: &Path,
-    key: &NoteKey,
-    mark: &Mark,
-    witnessing: &Witnessing,
-) -> Result<Option<SignedNote>, StartError> {
-    let mut tick = tokio::time::interval(WITNESSES_AGAIN);
-    loop {
-        tick.tick().await;
-        match shard::judge(disk, folder, key, mark, witnessing.witnesses()).await? {
-            Standing::Behind(newer) => return Ok(Some(newer)),
-            Standing::Newest => return Ok(None),
-            Standing::Unknown => tracing::warn!(
-                event = "witnesses.awaited",
-                remedy = "so many witnesses of the policy must answer that the others are no quorum, before \
-                          this server signs anything"
-            ),
-        }
-    }
-}
-
-/// Ends the shard that is over, when everything begun in it has its end there; the next start takes up the
-/// new one.
-async fn end_shard(
-    server: &Server,
-    keys: &ServerKeys,
-    follower: &Follower,
-    disk: &dyn Disk,
-) -> Result<(), StartError> {
-    let ledger = server.journal.ledger();
-    ledger.publish_now().await?;
-    let last = ledger.finality().borrow().clone();
-    let last = last.or_else(|| ledger.checkpoint().borrow().clone());
-    let ended = Ended::in_time(
-        server.journal.origin().clone(),
-        last.map(|last| last.note().clone()),
-    );
-    ledger.shutdown().await?;
-    let ledgers = server.config.data.as_path().join("ledger");
-    let (id, clock) = (&server.id, &*server.clock);
-    shard::open_next(id, keys, follower, clock, disk, &ledgers, &ended).await?;
-    Ok(())
 }
 
 async fn build(

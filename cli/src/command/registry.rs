@@ -243,5 +243,6 @@ Example:
 where the file says, for instance:
   witness registry NAME+HASH+KEY http://registry.example:7101
   witness commissioner NAME+HASH+KEY http://commissioner.example:7200
-  group any-of-two any registry commissioner
-  quorum any-of-two";
+  witness auditor NAME+HASH+KEY http://auditor.example:7200
+  group two-of-three 2 registry commissioner auditor
+  quorum two-of-three";
