@@ -238,6 +238,10 @@ catalogue! {
         "l’élément « {field} » de cet échange n’est pas conservé ici, ou a été détruit";
     BundleNotProven = "Not proven:", "Non prouvé :";
     BundleNothing = "no request of {transaction} is in the ledgers", "aucune demande de {transaction} n’est aux journaux";
+    BundleCoherent = "COHERENT  {file}: exchange {transaction}. It holds together; whose keys these are is not shown",
+        "COHÉRENT  {file} : échange {transaction}. Tout concorde; à qui sont ces clés n’est pas montré";
+    BundleUnbound = "{file} holds together, and anybody could have made it: its keys are not bound by a registry you believe",
+        "{file} concorde, et n’importe qui a pu le faire : ses clés ne sont pas liées par un registre auquel vous vous fiez";
     BundleSound = "PROVEN  {file}: exchange {transaction}", "PROUVÉ  {file} : échange {transaction}";
     BundleNoAuthority = "whose time stamps count is not known", "on ne sait pas à qui se fier pour l’horodatage";
     BundleWritten = "{file}: {files} files, sealed by {member}. VERIFY.txt in it says how to verify it with openssl alone.",
@@ -255,25 +259,9 @@ catalogue! {
         "UNANSWERED : la réponse s’est perdue en route, ou fut supprimée : rien ne dit laquelle";
     CompareUndelivered = "UNDELIVERED: the request was lost on the way, or dropped unseen: nothing proves which",
         "UNDELIVERED : la demande s’est perdue en route, ou fut supprimée : rien ne dit laquelle";
-    GapAnswer = "how it ended: there is no answer in it", "comment cela finit : il ne contient aucune réponse";
-    GapAuthority = "the time: the authority of its time stamps was not checked, --timestamp-roots",
-        "l’heure : l’autorité de ses horodatages n’a pas été vérifiée, --timestamp-roots";
     GapBypass = "that nothing was looked at outside the security servers",
         "que rien ne fut consulté hors des serveurs de sécurité";
-    GapInForce = "that no key or session had been revoked then: the registry’s ledger says so",
-        "qu’aucune clé ni session n’était révoquée alors : le journal du registre le dit";
-    GapInstructions = "VERIFY.txt: it is not what this version writes, so read its commands before running any",
-        "VERIFY.txt : il n’est pas celui qu’écrit cette version, donc lire ses commandes avant d’en exécuter";
-    GapLedger = "what the ledger of {server} holds: it was not given", "ce que contient le journal de {server} : il n’a pas été fourni";
-    GapNotBound = "whose the keys of {server} are: no registry entry in it says so",
-        "à qui sont les clés de {server} : aucune entrée du registre n’y figure";
-    GapNotLogged = "that {server} logged the {kind}", "que {server} a consigné : {kind}";
     GapPurpose = "that the stated purpose was the true one", "que la fin déclarée était la vraie";
-    GapRegistry = "whose registry it is: compare its key with the one you know, {key}",
-        "à qui est ce registre : comparez sa clé à celle que vous connaissez, {key}";
-    GapSealNotBound = "whose the seal’s key is: no registry entry in it binds it to {member}",
-        "à qui est la clé du sceau : aucune entrée du registre ne la lie à {member}";
-    GapTime = "the time: no authority stamped it, and servers state their own", "l’heure : aucune autorité ne l’a horodatée, les serveurs disent la leur";
     GapTogether = "anything against two parties that lie together", "rien contre deux parties qui mentent ensemble";
     ProvenBound = "the registry bound the keys of {server} to it: its entry {index}",
         "le registre a lié à {server} ses clés : son entrée {index}";
@@ -290,6 +278,8 @@ catalogue! {
         "le registre a lié la clé du sceau à {member} : son entrée {index}";
     ProvenSealed = "{member} sealed this bundle, by its own word at {at}", "{member} a scellé ce dossier, selon lui à {at}";
     ProvenSigned = "{server} signed the {kind}, by its own word at {at}", "{server} a signé, selon lui à {at} : {kind}";
+    ProvenWitnessed = "{by} cosigned the checkpoint of {ledger} over {size} entries, a quorum by {at}: it was the only one they were shown",
+        "{by} ont cosigné le point de contrôle de {ledger} sur {size} entrées, un quorum à {at} : c’est le seul qu’on leur ait montré";
     ProvenStamped = "entry {index} of {ledger} was there by {by}", "l’entrée {index} de {ledger} existait à {by}";
     SealKeyStrange = "the key {key} is no member’s in the directory", "la clé {key} n’est celle d’aucun membre au registre";
     SealKeyUnusable = "the key {key} cannot be used to seal", "la clé {key} ne peut servir à sceller";

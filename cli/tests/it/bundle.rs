@@ -130,6 +130,28 @@ fn run_instructions(folder: &Path, first: usize) -> (Vec<String>, usize) {
     (failed, expected.len())
 }
 
+/// In a sandbox that is up, whose ledgers a witness of the policy cosigned.
+pub(crate) fn a_bundle_says_which_witnesses_cosigned_the_ledgers(dir: &Path) {
+    let show = ["log", "show", SITE, "--kind", "IN", "-o", "ndjson"];
+    let id = entente(dir, &show).lines()[0]["transaction"].clone();
+    let made = export(dir, id.as_str().unwrap(), &["--peer-ledger", PEER]);
+    assert_eq!(made.code, 0, "{made:?}");
+    let verified = verify(dir, &CONFIG);
+    assert_eq!(verified.code, 0, "{verified:?}");
+    let verified = &verified.lines()[0];
+    let proven = verified["proven"].as_array().unwrap();
+    let witnessed = proven.iter().filter(|item| item["what"] == "witnessed");
+    let by: Vec<_> = witnessed.map(|item| &item["witnesses"]).collect();
+    assert_eq!(by, [&serde_json::json!(["commissioner"]); 2], "{verified}");
+    let folder = dir.join("witnessed");
+    unpack(&dir.join(BUNDLE), &folder);
+    let text = fs::read_to_string(folder.join("ev/VERIFY.txt")).unwrap();
+    assert_eq!(text.matches("cosignature/v1").count(), 2, "{text}");
+    let (failed, _) = run_instructions(&folder, usize::MAX);
+    assert!(failed.is_empty(), "{failed:#?}");
+    fs::remove_file(dir.join(BUNDLE)).unwrap();
+}
+
 /// What our verifier says, of a bundle without a fault.
 fn looked_at(bundle: &Bytes, registry: &NoteKey) -> Result<Report, String> {
     let (files, sealed) = container::open(bundle).map_err(|error| error.to_string())?;
@@ -178,8 +200,9 @@ fn a_court_verifies_a_bundle_with_openssl_alone_and_finds_every_altered_byte() {
     // Keys of a server are bound by its registration, and by each ledger it opened.
     found.entry("bound".to_owned()).and_modify(|n| *n = 2);
     assert_eq!(found, proven, "{value}");
-    let gaps = counts(&[("in-force", 1), ("time", 1)]);
+    let gaps = counts(&[("in-force", 1), ("time", 2), ("witnesses", 2)]);
     assert_eq!(said(&value, "not_proven"), gaps);
+    assert_eq!(value["keys_bound"], true);
 
     let folder = dir.join("unpacked");
     unpack(&dir.join(BUNDLE), &folder);
@@ -281,15 +304,31 @@ fn says_what_one_side_alone_does_not_prove_and_whose_registry_was_not_compared()
     let dir = dir.path();
     assert_eq!(export(dir, &id, &[]).code, 0);
     let verified = verify(dir, &[]);
-    assert_eq!(verified.code, 0, "{verified:?}");
+    // Whoever makes up a registry makes up its keys: without one to compare with, a person must.
+    assert_eq!(verified.code, 7, "{verified:?}");
     let value = verified.lines().remove(0);
-    let gaps = counts(&[("in-force", 1), ("ledger", 1), ("registry", 1), ("time", 1)]);
+    let gaps = counts(&[
+        ("in-force", 1),
+        ("ledger", 1),
+        ("registry", 1),
+        ("time", 1),
+        ("witnesses", 1),
+    ]);
     assert_eq!(said(&value, "not_proven"), gaps);
-    for lang in ["en", "fr"] {
+    assert_eq!(value["keys_bound"], false);
+    for (lang, word) in [("en", "COHERENT"), ("fr", "COHÉRENT")] {
         let told = entente(dir, &["log", "verify", BUNDLE, "--lang", lang]);
-        assert_eq!(told.code, 0);
-        assert!(told.out.contains(&id), "{told:?}");
+        assert_eq!(told.code, 7);
+        assert!(
+            told.out.contains(&id) && told.out.starts_with(word),
+            "{told:?}"
+        );
     }
+    let known = entente(dir, &[&["log", "verify", BUNDLE][..], &CONFIG].concat());
+    assert!(
+        known.code == 0 && known.out.starts_with("PROVEN"),
+        "{known:?}"
+    );
     assert_eq!(export(dir, "00", &["--out", "x"]).code, 2);
 }
 
@@ -407,14 +446,18 @@ async fn an_authoritys_time_stamps_are_in_it_and_openssl_accepts_them() {
     let other = Authority::create(&dir.join("other"), Keys::P256);
     let foreign = other.root_file();
     let roots = ["--timestamp-roots", foreign.to_str().unwrap()];
-    assert_eq!(
-        verify(dir, &roots).code,
-        6,
-        "an authority that does not count"
-    );
+    // An authority that does not count proves no time, and takes nothing from the rest.
+    let strange = verify(dir, &[&CONFIG[..], &roots].concat());
+    assert_eq!(strange.code, 0, "{strange:?}");
+    let value = strange.lines().remove(0);
+    assert!(said(&value, "not_proven")["stamp"] > 0, "{value}");
+    assert!(!said(&value, "proven").contains_key("stamped"), "{value}");
 
     let folder = dir.join("unpacked");
     unpack(&dir.join(BUNDLE), &folder);
+    // Judged at the time that the token states, so that it outlives its authority's certificate.
+    let text = fs::read_to_string(folder.join("ev/VERIFY.txt")).unwrap();
+    assert!(text.contains("openssl ts -verify -attime 1"), "{text}");
     fs::copy(authority.root_file(), folder.join("tsa-root.pem")).unwrap();
     let (failed, _) = run_instructions(&folder, usize::MAX);
     assert!(failed.is_empty(), "{failed:#?}");

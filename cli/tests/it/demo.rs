@@ -6,7 +6,7 @@ use std::path::{Path, PathBuf};
 use serde_json::Value;
 
 use crate::run::{Ran, entente};
-use crate::{omission, witnesses};
+use crate::{bundle, omission, witnesses};
 
 const TARGET: &str = "ca-demo/vital-events/registry";
 const METHOD: &str = "entente.demo.vitalevents.v1.VitalEvents/LookupDeath";
@@ -127,6 +127,7 @@ fn the_demo_runs_and_all_of_it_can_be_done_again_by_hand() {
     omission::a_proof_with_keys_of_others_proves_nothing(dir);
     omission::two_ledgers_are_held_against_each_other(dir);
     witnesses::a_witness_named_in_the_policy_cosigns_the_ledgers(dir);
+    bundle::a_bundle_says_which_witnesses_cosigned_the_ledgers(dir);
 
     let status = entente(dir, &["sandbox", "status", "-o", "json"]).json();
     let states = status["items"]

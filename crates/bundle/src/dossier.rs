@@ -5,8 +5,10 @@
 //! again and compares, so none can say anything else.
 
 mod files;
+mod gaps;
 mod report;
 mod verify;
+mod witnesses;
 
 use std::collections::BTreeMap;
 

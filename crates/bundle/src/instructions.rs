@@ -30,7 +30,16 @@ pub(crate) fn write(dossier: &Dossier, files: &Files, sealed_at: Timestamp) -> S
         script.run(line, "");
     }
     checks::write(&mut script, dossier, files, sealed_at);
-    script.text.push_str(words::TAIL);
+    script.text.push_str(words::SHOWN);
+    let gaps = dossier.gaps(sealed_at);
+    for (at, head) in words::NOT_SHOWN.iter().enumerate() {
+        script.text.push_str(head);
+        for gap in &gaps {
+            let [en, fr] = gap.words();
+            script.text += &format!("- {}\n", if at == 0 { en } else { fr });
+        }
+        script.text.push_str(words::NEVER_SHOWN[at]);
+    }
     script.text
 }
 

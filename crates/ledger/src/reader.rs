@@ -144,6 +144,20 @@ impl Reader {
         })
     }
 
+    /// The newest checkpoint that the witnesses' quorum cosigned, when it is signed by `key`. Whether it has
+    /// the quorum is for who knows the policy to say.
+    ///
+    /// # Errors
+    /// When it cannot be read or is not signed by it.
+    pub fn finality(&self, key: &NoteKey) -> Result<Option<SignedCheckpoint>, LogError> {
+        let note = self.unverified_final()?;
+        let verified = note.map(|note| SignedCheckpoint::verify(note.to_string().as_bytes(), key));
+        verified.transpose().map_err(|_| LogError::Damaged {
+            path: self.layout.finality(),
+            what: "it is not signed by this ledger's key",
+        })
+    }
+
     /// The newest checkpoint that the witnesses' quorum cosigned, as a note, with no signature checked.
     ///
     /// # Errors

@@ -13,7 +13,7 @@ mod token;
 
 pub use authorities::{Authorities, AuthoritiesError, InvalidPolicy, Policy};
 pub use query::{Query, ReplyError};
-pub use token::{MAX_TOKEN, Stamp, TokenError, verify};
+pub use token::{MAX_TOKEN, Stamp, TokenError, stated, verify};
 
 /// What an authority is asked with.
 pub const QUERY_TYPE: &str = "application/timestamp-query";

@@ -66,16 +66,33 @@ pub fn verify(
     verify_with_nonce(token, imprint, authorities).map(|(stamp, _)| stamp)
 }
 
-pub(crate) fn verify_with_nonce<'a>(
-    token: &'a [u8],
-    imprint: Digest,
-    authorities: &Authorities,
-) -> Result<(Stamp, Option<&'a [u8]>), TokenError> {
+/// The time that a token over a SHA-256 states. Nothing is verified: it may be anybody's.
+///
+/// # Errors
+/// When it is no token, or over something else.
+pub fn stated(token: &[u8], imprint: Digest) -> Result<Timestamp, TokenError> {
+    let (_, info) = read(token)?;
+    if info.imprint != Some(imprint.as_bytes()) {
+        return Err(TokenError::Imprint);
+    }
+    Ok(info.at)
+}
+
+fn read(token: &[u8]) -> Result<(SignedData<'_>, Info<'_>), TokenError> {
     if token.len() > MAX_TOKEN {
         return Err(TokenError::Malformed("too long"));
     }
     let signed = SignedData::parse(token).map_err(|_| TokenError::Malformed("CMS"))?;
     let info = Info::parse(signed.content).map_err(|_| TokenError::Malformed("TSTInfo"))?;
+    Ok((signed, info))
+}
+
+pub(crate) fn verify_with_nonce<'a>(
+    token: &'a [u8],
+    imprint: Digest,
+    authorities: &Authorities,
+) -> Result<(Stamp, Option<&'a [u8]>), TokenError> {
+    let (signed, info) = read(token)?;
     let signature = signed.check_attributes()?;
     let (signer, others) = signed.signer()?;
     authorities.verify(signer, &others, info.at, &signature)?;

@@ -10,6 +10,7 @@ use entente_bundle::stamped::Stamped;
 use entente_evidence::proof::Form;
 use entente_evidence::statement::Kind;
 use entente_ledger::note::NoteKey;
+use entente_reason::Lang;
 use entente_signing::Digest;
 use serde_json::{Value, json};
 
@@ -52,18 +53,30 @@ pub(super) fn verify(
     };
     let mut report = dossier.verify(&files, &sealed, &trust);
     match whole {
-        Some(Some(stamp)) => report.proven.push(Proven::BundleStamped { by: stamp.at() }),
+        Some(Some(stamp)) => report
+            .proven
+            .push(Proven::BundleStamped { by: stamp.latest() }),
         Some(None) if !report.gaps.contains(&Gap::Authority) => report.gaps.push(Gap::Authority),
         Some(None) | None => {}
     }
     tell(file, &dossier, &report, screen);
-    match report.faults.first() {
-        None => Ok(()),
-        Some(fault) => {
-            let what = screen.text(Text::BundleBroken, &facts);
-            Err(Failure::new(Exit::Integrity, what).because(fault))
-        }
+    if let Some(fault) = report.faults.first() {
+        let what = screen.text(Text::BundleBroken, &facts);
+        return Err(Failure::new(Exit::Integrity, what).because(fault));
     }
+    match is_bound(&report) {
+        true => Ok(()),
+        // Anybody could have made it, with keys of their own.
+        false => Err(
+            Failure::new(Exit::NeedsPerson, screen.text(Text::BundleUnbound, &facts))
+                .note(Text::LabelDo, "--config member.yaml"),
+        ),
+    }
+}
+
+/// Whether its keys are shown to be those of whom it names, by a registry that is believed.
+fn is_bound(report: &Report) -> bool {
+    !report.gaps.iter().any(Gap::is_about_keys)
 }
 
 /// Reads a bundle; no more than one can be.
@@ -112,6 +125,7 @@ fn tell(file: &Path, dossier: &Dossier, report: &Report, screen: &Screen) {
     let value = json!({
         "file": file,
         "sound": is_sound,
+        "keys_bound": is_bound(report),
         "transaction": id,
         "proven": report.proven.iter().map(proven_value).collect::<Vec<_>>(),
         "not_proven": report.gaps.iter().map(gap_value).collect::<Vec<_>>(),
@@ -126,7 +140,10 @@ fn tell(file: &Path, dossier: &Dossier, report: &Report, screen: &Screen) {
             }
             return;
         }
-        print_out(screen.green(&screen.text(Text::BundleSound, &facts)));
+        print_out(match is_bound(report) {
+            true => screen.green(&screen.text(Text::BundleSound, &facts)),
+            false => screen.bold(&screen.text(Text::BundleCoherent, &facts)),
+        });
         for proven in &report.proven {
             print_out(format!("  {}", proven_text(proven, screen)));
         }
@@ -212,6 +229,17 @@ fn proven_text(proven: &Proven, screen: &Screen) -> String {
             Text::ProvenStamped,
             &[("index", index), ("ledger", origin), ("by", by)],
         ),
+        Proven::Witnessed {
+            origin,
+            size,
+            at,
+            by,
+        } => {
+            let by = by.join(", ");
+            let facts: [Fact<'_>; 4] =
+                [("ledger", origin), ("size", size), ("at", at), ("by", &by)];
+            screen.text(Text::ProvenWitnessed, &facts)
+        }
         _ => String::new(),
     }
 }
@@ -261,26 +289,23 @@ fn proven_value(proven: &Proven) -> Value {
         Proven::Stamped { origin, index, by } => json!({
             "what": "stamped", "ledger": origin, "index": index, "by": by.to_string(),
         }),
+        Proven::Witnessed {
+            origin,
+            size,
+            at,
+            by,
+        } => json!({
+            "what": "witnessed", "ledger": origin, "size": size, "at": at.to_string(), "witnesses": by,
+        }),
         _ => Value::Null,
     }
 }
 
 fn gap_text(gap: &Gap, screen: &Screen) -> String {
-    match gap {
-        Gap::Answer => screen.text(Text::GapAnswer, &[]),
-        Gap::Authority => screen.text(Text::GapAuthority, &[]),
-        Gap::InForce => screen.text(Text::GapInForce, &[]),
-        Gap::Instructions => screen.text(Text::GapInstructions, &[]),
-        Gap::Ledger { server } => screen.text(Text::GapLedger, &[("server", server)]),
-        Gap::NotBound { server } => screen.text(Text::GapNotBound, &[("server", server)]),
-        Gap::NotLogged { server, kind } => {
-            let kind = screen.text(kind_text(*kind), &[]);
-            screen.text(Text::GapNotLogged, &[("server", server), ("kind", &kind)])
-        }
-        Gap::Registry { key } => screen.text(Text::GapRegistry, &[("key", key)]),
-        Gap::SealNotBound { member } => screen.text(Text::GapSealNotBound, &[("member", member)]),
-        Gap::Time => screen.text(Text::GapTime, &[]),
-        _ => String::new(),
+    let [en, fr] = gap.words();
+    match screen.lang {
+        Lang::En => en,
+        Lang::Fr => fr,
     }
 }
 
@@ -291,13 +316,17 @@ fn gap_value(gap: &Gap) -> Value {
         Gap::InForce => json!({ "what": "in-force" }),
         Gap::Instructions => json!({ "what": "instructions" }),
         Gap::Ledger { server } => json!({ "what": "ledger", "server": server }),
+        Gap::MemberNotBound { member } => json!({ "what": "member-not-bound", "member": member }),
         Gap::NotBound { server } => json!({ "what": "not-bound", "server": server }),
         Gap::NotLogged { server, kind } => {
             json!({ "what": "not-logged", "server": server, "kind": kind_code(*kind) })
         }
         Gap::Registry { key } => json!({ "what": "registry", "key": key }),
-        Gap::SealNotBound { member } => json!({ "what": "seal-not-bound", "member": member }),
-        Gap::Time => json!({ "what": "time" }),
+        Gap::Stamp { origin, size } => json!({ "what": "stamp", "ledger": origin, "size": size }),
+        Gap::Time { origin, entries } => {
+            json!({ "what": "time", "ledger": origin, "entries": entries })
+        }
+        Gap::Witnesses { server } => json!({ "what": "witnesses", "server": server }),
         _ => Value::Null,
     }
 }

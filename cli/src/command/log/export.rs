@@ -160,13 +160,15 @@ async fn stamp(
     packed.map_err(|error| Failure::of(Exit::Failed, &error))
 }
 
-/// The registry's changes that bind the keys of a dossier, with their proofs.
+/// The registry's changes that bind the keys of a dossier, and its newest policy, with their proofs.
 fn registry(dossier: &Dossier, directory: &Directory) -> Option<Tree> {
     let view = directory.view();
     let checkpoint = view.checkpoint.as_ref()?;
     let mut tree = gather::empty_tree(directory.registry().clone(), checkpoint);
+    let policy = directory.entries().iter().rposition(Dossier::is_policy);
     for (index, bytes) in (0..).zip(directory.entries()) {
-        if dossier.needs_change(bytes)
+        let is_policy = policy.is_some_and(|policy| policy as u64 == index);
+        if (is_policy || dossier.needs_change(bytes))
             && let Some(proof) = view.inclusion(index)
         {
             tree.entries.insert(index, gather::proved(bytes, proof));

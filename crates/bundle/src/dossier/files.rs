@@ -18,6 +18,7 @@ use entente_signing::{Digest, VerifyingKey};
 use x509_parser::certificate::X509Certificate;
 use x509_parser::prelude::FromDer as _;
 
+use super::witnesses::Cosignature;
 use super::{Disclosed, Dossier, DossierError, Party, Proved, Session, Stamped, Tree};
 use crate::container::Files;
 use crate::instructions;
@@ -67,6 +68,14 @@ impl Dossier {
         }
         if let Some(tree) = &self.registry {
             out.tree(REGISTRY, tree);
+        }
+        if let Some(named) = self.witnesses() {
+            out.add(POLICY, named.policy.to_string());
+            for (side, party) in [(CONSUMER, &self.consumer), (PROVIDER, &self.provider)] {
+                for (n, cosignature) in (1..).zip(party.cosignatures(&named)) {
+                    out.cosignature(&format!("{side}/witness-{n}"), party, &cosignature);
+                }
+            }
         }
         for disclosed in &self.openings {
             let name = disclosed.name();
@@ -179,6 +188,14 @@ impl Writing {
         }
     }
 
+    fn cosignature(&mut self, name: &str, party: &Party, cosignature: &Cosignature<'_>) {
+        let key = pem::encode(PUBLIC_KEY, cosignature.key.key().spki_der());
+        self.add(&format!("{name}.pem"), key);
+        let text = cosignature.head() + &party.checkpoint_text();
+        self.add(&format!("{name}.text"), text);
+        self.add(&format!("{name}.sig"), cosignature.signature.clone());
+    }
+
     fn tree(&mut self, side: &str, tree: &Tree) {
         self.add(&format!("{side}/ledger.vkey"), format!("{}\n", tree.key));
         let key = pem::encode(PUBLIC_KEY, tree.key.key().spki_der());
@@ -225,7 +242,7 @@ impl Writing {
 
 impl Tree {
     /// What a time stamp is over: the three lines of a checkpoint.
-    pub(super) fn stamped_text(&self, size: u64, stamp: &Stamped) -> String {
+    pub(crate) fn stamped_text(&self, size: u64, stamp: &Stamped) -> String {
         let checkpoint = Checkpoint {
             origin: self.key.name().to_owned(),
             size,
@@ -385,5 +402,7 @@ fn missing(name: &str) -> DossierError {
 const CONSUMER: &str = "consumer";
 const PROVIDER: &str = "provider";
 const REGISTRY: &str = "registry";
+/// The policy of witnesses.
+const POLICY: &str = "registry/policy";
 /// Bytes of a signature.
 pub(crate) const SIGNATURE: usize = 64;

@@ -97,6 +97,17 @@ pub enum Proven {
         /// At the latest.
         by: Timestamp,
     },
+    /// So many witnesses as the registry's policy asks for have seen a ledger's checkpoint, and no other tree.
+    Witnessed {
+        /// The ledger.
+        origin: String,
+        /// The checkpoint's size.
+        size: u64,
+        /// When they had.
+        at: Timestamp,
+        /// What the policy calls those who cosigned.
+        by: Vec<String>,
+    },
     /// An entry was there when an authority said it was.
     Stamped {
         /// The ledger.
@@ -132,6 +143,11 @@ pub enum Gap {
         /// What the statement is.
         kind: Kind,
     },
+    /// A certificate, of the seal or above a session, is not shown to be the member's.
+    MemberNotBound {
+        /// The member it names.
+        member: MemberId,
+    },
     /// A key is not shown to be the server's.
     NotBound {
         /// The server.
@@ -142,13 +158,26 @@ pub enum Gap {
         /// Its key, to be compared.
         key: String,
     },
-    /// The seal's key is not shown to be the member's.
-    SealNotBound {
-        /// The member.
-        member: MemberId,
+    /// A time stamp is by no authority that counts, or does not hold.
+    Stamp {
+        /// The ledger.
+        origin: String,
+        /// The size of the tree it is over.
+        size: u64,
     },
-    /// No authority vouches for the time.
-    Time,
+    /// No authority vouches for when entries were there.
+    Time {
+        /// The ledger.
+        origin: String,
+        /// The entries.
+        entries: Vec<u64>,
+    },
+    /// No quorum of witnesses cosigned a ledger's checkpoint, or the policy is not in it, or asks for none:
+    /// its server may have shown others another ledger.
+    Witnesses {
+        /// The server.
+        server: ServerId,
+    },
 }
 
 /// Something wrong, and in which part.

@@ -7,6 +7,7 @@ use entente_evidence::commitment::{Field, Salt};
 use entente_evidence::proof::{Draft, Form, sign_batch, sign_direct};
 use entente_evidence::statement::{Body, MessageId, Mode, Statement};
 use entente_keys::{SessionCertificate, SessionOrder, Validity};
+use entente_ledger::{Checkpoint, SignedCheckpoint};
 use entente_signing::{Ed25519Key, P256Key, Signer as _};
 
 use super::*;
@@ -170,7 +171,96 @@ fn a_statement_of_either_form_is_verified_by_openssl_and_by_us() {
         }
         let (printed, must) = run(folder.path());
         assert_eq!(printed, must);
+        // Anybody could have made it, and it says so itself.
+        let text = std::fs::read_to_string(folder.path().join("ev/VERIFY.txt")).unwrap();
+        for gap in [
+            "whose the keys of ca-demo/pensions/@ss1 are: no registry entry in it says so",
+            "that a certificate is that of ca-demo/pensions: no registry entry in it binds its key",
+            "how it ended: there is no answer in it",
+        ] {
+            assert!(text.contains(gap), "{gap}: {text}");
+        }
+        let about_keys = report.gaps.iter().filter(|gap| gap.is_about_keys());
+        assert_eq!(about_keys.count(), 2);
     }
+}
+
+/// By a session of another server, with everything else as it should be.
+#[test]
+fn a_session_that_names_another_server_is_found_by_the_commands_too() {
+    let Made { dossier, .. } = made(0);
+    let mut statement = dossier.request.statement().clone();
+    statement.sender_server = "ca-demo/pensions/@ss2".parse().unwrap();
+    let session = Ed25519Key::generate().unwrap();
+    let server = P256Key::generate().unwrap();
+    let order = SessionOrder {
+        server: &"ca-demo/pensions/@ss1".parse().unwrap(),
+        mode: entente_keys::Mode::Live,
+        key: session.verifying_key(),
+        not_before: at().saturating_sub(Duration::from_secs(60)),
+        not_after: at().saturating_add(Duration::from_secs(60)),
+    };
+    let certificate = SessionCertificate::issue(&server, &order).unwrap();
+    let dossier = Dossier {
+        request: sign_direct(&session, statement).unwrap(),
+        consumer: Party {
+            session: Some(Session {
+                certificate: certificate.into(),
+                server_key: server.verifying_key().clone(),
+                chain: None,
+            }),
+            ledger: None,
+        },
+        ..dossier
+    };
+    let folder = tempfile::tempdir().unwrap();
+    for (name, content) in dossier.files(at()) {
+        let path = folder.path().join(name);
+        std::fs::create_dir_all(path.parent().unwrap()).unwrap();
+        std::fs::write(path, content).unwrap();
+    }
+    let (printed, must) = run(folder.path());
+    let names = |text: &str| text.lines().any(|line| line.contains("@ss2, URI"));
+    assert!(names(&must) && !names(&printed), "{printed}");
+}
+
+/// Whoever adds a token that is over nothing hides no missing time.
+#[test]
+fn a_time_stamp_over_no_entry_is_a_fault_and_no_time() {
+    let Made { dossier, .. } = made(0);
+    let key = Ed25519Key::generate().unwrap();
+    let name = "ss1.pensions.ca-demo/access/2026h2.1";
+    let checkpoint = Checkpoint {
+        origin: name.to_owned(),
+        size: 1,
+        root: Digest::of(b"root"),
+    };
+    let checkpoint = SignedCheckpoint::sign(checkpoint, &key).unwrap();
+    let stamp = Stamped {
+        root: Digest::of(b"root"),
+        token: Bytes::from_static(b"token"),
+        paths: BTreeMap::new(),
+    };
+    let tree = Tree {
+        key: NoteKey::new(name, key.verifying_key().clone()).unwrap(),
+        checkpoint: checkpoint.note().to_string(),
+        entries: BTreeMap::new(),
+        stamps: [(1, stamp)].into(),
+    };
+    let consumer = Party {
+        ledger: Some(tree),
+        ..dossier.consumer.clone()
+    };
+    let dossier = Dossier {
+        consumer,
+        ..dossier
+    };
+    let sealed = crate::seal::Sealed {
+        certificate: dossier.sealer.clone(),
+        at: at(),
+    };
+    let report = dossier.verify(&dossier.files(at()), &sealed, &Trust::default());
+    assert_eq!(report.faults[0].part, "consumer/stamp-1");
 }
 
 #[test]

@@ -3,6 +3,7 @@
 use std::sync::Arc;
 
 use bytes::Bytes;
+use entente_clock::Timestamp;
 use entente_directory::{Change, RegistryEntry};
 use entente_evidence::proof::SignedStatement;
 use entente_identity::{MemberId, ServerId};
@@ -37,23 +38,24 @@ impl Dossier {
         };
         check.seal(sealed);
         check.statement("request", &self.request, &self.consumer);
-        match &self.answer {
-            Some(answer) => {
-                if answer.statement().answers(&self.request).is_err() {
-                    check.fault("answer", "it does not answer the request");
-                }
-                check.statement("answer", answer, &self.provider);
+        if let Some(answer) = &self.answer {
+            if answer.statement().answers(&self.request).is_err() {
+                check.fault("answer", "it does not answer the request");
             }
-            None => check.report.gaps.push(Gap::Answer),
+            check.statement("answer", answer, &self.provider);
         }
         check.ledger("consumer", &self.consumer);
         check.ledger("provider", &self.provider);
         check.registry();
+        check.witnesses(&self.consumer, sealed.at);
+        check.witnesses(&self.provider, sealed.at);
         for disclosed in &self.openings {
             check.opening(disclosed);
         }
         check.time();
-        check.report.gaps.push(Gap::InForce);
+        let mut gaps = self.gaps(sealed.at);
+        gaps.append(&mut check.report.gaps);
+        check.report.gaps = gaps;
         if !self.has_own_instructions(files, sealed.at) {
             check.report.gaps.push(Gap::Instructions);
         }
@@ -66,13 +68,14 @@ impl Dossier {
             return false;
         };
         let change = entry.change.change();
-        let keys = self.keys();
+        let (keys, members) = (self.keys(), self.member_keys());
+        let mut members = members.iter();
         keys.iter().any(|(server, key)| binds(change, server, key))
-            || binds_member(change, self.sealer.member(), self.sealer.key())
+            || members.any(|(member, key)| binds_member(change, member, key))
     }
 
     /// The keys of servers and ledgers that have to be bound.
-    fn keys(&self) -> Vec<(ServerId, VerifyingKey)> {
+    pub(super) fn keys(&self) -> Vec<(ServerId, VerifyingKey)> {
         let mut keys = Vec::new();
         for (side, party) in [("consumer", &self.consumer), ("provider", &self.provider)] {
             let server = self.server(side);
@@ -92,7 +95,7 @@ impl Dossier {
     }
 
     /// The server of a side.
-    fn server(&self, side: &str) -> &ServerId {
+    pub(super) fn server(&self, side: &str) -> &ServerId {
         let request = self.request.statement();
         match side {
             "consumer" => &request.sender_server,
@@ -145,7 +148,7 @@ impl Check<'_> {
         if signed.verify(verified.key()).is_err() {
             return self.fault(part, "its signature does not verify");
         }
-        self.chain(part, session, server);
+        self.chain(part, session, server, at);
         self.prove(Proven::Signed {
             server: server.clone(),
             kind: said.kind(),
@@ -154,7 +157,7 @@ impl Check<'_> {
         });
     }
 
-    fn chain(&mut self, part: &str, session: &Session, server: &ServerId) {
+    fn chain(&mut self, part: &str, session: &Session, server: &ServerId, at: Timestamp) {
         let Some(chain) = &session.chain else {
             return;
         };
@@ -164,8 +167,18 @@ impl Check<'_> {
                 "the certificates above its session are another server's",
             );
         }
-        let server = server.clone();
-        self.prove(Proven::Certified { server });
+        if !chain.validity().contains(at) {
+            return self.fault(
+                part,
+                "the certificates above its session were not valid then",
+            );
+        }
+        // One that no registry entry binds is anybody's: that is said as a gap.
+        let member = chain.member();
+        if self.dossier.is_members(member.member(), member.key()) {
+            let server = server.clone();
+            self.prove(Proven::Certified { server });
+        }
     }
 
     /// The checkpoint and every entry under it. What the entries say is not looked at.
@@ -194,9 +207,8 @@ impl Check<'_> {
     }
 
     fn ledger(&mut self, side: &str, party: &Party) {
-        let server = self.dossier.server(side).clone();
         let Some(tree) = &party.ledger else {
-            return self.report.gaps.push(Gap::Ledger { server });
+            return;
         };
         let Some(checkpoint) = self.tree(side, tree) else {
             return;
@@ -242,14 +254,6 @@ impl Check<'_> {
                 size: checkpoint.size(),
             });
         }
-        for signed in [Some(&dossier.request), answer].into_iter().flatten() {
-            if !logged.iter().any(|(bytes, ..)| bytes == signed.bytes()) {
-                self.report.gaps.push(Gap::NotLogged {
-                    server: server.clone(),
-                    kind: signed.statement().kind(),
-                });
-            }
-        }
         if side == "provider" {
             self.promise(&logged, tree);
         }
@@ -279,57 +283,62 @@ impl Check<'_> {
 
     fn registry(&mut self) {
         let dossier = self.dossier;
-        let mut needed = dossier.keys();
-        let mut is_seal_bound = false;
-        if let Some(tree) = &dossier.registry {
-            if self.tree("registry", tree).is_none() {
-                return;
+        let Some(tree) = &dossier.registry else {
+            return;
+        };
+        if self.tree("registry", tree).is_none() {
+            return;
+        }
+        if !tree.stamps.is_empty() {
+            self.fault("registry", "no time stamp is over it");
+        }
+        match &self.trust.registry {
+            Some(known) if *known != tree.key => {
+                self.fault(
+                    "registry",
+                    "its key is not that of the registry you believe",
+                );
             }
-            match &self.trust.registry {
-                Some(known) if *known != tree.key => {
-                    self.fault(
-                        "registry",
-                        "its key is not that of the registry you believe",
-                    );
-                }
-                Some(_) => {}
-                None => self.report.gaps.push(Gap::Registry {
-                    key: tree.key.to_string(),
-                }),
+            Some(_) => {}
+            None => self.report.gaps.push(Gap::Registry {
+                key: tree.key.to_string(),
+            }),
+        }
+        let keys = dossier.keys();
+        for (index, proved) in &tree.entries {
+            let Ok(entry) = RegistryEntry::parse(&proved.bytes) else {
+                self.fault(&format!("registry/entry-{index}"), "it is no change");
+                continue;
+            };
+            let (change, index) = (entry.change.change(), *index);
+            if keys.iter().any(|(server, key)| binds(change, server, key))
+                && let Some(server) = server_of(change).cloned()
+            {
+                self.prove(Proven::Bound { server, index });
             }
-            for (index, proved) in &tree.entries {
-                let Ok(entry) = RegistryEntry::parse(&proved.bytes) else {
-                    self.fault(&format!("registry/entry-{index}"), "it is no change");
-                    continue;
-                };
-                let change = entry.change.change();
-                let before = needed.len();
-                needed.retain(|(server, key)| !binds(change, server, key));
-                if needed.len() < before
-                    && let Some(server) = server_of(change).cloned()
-                {
-                    let index = *index;
-                    self.prove(Proven::Bound { server, index });
-                }
-                let sealer = &dossier.sealer;
-                if binds_member(change, sealer.member(), sealer.key()) {
-                    is_seal_bound = true;
-                    self.prove(Proven::SealBound {
-                        member: sealer.member().clone(),
-                        index: *index,
-                    });
-                }
+            let sealer = &dossier.sealer;
+            if binds_member(change, sealer.member(), sealer.key()) {
+                let member = sealer.member().clone();
+                self.prove(Proven::SealBound { member, index });
             }
         }
-        for (server, _) in needed {
-            let gap = Gap::NotBound { server };
-            if !self.report.gaps.contains(&gap) {
-                self.report.gaps.push(gap);
-            }
-        }
-        if !is_seal_bound {
-            let member = dossier.sealer.member().clone();
-            self.report.gaps.push(Gap::SealNotBound { member });
+    }
+
+    /// Whether the policy's quorum cosigned a ledger's checkpoint, before this was sealed.
+    fn witnesses(&mut self, party: &Party, sealed_at: Timestamp) {
+        let (Some(tree), Some(named)) = (&party.ledger, self.dossier.witnesses()) else {
+            return;
+        };
+        if let Some((size, at)) = self.dossier.witnessed(tree, sealed_at) {
+            let by = party.cosignatures(&named).into_iter();
+            let by = by.map(|cosignature| cosignature.name.to_owned()).collect();
+            let origin = tree.key.name().to_owned();
+            self.prove(Proven::Witnessed {
+                origin,
+                size,
+                at,
+                by,
+            });
         }
     }
 
@@ -357,23 +366,19 @@ impl Check<'_> {
             ("provider", &dossier.provider),
         ];
         let trees = trees.map(|(side, party)| (side, party.ledger.as_ref()));
-        let mut any = false;
         for (side, tree) in trees {
             let Some(tree) = tree else { continue };
             for (size, stamp) in &tree.stamps {
-                any = true;
                 self.stamp(side, tree, *size, stamp);
             }
-        }
-        if !any {
-            self.report.gaps.push(Gap::Time);
-        } else if self.trust.authorities.is_none() {
-            self.report.gaps.push(Gap::Authority);
         }
     }
 
     fn stamp(&mut self, side: &str, tree: &Tree, size: u64, stamp: &super::Stamped) {
         let part = format!("{side}/stamp-{size}");
+        if stamp.paths.is_empty() {
+            return self.fault(&part, "it is over no entry");
+        }
         for (index, path) in &stamp.paths {
             let proof = InclusionProof {
                 index: *index,
@@ -388,11 +393,17 @@ impl Check<'_> {
             }
         }
         let Some(authorities) = &self.trust.authorities else {
+            if !self.report.gaps.contains(&Gap::Authority) {
+                self.report.gaps.push(Gap::Authority);
+            }
             return;
         };
         let imprint = Digest::of(tree.stamped_text(size, stamp).as_bytes());
+        // Each operator chooses an authority, and a ledger holds what its owner put there: a token that does
+        // not count for the reader takes nothing from the rest.
         let Ok(verified) = verify_token(&stamp.token, imprint, authorities) else {
-            return self.fault(&part, "no authority that counts made it over this tree");
+            let origin = tree.key.name().to_owned();
+            return self.report.gaps.push(Gap::Stamp { origin, size });
         };
         for index in stamp.paths.keys() {
             self.prove(Proven::Stamped {

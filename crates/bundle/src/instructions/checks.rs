@@ -5,11 +5,13 @@ use base64::engine::general_purpose::STANDARD as BASE64;
 use entente_clock::Timestamp;
 use entente_directory::RegistryEntry;
 use entente_evidence::proof::{Form, SignedStatement};
+use entente_evidence::statement::Statement;
 use entente_ledger::proof::InclusionProof;
 use entente_ledger::tree::leaf_hash;
 use entente_signing::cbor::Reader;
 use entente_signing::cose::Sign1;
 use entente_signing::{Digest, VerifyingKey};
+use entente_timestamp::stated;
 
 use super::{NAME, SAME, Script, find};
 use crate::container::Files;
@@ -33,6 +35,7 @@ pub(super) fn write(script: &mut Script, dossier: &Dossier, files: &Files, seale
     }
     if let Some(tree) = &dossier.registry {
         script.registry(tree, dossier);
+        script.witnesses(tree, dossier);
     }
     if !dossier.openings.is_empty() {
         script.openings(dossier);
@@ -87,7 +90,7 @@ impl Script {
             _ => ("answer", "de la réponse"),
         };
         if let Some(session) = &party.session {
-            self.session(side, session, said.issued_at);
+            self.session(side, session, said);
         }
         self.step(
             &format!("The session's key signed the statement of the {en}; it names these parties."),
@@ -130,6 +133,8 @@ impl Script {
             said.receiver.as_str(),
             said.method.as_str(),
             said.purpose.as_str(),
+            said.sender_server.as_str(),
+            said.receiver_server.as_str(),
         ] {
             self.stands(
                 &format!("printf %s '{text}'"),
@@ -147,7 +152,7 @@ impl Script {
         );
     }
 
-    fn session(&mut self, side: &str, session: &Session, at: Timestamp) {
+    fn session(&mut self, side: &str, session: &Session, said: &Statement) {
         self.step(
             &format!("The {side}'s server certified the session's key."),
             &format!("Le serveur ({side}) a certifié la clé de la session."),
@@ -167,8 +172,13 @@ impl Script {
             );
             self.run(&command, "Verified OK");
         }
+        let (server, mode) = (said.sender_server.as_str(), said.mode.as_str());
+        self.run(
+            &format!("openssl x509 -in {file} -noout -ext subjectAltName | tail -n 1"),
+            &format!("    URI:entente:server:{server}, URI:entente:mode:{mode}"),
+        );
         if session.chain.is_some() {
-            let at = at.as_millis() / 1000;
+            let at = said.issued_at.as_millis() / 1000;
             self.run(
                 &format!(
                     "openssl verify -x509_strict -attime {at} -CAfile ev/{side}/member.pem -untrusted \
@@ -293,7 +303,7 @@ impl Script {
             "Le journal du registre contient les modifications qui lient ces clés à leurs titulaires.",
         );
         self.tree("registry", tree);
-        let mut keys: Vec<(String, &VerifyingKey)> = Vec::new();
+        let mut keys: Vec<(String, &VerifyingKey, &str)> = Vec::new();
         let parties = [
             ("consumer", &dossier.consumer),
             ("provider", &dossier.provider),
@@ -323,17 +333,76 @@ impl Script {
                     if binds(change, server, key) {
                         let spki =
                             format!("openssl pkey -pubin -in ev/{side}/{name}.pem -outform DER");
-                        keys.push((spki, key));
+                        keys.push((spki, key, server.as_str()));
                     }
                 }
             }
             let sealer = &dossier.sealer;
             if binds_member(change, sealer.member(), sealer.key()) {
                 let spki = "openssl x509 -in ev/seal.pem -noout -pubkey | openssl pkey -pubin -outform DER";
-                keys.push((spki.to_owned(), sealer.key()));
+                keys.push((spki.to_owned(), sealer.key(), sealer.member().as_str()));
             }
-            for (command, key) in &keys {
+            for (command, key, owner) in &keys {
                 self.stands(command, key.spki_der(), &entry.bytes, &file);
+                let name = format!("printf %s '{owner}'");
+                self.stands(&name, owner.as_bytes(), &entry.bytes, &file);
+            }
+        }
+    }
+
+    /// The policy in the registry's ledger, and the cosignatures by its witnesses.
+    fn witnesses(&mut self, registry: &Tree, dossier: &Dossier) {
+        let Some(named) = dossier.witnesses() else {
+            return;
+        };
+        let (index, policy) = (named.index, named.policy.to_string());
+        let Some(entry) = registry.entries.get(&index) else {
+            return;
+        };
+        self.step(
+            "The registry's policy names witnesses, and in its last line how many must cosign. Those below \
+             cosigned the ledgers' checkpoints.",
+            "La politique du registre nomme des témoins et, à sa dernière ligne, combien doivent cosigner. \
+             Ceux-ci ont cosigné les points de contrôle des journaux.",
+        );
+        let file = format!("ev/registry/entry-{index}.bin");
+        self.stands(
+            "cat ev/registry/policy",
+            policy.as_bytes(),
+            &entry.bytes,
+            &file,
+        );
+        for (side, party) in [
+            ("consumer", &dossier.consumer),
+            ("provider", &dossier.provider),
+        ] {
+            for (n, cosignature) in (1..).zip(party.cosignatures(&named)) {
+                let file = format!("ev/{side}/witness-{n}");
+                let seconds = cosignature.seconds;
+                self.run(
+                    &format!(
+                        "{{ printf 'cosignature/v1\\ntime {seconds}\\n'; cat ev/{side}/checkpoint.text; }} | \
+                         cmp - {file}.text && echo same"
+                    ),
+                    SAME,
+                );
+                self.run(
+                    &format!(
+                        "openssl pkeyutl -verify -pubin -inkey {file}.pem -rawin -in {file}.text \
+                         -sigfile {file}.sig"
+                    ),
+                    "Signature Verified Successfully",
+                );
+                // As a `vkey` ends: the kind of signature, and the last 32 bytes of the key's DER.
+                let spki = cosignature.key.key().spki_der();
+                let raw = &spki[spki.len().saturating_sub(32)..];
+                let key = BASE64.encode([&[COSIGNATURE][..], raw].concat());
+                let command = format!(
+                    "{{ printf '\\004'; openssl pkey -pubin -in {file}.pem -outform DER | tail -c 32; }} | \
+                     openssl base64 -A"
+                );
+                let whole = "ev/registry/policy";
+                self.stands(&command, key.as_bytes(), policy.as_bytes(), whole);
             }
         }
     }
@@ -385,10 +454,14 @@ impl Script {
         );
         for (size, stamp) in &tree.stamps {
             let file = format!("ev/{side}/stamp-{size}");
+            let imprint = Digest::of(tree.stamped_text(*size, stamp).as_bytes());
+            // Its certificate is judged at the time it states: bundles outlive certificates.
+            let at = stated(&stamp.token, imprint).unwrap_or_default();
+            let at = at.as_millis() / 1000;
             self.run(
                 &format!(
-                    "openssl ts -verify -token_in -in {file}.tst -data {file}.text -CAfile tsa-root.pem \
-                     2>&1 | tail -n 1"
+                    "openssl ts -verify -attime {at} -token_in -in {file}.tst -data {file}.text -CAfile \
+                     tsa-root.pem 2>&1 | tail -n 1"
                 ),
                 "Verification: OK",
             );
@@ -443,6 +516,9 @@ fn batch_proof(signed: &SignedStatement) -> Option<InclusionProof> {
     }
     Some(InclusionProof { index, size, path })
 }
+
+/// The kind of signature in a witness's `vkey`: `cosignature/v1` with Ed25519.
+const COSIGNATURE: u8 = 4;
 
 /// Size and root of a checkpoint: its second and third line.
 fn size_and_root(checkpoint: &str) -> Option<(u64, &str)> {

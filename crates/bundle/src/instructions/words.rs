@@ -17,18 +17,32 @@ des lignes « at » sont une position et une longueur dans un fichier.
 
 ";
 
-pub(super) const TAIL: &str = "
-What this shows: who signed which statements; that they stand in the ledgers, under checkpoints that the
-ledgers signed; which keys the registry bound to whom; that disclosed values are those committed to; and,
-with time stamps, that the entries were there by then.
-What it does not show: that no key had been revoked then (the registry's ledger says so); that nothing
-happened outside the security servers; anything against two parties that lie together; that a stated
-purpose was the true one. Whose key registry/ledger-key.pem is, must be known from elsewhere.
+pub(super) const SHOWN: &str = "
+What this shows, as far as a command above is about it: who signed which statements; that they stand in the
+ledgers, under checkpoints that the ledgers signed, and that witnesses cosigned; which keys the registry
+bound to whom; that disclosed values are those committed to; and that the entries were there by the time of
+a time stamp.
 
-Ce que cela montre : qui a signé quelles déclarations; qu'elles figurent aux journaux, sous des points de
-contrôle que les journaux ont signés; quelles clés le registre a liées à qui; que les valeurs
-communiquées sont celles qui étaient engagées; et, avec les horodatages, que les entrées existaient alors.
-Ce que cela ne montre pas : qu'aucune clé n'était révoquée alors (le journal du registre le dit); que
-rien n'a eu lieu hors des serveurs de sécurité; rien contre deux parties qui mentent ensemble; que la fin
-déclarée était la vraie. À qui est la clé registry/ledger-key.pem doit être su par ailleurs.
+Ce que cela montre, dans la mesure où une commande ci-dessus y touche : qui a signé quelles déclarations;
+qu’elles figurent aux journaux, sous des points de contrôle que les journaux ont signés et des témoins
+cosignés; quelles clés le registre a liées à qui; que les valeurs communiquées sont celles qui étaient
+engagées; et que les entrées existaient à l’heure d’un horodatage.
 ";
+
+/// Before what this bundle does not show.
+pub(super) const NOT_SHOWN: [&str; 2] = [
+    "\nNOT SHOWN in this bundle:\n",
+    "\nPAS MONTRÉ dans cette preuve :\n",
+];
+
+/// What no bundle shows.
+pub(super) const NEVER_SHOWN: [&str; 2] = [
+    "- whose registry it is: whose key registry/ledger-key.pem is must be known from elsewhere
+- that nothing happened outside the security servers; anything against two parties that lie together; that
+  a stated purpose was the true one
+",
+    "- à qui est ce registre : à qui est la clé registry/ledger-key.pem doit être su par ailleurs
+- que rien n’a eu lieu hors des serveurs de sécurité; rien contre deux parties qui mentent ensemble; que la
+  fin déclarée était la vraie
+",
+];

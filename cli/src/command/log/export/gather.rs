@@ -11,8 +11,9 @@ use entente_keys::{Chain, SessionCertificate};
 use entente_ledger::entry::{Body, Entry, TimeStamp};
 use entente_ledger::note::NoteKey;
 use entente_ledger::proof::InclusionProof;
-use entente_ledger::{Reader, SignedCheckpoint};
+use entente_ledger::{Checkpoint, Reader, SignedCheckpoint};
 use entente_signing::Digest;
+use entente_timestamp::stated;
 
 use super::super::keys::Directory;
 use super::super::{damaged, ledgers_in, open};
@@ -174,7 +175,7 @@ impl Book {
         })
     }
 
-    /// The entries of the exchange under the newest checkpoint, and the time stamps over them.
+    /// The entries of the exchange under a checkpoint, and the time stamps over them.
     fn tree(
         &mut self,
         gathered: &Gathered,
@@ -189,7 +190,14 @@ impl Book {
         let key = NoteKey::new(&self.origin, key);
         let key = key.map_err(|error| Failure::of(Exit::Failed, &error))?;
         let early = || Failure::new(Exit::Failed, screen.text(Text::BundleEarly, &facts));
-        let checkpoint = self.reader.checkpoint(&key).map_err(unreadable)?;
+        let last = self.statements.iter().map(|(index, _)| *index).max();
+        // Cosigned, if that reaches the exchange; the newest, if only that does.
+        let reaches = |held: &SignedCheckpoint| last.is_none_or(|last| last < held.size());
+        let cosigned = self.reader.finality(&key).map_err(unreadable)?;
+        let checkpoint = match cosigned.filter(reaches) {
+            Some(cosigned) => Some(cosigned),
+            None => self.reader.checkpoint(&key).map_err(unreadable)?,
+        };
         let checkpoint = checkpoint.ok_or_else(early)?;
         let mut tree = empty_tree(key, &checkpoint);
         let statements = self.statements.iter().map(|(index, _)| *index);
@@ -231,7 +239,16 @@ impl Book {
     fn first_stamps(&self, entries: &[u64]) -> Vec<TimeStamp> {
         let mut first: Vec<TimeStamp> = Vec::new();
         for index in entries {
-            let over = self.stamps.iter().filter(|stamp| stamp.size > *index);
+            let over = self.stamps.iter().filter(|stamp| {
+                let checkpoint = Checkpoint {
+                    origin: self.origin.clone(),
+                    size: stamp.size,
+                    root: stamp.root,
+                };
+                let imprint = Digest::of(checkpoint.to_string().as_bytes());
+                // A ledger holds what its owner put there: what is no token over its root is left out.
+                stamp.size > *index && stated(&stamp.token, imprint).is_ok()
+            });
             let Some(stamp) = over.min_by_key(|stamp| stamp.size) else {
                 continue;
             };
@@ -277,7 +294,9 @@ fn session_of(
         Some(Session {
             certificate: leaf.clone(),
             server_key: server_key.clone(),
-            chain: Chain::parse(above).ok(),
+            chain: Chain::parse(above)
+                .ok()
+                .filter(|chain| chain.validity().contains(said.issued_at)),
         })
     });
     found.next()
