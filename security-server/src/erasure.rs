@@ -12,7 +12,7 @@ use std::time::Duration;
 use bytes::Bytes;
 use entente_clock::Day;
 use entente_ledger::entry::{Body, Entry, Shred};
-use entente_ledger::{Ledger, ReadError};
+use entente_ledger::{Ledger, LedgerError, ReadError};
 use entente_reason::Reason;
 use entente_sidecar::{Plan, Sidecar, SidecarError, Target};
 use tokio_util::sync::CancellationToken;
@@ -26,6 +26,9 @@ pub use order::{Named, Order, OrderError};
 #[derive(Debug, thiserror::Error)]
 #[non_exhaustive]
 pub enum EraseError {
+    /// What waits in the write-ahead log could not be stored; nothing was destroyed then.
+    #[error("storing what was appended")]
+    Ledger(#[from] LedgerError),
     /// SHRED entries could not be written; nothing was destroyed then.
     #[error("logging what is to be destroyed: {0}")]
     Log(Reason),
@@ -45,6 +48,8 @@ pub(crate) async fn finish(journal: &Journal) -> Result<usize, EraseError> {
         return Ok(0);
     };
     let ledger = journal.ledger();
+    // What is only in the write-ahead log yet would be sealed under a key that goes.
+    ledger.publish_now().await?;
     // Planned while another ledger was open: said again in this one, rather than perhaps in none.
     let is_ours = plan.origin == journal.origin().as_str();
     let since = if is_ours { plan.since } else { ledger.size() };

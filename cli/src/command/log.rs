@@ -49,7 +49,7 @@ pub(crate) enum LogCommand {
 pub(crate) async fn run(command: LogCommand, screen: &Screen) -> Result<(), Failure> {
     match command {
         LogCommand::Compare(args) => compare::run(&args, screen).await,
-        LogCommand::Erase(args) => erase::run(&args, screen).await,
+        LogCommand::Erase(args) => erase::run(&args, screen),
         LogCommand::Export(args) => export::run(&args, screen).await,
         LogCommand::ProveOmission(args) => prove_omission::run(&args, screen).await,
         LogCommand::Show(args) => show::run(&args, screen),

@@ -221,6 +221,8 @@ catalogue! {
         "rien d’autre que lui-même ne dit quelle clé doit signer {ledger}";
     EraseNothing = "no record of transaction {transaction} is there to be erased",
         "aucune fiche de la transaction {transaction} n’est là pour être effacée";
+    ErasePlanned = "another erasure waits for the server’s next start: start it, and stop it, first",
+        "un autre effacement attend le prochain démarrage du serveur : démarrez-le, puis arrêtez-le, d’abord";
     EraseRunning = "the server is running: stop it first, then erase",
         "le serveur fonctionne : l’arrêter d’abord, puis effacer";
     EraseWithYes = "Nothing was erased yet. To erase these {count} records for ever, add --yes.",
@@ -283,8 +285,8 @@ catalogue! {
     ProvenStamped = "entry {index} of {ledger} was there by {by}", "l’entrée {index} de {ledger} existait à {by}";
     SealKeyStrange = "the key {key} is no member’s in the directory", "la clé {key} n’est celle d’aucun membre au registre";
     SealKeyUnusable = "the key {key} cannot be used to seal", "la clé {key} ne peut servir à sceller";
-    ErasedRecords = "Erased {count} records. Their entries and proofs stay.",
-        "{count} fiches effacées. Leurs entrées et leurs preuves restent.";
+    ErasePlannedRecords = "Start the server now: it erases these {count} records as it starts. Their entries and proofs stay.",
+        "Démarrez le serveur : il efface ces {count} fiches à son démarrage. Leurs entrées et leurs preuves restent.";
     KeysNotWritten = "the keys could not be written to {file}, which must not exist yet",
         "les clés n’ont pu être écrites dans {file}, qui ne doit pas encore exister";
     KeysUnreadable = "{file} is not a file of a person’s keys", "{file} n’est pas un fichier des clés d’une personne";

@@ -118,7 +118,7 @@ fn a_person_learns_who_looked_and_a_court_has_one_exchange_erased() {
     assert_eq!(order(&["--authority", &"x".repeat(256)]).code, 2);
     let would = order(&authority);
     assert_eq!(would.code, 0, "{would:?}");
-    assert_eq!(would.lines()[0]["erased"], false);
+    assert_eq!(would.lines()[0]["planned"], false);
     assert_eq!(would.lines()[0]["records"].as_array().unwrap().len(), 2);
     assert_eq!(standings(dir, 0), before);
 
@@ -128,8 +128,16 @@ fn a_person_learns_who_looked_and_a_court_has_one_exchange_erased() {
     assert_eq!(order(&yes).code, 2, "not while a server has the keys");
     drop(lock);
     assert_eq!(standings(dir, 0), before);
-    let erased = order(&yes);
-    assert_eq!(erased.code, 0, "{erased:?}");
+    let planned = order(&yes);
+    assert_eq!(planned.code, 0, "{planned:?}");
+    assert_eq!(planned.lines()[0]["planned"], true);
+    // Nothing is written to the ledger but by its server, which erases as it starts.
+    assert_eq!(standings(dir, 0), before);
+    assert_eq!(order(&yes).code, 3, "one at a time");
+    for step in ["up", "down"] {
+        let ran = entente(dir, &["sandbox", step]);
+        assert_eq!(ran.code, 0, "{ran:?}");
+    }
     for (id, standing) in standings(dir, 0) {
         let expected = if id == transaction {
             "shredded"

@@ -9,6 +9,7 @@ mod gaps;
 mod report;
 mod verify;
 mod witnesses;
+mod words;
 
 use std::collections::BTreeMap;
 

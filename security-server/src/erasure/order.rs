@@ -6,30 +6,26 @@
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
 
-use entente_clock::{Clock, Timestamp};
+use entente_clock::Timestamp;
 use entente_evidence::proof::SignedStatement;
 use entente_evidence::statement::LogOrigin;
-use entente_keys::{KeyStore, KeyStoreError};
+use entente_ledger::Reader;
 use entente_ledger::disk::{Disk, DiskError, DiskErrorKind};
 use entente_ledger::entry::{Body, Entry};
 use entente_ledger::log::LogError;
-use entente_ledger::{Ledger, LedgerConfig, LedgerError, Reader, Runner};
 use entente_sidecar::{Audit, Plan, Sidecar, SidecarError, Target};
 
-use super::{EraseError, finish};
 use crate::config::Config;
-use crate::enrol::{EnrolError, ServerKeys};
-use crate::journal::Journal;
-use crate::unproven::Unproven;
 
 /// What an order would erase.
 #[derive(Clone, Debug)]
 pub struct Order {
     /// The records, in the order of their entries.
     pub records: Vec<Named>,
-    /// The ledger that is open, which gets the SHRED entries.
+    /// The ledger that is open, which gets the SHRED entries, unless the server's next start opens another.
     pub origin: LogOrigin,
-    ledger: PathBuf,
+    /// How many entries that holds.
+    size: u64,
 }
 
 /// A record that an entry names.
@@ -51,24 +47,15 @@ pub enum OrderError {
     /// The folder of ledgers.
     #[error("listing the ledgers")]
     Disk(#[from] DiskError),
-    /// The server's keys.
-    #[error("opening the server's keys")]
-    Enrol(#[from] EnrolError),
-    /// Logging or destroying. What was begun is finished at the server's next start.
-    #[error("erasing")]
-    Erase(#[from] EraseError),
-    /// The key folder.
-    #[error("opening the key folder")]
-    Keys(#[from] KeyStoreError),
-    /// The ledger that gets the SHRED entries.
-    #[error("opening the ledger")]
-    Ledger(#[from] LedgerError),
     /// A ledger could not be read.
     #[error("reading a ledger")]
     Log(#[from] LogError),
     /// No entry of the exchange names a record that is still there.
     #[error("there is no record of this transaction")]
     NotFound,
+    /// What was planned before is not carried out yet: the server must be started first.
+    #[error("another erasure waits for the server's next start")]
+    Planned,
     /// The server runs; it must be stopped first.
     #[error("the server is running")]
     Running,
@@ -92,7 +79,7 @@ impl Order {
     ) -> Result<Self, OrderError> {
         let data = config.data.as_path();
         let mut audit = Audit::open(Arc::clone(disk), data.join("sidecar"), None)?;
-        let mut newest: Option<(Timestamp, String, PathBuf)> = None;
+        let mut newest: Option<(Timestamp, String, u64)> = None;
         let mut named = Vec::new();
         for dir in ledgers(&**disk, &data.join("ledger"))? {
             let mut reader = Reader::open(Arc::clone(disk), &dir)?;
@@ -112,7 +99,7 @@ impl Order {
                 }
             }
             if newest.as_ref().is_none_or(|(at, ..)| *at < last) {
-                newest = Some((last, origin, dir));
+                newest = Some((last, origin, reader.size()));
             }
         }
         let mut records = Vec::new();
@@ -126,68 +113,44 @@ impl Order {
                 });
             }
         }
-        let (_, origin, ledger) = newest.ok_or(OrderError::NotFound)?;
+        let (_, origin, size) = newest.ok_or(OrderError::NotFound)?;
         if records.is_empty() {
             return Err(OrderError::NotFound);
         }
         Ok(Self {
             records,
             origin: origin.parse().map_err(|_| OrderError::NotFound)?,
-            ledger,
+            size,
         })
     }
 
-    /// Logs and erases. On return the records are gone, and so are the keys theirs were wrapped under.
+    /// Plans it. The server's next start logs it and erases the records, before it seals anything: no
+    /// other process writes to its ledger, which may have to go on in another shard.
     ///
     /// # Errors
-    /// When the server runs, or something could not be written. What was begun is finished at its next
-    /// start.
-    pub async fn carry_out(
+    /// When the server runs, another erasure is planned, or the plan could not be written.
+    pub fn plan(
         &self,
         config: &Config,
         disk: Arc<dyn Disk>,
-        clock: Arc<dyn Clock>,
         authority: &str,
     ) -> Result<(), OrderError> {
-        let data = config.data.as_path();
-        let keys = config.keys.as_path();
-        let opened = Sidecar::open(Arc::clone(&disk), data.join("sidecar"), keys.join("kek"));
+        let (data, keys) = (config.data.as_path(), config.keys.as_path());
+        let opened = Sidecar::open(disk, data.join("sidecar"), keys.join("kek"));
         let sidecar = opened.map_err(|error| match error {
             SidecarError::Disk(error) if error.kind == DiskErrorKind::Locked => OrderError::Running,
             error => error.into(),
         })?;
-        let server = ServerKeys::load_or_create(&KeyStore::open(keys)?)?;
-        let ledger = LedgerConfig::new(
-            &self.ledger,
-            self.origin.as_str(),
-            server.ledger,
-            disk,
-            Box::new(sidecar.clone()),
-            Arc::clone(&clock),
-        );
-        let ledger = Ledger::open(ledger, Runner::Thread).await?;
-        let journal = Journal::new(
-            ledger.clone(),
-            sidecar.clone(),
-            self.origin.clone(),
-            clock,
-            None,
-            Unproven::default(),
-        );
-        // What a stop left unfinished comes first, and everything appended is in the sidecar after this.
-        finish(&journal).await?;
-        ledger.publish_now().await?;
         let plan = Plan {
             authority: authority.to_owned(),
             origin: self.origin.as_str().to_owned(),
-            since: ledger.size(),
+            since: self.size,
             targets: self.records.iter().map(|r| r.target.clone()).collect(),
         };
-        // If we crash here, the server's next start logs it and carries it out.
-        sidecar.plan(&plan)?;
-        finish(&journal).await?;
-        ledger.shutdown().await?;
-        Ok(())
+        sidecar.plan(&plan).map_err(|error| match error {
+            SidecarError::Planned => OrderError::Planned,
+            error => error.into(),
+        })
     }
 }
 

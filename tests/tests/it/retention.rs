@@ -4,19 +4,21 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use anyhow::ensure;
-use entente_clock::{Clock as _, ManualClock, SystemClock};
+use entente_clock::{Clock as _, ManualClock, SystemClock, Timestamp};
 use entente_evidence::proof::SignedStatement;
+use entente_evidence::statement::MessageId;
 use entente_keys::KeyStore;
 use entente_ledger::Reader;
 use entente_ledger::disk::{Disk, RealDisk};
 use entente_ledger::entry::{Body, Entry, Shred};
 use entente_ledger::fsck::fsck;
 use entente_security_server::enrol::ServerKeys;
-use entente_security_server::{Deps, END_OF_RETENTION};
+use entente_security_server::{Config, Deps, END_OF_RETENTION, Order, OrderError};
 use entente_sidecar::{
     Audit, Plan, RecordOf, Shredding, Sidecar, SidecarError, Standing, Target, Violation,
 };
 use entente_signing::Digest;
+use entente_testkit::backup::copy;
 use entente_tests::walk::until;
 use entente_tests::world::{Consumer, Site, Source, World, answer, lookup};
 
@@ -44,7 +46,7 @@ struct Kept {
     hash: Digest,
     kind: u8,
     message: [u8; 16],
-    at: entente_clock::Timestamp,
+    at: Timestamp,
 }
 
 fn entries(site: &Site) -> Vec<Entry> {
@@ -280,4 +282,74 @@ async fn what_was_planned_when_a_server_stopped_is_logged_and_destroyed_at_its_n
     let standings = standings(site);
     assert!(matches!(standings[0], Standing::Shredded(_)));
     assert_eq!(standings[1], Standing::Present);
+}
+
+/// What an order names is erased by the server's own start: in whichever shard it goes on in, and also what a
+/// stop left in the write-ahead log.
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn a_courts_order_is_carried_out_at_the_next_start_and_forks_no_ledger() {
+    // A minute before 2027 begins: the records are of the second shard.
+    let clock = ManualClock::at(Timestamp::from_millis(1_798_761_540_000));
+    let dir = tempfile::tempdir().unwrap();
+    let world = World::build_at(dir.path(), Arc::new(clock.clone()))
+        .await
+        .unwrap();
+    let source = Source::answering(answer("2026-03-04", "canary-cause"));
+    source.serve(&world.provider.source_socket()).await.unwrap();
+    let (site, system) = (
+        &world.provider,
+        Consumer::at(&world.consumer.caller_socket()),
+    );
+    let provider = world.start(site, at(&clock)).await.unwrap();
+    let consumer = world.start(&world.consumer, at(&clock)).await.unwrap();
+    system.ask(lookup("046454286"), &[]).await.unwrap();
+    clock.advance(Duration::from_secs(70));
+    provider.shutdown().await;
+    let provider = world.start(site, at(&clock)).await.unwrap();
+    assert_eq!(site.ledger_dir().unwrap(), site.shard_dir("2027h1.1"));
+    for _ in 0..2 {
+        system.ask(lookup("046454286"), &[]).await.unwrap();
+    }
+    // As if the process had died: what was not moved yet waits in the write-ahead log.
+    drop(provider);
+    let disk: Arc<dyn Disk> = Arc::new(RealDisk);
+    let plan = |message: &[u8; 16]| {
+        let config = Config::load(&site.config).unwrap();
+        let id = MessageId::from_bytes(*message).to_string();
+        let order = Order::find(&config, &disk, &id).unwrap();
+        order.plan(&config, Arc::clone(&disk), "Superior Court, file 26-1001")
+    };
+    let first = kept(site)[0].message;
+    plan(&first).unwrap();
+    let again = plan(&first);
+    assert!(matches!(again, Err(OrderError::Planned)), "{again:?}");
+    let provider = world.start(site, at(&clock)).await.unwrap();
+    provider.shutdown().await;
+    let gone = |standings: &[Standing]| {
+        let gone = standings
+            .iter()
+            .filter(|s| matches!(s, Standing::Shredded { .. }));
+        gone.count()
+    };
+    let after = standings(site);
+    assert_eq!((gone(&after), opened(site)), (2, 2), "{after:?}");
+
+    // The same on a copy that was put back: nothing more is signed in it.
+    let (data, backup) = (site.dir.join("data"), site.dir.join("backup"));
+    copy(&data, &backup).unwrap();
+    let second = kept(site).last().unwrap().message;
+    let provider = world.start(site, at(&clock)).await.unwrap();
+    system.ask(lookup("046454286"), &[]).await.unwrap();
+    provider.shutdown().await;
+    std::fs::remove_dir_all(&data).unwrap();
+    copy(&backup, &data).unwrap();
+    plan(&second).unwrap();
+    let checkpoint = site.shard_dir("2027h1.1").join("log/checkpoint");
+    let restored = std::fs::read(&checkpoint).unwrap();
+    let provider = world.start(site, at(&clock)).await.unwrap();
+    assert_eq!(site.ledger_dir().unwrap(), site.shard_dir("2027h1.2"));
+    assert_eq!(std::fs::read(&checkpoint).unwrap(), restored);
+    provider.shutdown().await;
+    assert_eq!(shreds(site).len(), 2, "in the shard that it goes on in");
+    consumer.shutdown().await;
 }

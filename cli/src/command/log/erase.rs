@@ -4,7 +4,6 @@ use std::path::PathBuf;
 use std::sync::Arc;
 
 use clap::Args;
-use entente_clock::SystemClock;
 use entente_ledger::disk::{Disk, RealDisk};
 use entente_security_server::{Config, Order, OrderError};
 use entente_sidecar::Plan;
@@ -17,8 +16,8 @@ use crate::texts::{Fact, Text};
 /// Erase the sealed records of one exchange, by order of a court
 ///
 /// What was said in it can then never be opened again, also from a backup. Its entries and their proofs
-/// stay, and a SHRED entry says by whose authority. Stop the server first. Without --yes, only says what
-/// would be erased.
+/// stay, and a SHRED entry says by whose authority. Stop the server first, and start it afterwards: it
+/// erases as it starts, before it takes a call. Without --yes, only says what would be erased.
 #[derive(Args, Debug)]
 #[command(after_help = EXAMPLES)]
 pub(crate) struct EraseArgs {
@@ -36,7 +35,7 @@ pub(crate) struct EraseArgs {
     yes: bool,
 }
 
-pub(crate) async fn run(args: &EraseArgs, screen: &Screen) -> Result<(), Failure> {
+pub(crate) fn run(args: &EraseArgs, screen: &Screen) -> Result<(), Failure> {
     let config = Config::load(&args.config)?;
     let disk: Arc<dyn Disk> = Arc::new(RealDisk);
     let order = Order::find(&config, &disk, &args.transaction);
@@ -46,14 +45,13 @@ pub(crate) async fn run(args: &EraseArgs, screen: &Screen) -> Result<(), Failure
     }
     if args.yes {
         order
-            .carry_out(&config, disk, Arc::new(SystemClock), &args.authority)
-            .await
+            .plan(&config, disk, &args.authority)
             .map_err(|error| failure(&error, args, screen))?;
     }
     let value = json!({
         "transaction": args.transaction,
         "authority": args.authority,
-        "erased": args.yes,
+        "planned": args.yes,
         "logged_in": order.origin.as_str(),
         "records": order.records.iter().map(|record| json!({
             "ledger": record.origin,
@@ -64,7 +62,7 @@ pub(crate) async fn run(args: &EraseArgs, screen: &Screen) -> Result<(), Failure
     let facts: [Fact<'_>; 1] = [("count", &order.records.len())];
     screen.show("log.erase", value, |screen| {
         let said = if args.yes {
-            Text::ErasedRecords
+            Text::ErasePlannedRecords
         } else {
             Text::EraseWithYes
         };
@@ -89,6 +87,8 @@ fn failure(error: &OrderError, args: &EraseArgs, screen: &Screen) -> Failure {
             let facts: [Fact<'_>; 1] = [("transaction", &args.transaction)];
             Failure::new(Exit::NotFound, screen.text(Text::EraseNothing, &facts))
         }
+        OrderError::Planned => Failure::new(Exit::Refused, screen.text(Text::ErasePlanned, &[]))
+            .note(Text::LabelDo, "entente serve security-server"),
         OrderError::Running => Failure::new(Exit::Usage, screen.text(Text::EraseRunning, &[])),
         error => Failure::of(Exit::Failed, error),
     }
