@@ -16,7 +16,7 @@ use serde::Deserialize;
 
 mod timestamp;
 
-pub use timestamp::{Every, HttpUrl, PolicyId, Timestamp, Unexpected};
+pub use timestamp::{Every, PolicyId, Timestamp, Unexpected};
 
 /// `security-server.yaml`.
 #[derive(Clone, Debug, Deserialize)]

@@ -45,8 +45,8 @@ mod view;
 mod witnessing;
 
 pub use config::{
-    Caller, Config, Dial, Door, Every, HexDigest, HttpUrl, Limits, MAX_DEADLINE, MAX_MESSAGE,
-    PolicyId, Serves, System, Timestamp, Unexpected,
+    Caller, Config, Dial, Door, Every, HexDigest, Limits, MAX_DEADLINE, MAX_MESSAGE, PolicyId,
+    Serves, System, Timestamp, Unexpected,
 };
 pub use erasure::{END_OF_RETENTION, EraseError, Named, Order, OrderError};
 pub use probe::{NoProbe, Probe, Step};

@@ -18,9 +18,10 @@ use entente_ledger::entry::{Body, TimeStamp};
 use entente_reason::Reason;
 use entente_signing::Digest;
 use entente_timestamp::{Authorities, AuthoritiesError, Query, ReplyError};
+use entente_tls::http::{HttpError, HttpUrl};
 use entente_tls::net::Net;
 
-use crate::config::{self, HttpUrl};
+use crate::config;
 use crate::server::Server;
 use post::post;
 
@@ -49,15 +50,9 @@ pub enum RootsError {
 #[derive(Debug, thiserror::Error)]
 #[non_exhaustive]
 pub enum StampError {
-    /// The address cannot be asked for.
-    #[error("forming a request for the authority's address")]
-    Address,
-    /// Nobody is there.
-    #[error("connecting to the time-stamping authority")]
-    Connect(#[source] std::io::Error),
-    /// It does not speak HTTP, or stopped to.
+    /// Nobody is there, or it does not speak HTTP, or it says more than a token can be.
     #[error("asking the time-stamping authority over HTTP")]
-    Http(#[source] hyper::Error),
+    Http(#[from] HttpError),
     /// The ledger did not take the token.
     #[error("appending the token to the ledger: {0}")]
     Log(Reason),
@@ -78,9 +73,6 @@ pub enum StampError {
     /// It refused by HTTP.
     #[error("the time-stamping authority answers with HTTP status {0}")]
     Status(u16),
-    /// It answered with more than a token can be.
-    #[error("the time-stamping authority's answer is too long")]
-    TooLong,
 }
 
 // === impl Stamping ===
@@ -212,10 +204,10 @@ impl StampError {
     /// The metric's label.
     const fn cause(&self) -> &'static str {
         match self {
-            Self::Address | Self::Connect(_) | Self::Http(_) | Self::Status(_) => "unreachable",
+            Self::Http(HttpError::TooLong) | Self::Reply(_) => "reply",
+            Self::Http(_) | Self::Status(_) => "unreachable",
             Self::Log(_) => "log",
             Self::Off { .. } => "clock",
-            Self::Reply(_) | Self::TooLong => "reply",
             Self::Slow => "slow",
         }
     }

@@ -13,6 +13,7 @@
 mod channel;
 mod config;
 mod details;
+pub mod http;
 mod identity;
 mod incoming;
 pub mod line;

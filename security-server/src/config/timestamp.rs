@@ -4,7 +4,7 @@ use std::time::Duration;
 
 use entente_config::{DurationText, FilePath};
 use entente_timestamp::Policy;
-use entente_tls::net::Endpoint;
+use entente_tls::http::HttpUrl;
 use serde::Deserialize;
 
 /// `timestamp:` of `security-server.yaml`.
@@ -27,18 +27,6 @@ pub struct Timestamp {
     pub required_within: Option<DurationText>,
 }
 
-/// An `http://` address. Not `https`: what comes back is signed, and checked against the roots.
-#[derive(Clone, Debug, PartialEq, Eq, Deserialize)]
-#[serde(try_from = "String")]
-pub struct HttpUrl {
-    /// Where to connect.
-    pub(crate) endpoint: Endpoint,
-    /// `Host:` as the address writes it.
-    pub(crate) host: String,
-    /// Path and query.
-    pub(crate) path: String,
-}
-
 /// A time-stamping policy.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Deserialize)]
 #[serde(try_from = "String")]
@@ -53,32 +41,6 @@ pub struct Every(pub Duration);
 #[derive(Clone, Copy, Debug, PartialEq, Eq, thiserror::Error)]
 #[error("expected {0}")]
 pub struct Unexpected(&'static str);
-
-// === impl HttpUrl ===
-
-impl TryFrom<String> for HttpUrl {
-    type Error = Unexpected;
-
-    fn try_from(text: String) -> Result<Self, Unexpected> {
-        let expected = Unexpected("an address such as http://tsa.example/ (http, not https)");
-        let url: http::Uri = text.parse().map_err(|_| expected)?;
-        let authority = url.authority().ok_or(expected)?;
-        if url.scheme_str() != Some("http") || authority.as_str().contains('@') {
-            return Err(expected);
-        }
-        // Not `port_u16`, which takes a port that is none for none at all.
-        let endpoint = match authority.as_str() == authority.host() {
-            true => format!("{}:80", authority.host()),
-            false => authority.as_str().to_owned(),
-        };
-        let path = url.path_and_query().map_or("/", |path| path.as_str());
-        Ok(Self {
-            endpoint: endpoint.parse().map_err(|_| expected)?,
-            host: authority.as_str().to_owned(),
-            path: path.to_owned(),
-        })
-    }
-}
 
 // === impl PolicyId ===
 
@@ -117,32 +79,6 @@ const MAX_EVERY: Duration = Duration::from_secs(3_600);
 #[cfg(test)]
 mod tests {
     use super::*;
-
-    #[test]
-    fn reads_an_address_and_refuses_what_it_could_not_ask() {
-        let read = |text: &str| HttpUrl::try_from(text.to_owned());
-        let url = read("http://tsa.example:318/tsr?p=1").unwrap();
-        assert_eq!(url.endpoint.to_string(), "tsa.example:318");
-        assert_eq!(
-            (url.host.as_str(), url.path.as_str()),
-            ("tsa.example:318", "/tsr?p=1")
-        );
-        let url = read("http://[::1]").unwrap();
-        assert_eq!(
-            (url.endpoint.to_string().as_str(), url.path.as_str()),
-            ("[::1]:80", "/")
-        );
-        for text in [
-            "",
-            "tsa.example",
-            "https://tsa.example/",
-            "http://",
-            "http://a:b@tsa.example/",
-            "http://tsa.example:99999/",
-        ] {
-            assert!(read(text).is_err(), "{text}");
-        }
-    }
 
     #[test]
     fn is_read_strictly_and_with_its_defaults() {

@@ -17,8 +17,9 @@ use entente_directory::KeyRole;
 use entente_evidence::commitment::Field;
 use entente_identity::MemberId;
 use entente_keys::{HsmKey, KeyStore, KeyUse, MemberCertificate, Validity};
-use entente_security_server::{HttpUrl, request_stamp};
+use entente_security_server::request_stamp;
 use entente_signing::{Digest, Signer};
+use entente_tls::http::HttpUrl;
 use entente_tls::net::TokioNet;
 use serde_json::json;
 
@@ -53,7 +54,7 @@ pub(crate) struct ExportArgs {
     #[arg(long, value_name = "KEY")]
     seal_key: String,
     /// A time-stamping authority (RFC 3161) that is to stamp the whole bundle: `http://tsa.example/`
-    #[arg(long, value_name = "URL", value_parser = http_url)]
+    #[arg(long, value_name = "URL")]
     timestamp_url: Option<HttpUrl>,
     /// Roots of the authorities that count, in PEM; otherwise those of the configuration
     #[arg(long, value_name = "FILE", requires = "timestamp_url")]
@@ -133,10 +134,6 @@ pub(crate) async fn run(args: &ExportArgs, screen: &Screen) -> Result<(), Failur
         }
     });
     Ok(())
-}
-
-fn http_url(text: &str) -> Result<HttpUrl, String> {
-    HttpUrl::try_from(text.to_owned()).map_err(|error| error.to_string())
 }
 
 /// The bundle with an authority's time stamp over all of it.

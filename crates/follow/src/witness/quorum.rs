@@ -10,12 +10,13 @@ use entente_clock::{Clock, Timestamp};
 use entente_ledger::note::{NoteKey, NoteSignature};
 use entente_ledger::witness::{AddCheckpoint, Witness, WitnessPolicy};
 use entente_ledger::{Cosigner, CosignerFuture, SignedCheckpoint, SignedTree, Witnessed};
+use entente_tls::http::HttpUrl;
 use entente_tls::net::Net;
 use futures_util::StreamExt as _;
 use futures_util::stream::FuturesUnordered;
 use tokio::time::{Instant, sleep_until, timeout};
 
-use super::ask::{self, Address, Answer, AskError};
+use super::ask::{self, Answer, AskError};
 
 /// How witnesses are asked.
 #[derive(Debug)]
@@ -99,7 +100,7 @@ impl Witnesses {
     pub async fn survey(&self, log: &NoteKey) -> Survey {
         let policy = self.policy();
         let asked = policy.witnesses().iter().filter_map(|witness| {
-            let at = Address::parse(witness.url.as_deref()?)?;
+            let at: HttpUrl = witness.url.as_deref()?.parse().ok()?;
             Some(async move {
                 let latest = ask::latest(&*self.config.net, &at, log, &witness.key);
                 let latest = timeout(self.config.wait, latest).await;
@@ -133,7 +134,7 @@ impl Witnesses {
             .witnesses()
             .iter()
             .filter_map(|witness| {
-                let at = Address::parse(witness.url.as_deref()?)?;
+                let at: HttpUrl = witness.url.as_deref()?.parse().ok()?;
                 Some(async move {
                     let asked = self.ask(witness, &at, signed).await;
                     (witness, asked)
@@ -171,7 +172,7 @@ impl Witnesses {
     async fn ask(
         &self,
         witness: &Witness,
-        at: &Address,
+        at: &HttpUrl,
         signed: &SignedTree,
     ) -> Result<Option<NoteSignature>, AskError> {
         let checkpoint = signed.checkpoint();
@@ -183,10 +184,7 @@ impl Witnesses {
             let proof = match old {
                 0 => Vec::new(),
                 old if old == checkpoint.size() => Vec::new(),
-                old => {
-                    let proof = signed.consistency(old).await;
-                    proof.map_err(|error| AskError::Http(Box::new(error)))?.path
-                }
+                old => signed.consistency(old).await?.path,
             };
             let request = AddCheckpoint {
                 old_size: old,
@@ -212,7 +210,7 @@ impl Witnesses {
     async fn hear_dissent(
         &self,
         witness: &Witness,
-        at: &Address,
+        at: &HttpUrl,
         signed: &SignedTree,
     ) -> Result<Option<NoteSignature>, AskError> {
         let net = &*self.config.net;
@@ -282,8 +280,7 @@ async fn continues(signed: &SignedTree, shown: &SignedCheckpoint) -> Result<bool
     if shown.size() >= now.size() {
         return Ok(shown.size() == now.size() && shown.root() == now.root());
     }
-    let proof = signed.consistency(shown.size()).await;
-    let proof = proof.map_err(|error| AskError::Http(Box::new(error)))?;
+    let proof = signed.consistency(shown.size()).await?;
     Ok(proof.verify(&shown.root(), &now.root()).is_ok())
 }
 

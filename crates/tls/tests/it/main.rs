@@ -7,6 +7,7 @@
 mod grpc;
 mod handshake;
 mod hostile;
+mod http;
 mod identity;
 mod line;
 mod sockets;
