@@ -1,22 +1,15 @@
 //! `/metrics`, `/livez`, `/readyz` and `/startupz` over plain HTTP/1.1, for the machine's own
 //! monitoring. Reads nothing, changes nothing, and answers `GET` alone.
 
-use std::convert::Infallible;
-use std::future::Future;
-use std::sync::Arc;
+use std::future::{Future, ready};
 use std::time::Duration;
 
 use bytes::Bytes;
+use entente_tls::http::{HttpLimits, serve};
+use entente_tls::net::Accept;
 use http::header::{ALLOW, CACHE_CONTROL, CONTENT_TYPE};
 use http::{HeaderValue, Method, Request, Response, StatusCode};
 use http_body_util::Full;
-use hyper::server::conn::http1;
-use hyper::service::service_fn;
-use hyper_util::rt::{TokioIo, TokioTimer};
-use tokio::net::TcpListener;
-use tokio::sync::Semaphore;
-use tokio::task::JoinSet;
-use tokio::time::{sleep, timeout};
 
 use crate::health::{Health, HealthReport};
 use crate::metrics::Metrics;
@@ -33,51 +26,22 @@ pub struct AdminLimits {
 /// Serves until `stop` resolves, then lets open answers finish. The listener should be bound to
 /// loopback or a monitoring network: there is no TLS and no caller is asked who it is.
 pub async fn serve_admin(
-    listener: TcpListener,
+    listener: impl Accept,
     metrics: Metrics,
     health: Health,
     limits: AdminLimits,
     stop: impl Future<Output = ()> + Send,
 ) {
-    let slots = Arc::new(Semaphore::new(limits.connections));
-    let mut open = JoinSet::new();
-    let mut stop = std::pin::pin!(stop);
-    loop {
-        while open.try_join_next().is_some() {}
-        let accepted = tokio::select! {
-            () = &mut stop => break,
-            accepted = listener.accept() => accepted,
-        };
-        let stream = match accepted {
-            Ok((stream, _)) => stream,
-            Err(error) => {
-                tracing::warn!(event = "admin.accept_failed", %error);
-                sleep(PAUSE).await;
-                continue;
-            }
-        };
-        let Ok(slot) = slots.clone().try_acquire_owned() else {
-            continue;
-        };
-        let (metrics, health) = (metrics.clone(), health.clone());
-        open.spawn(async move {
-            let answering = service_fn(move |request: Request<_>| {
-                let response = answer(&request, &metrics, &health);
-                async move { Ok::<_, Infallible>(response) }
-            });
-            let connection = http1::Builder::new()
-                .timer(TokioTimer::new())
-                .header_read_timeout(limits.request)
-                .max_buf_size(MAX_REQUEST)
-                .max_headers(MAX_HEADERS)
-                .keep_alive(false)
-                .serve_connection(TokioIo::new(stream), answering);
-            // A client that went away or stalled is nobody's concern.
-            let _ = timeout(limits.request, connection).await;
-            drop(slot);
-        });
-    }
-    while open.join_next().await.is_some() {}
+    let AdminLimits {
+        connections,
+        request,
+    } = limits;
+    let limits = HttpLimits {
+        connections,
+        request,
+    };
+    let answer = move |request: Request<_>| ready(answer(&request, &metrics, &health));
+    serve(listener, limits, answer, stop).await;
 }
 
 fn answer<B>(request: &Request<B>, metrics: &Metrics, health: &Health) -> Response<Full<Bytes>> {
@@ -145,8 +109,3 @@ impl Default for AdminLimits {
 }
 
 const OPEN_METRICS: &str = "application/openmetrics-text; version=1.0.0; charset=utf-8";
-/// The largest request head, in bytes; hyper's least is 8,192.
-const MAX_REQUEST: usize = 8192;
-const MAX_HEADERS: usize = 32;
-/// After a failed accept.
-const PAUSE: Duration = Duration::from_millis(50);

@@ -89,6 +89,12 @@ impl Listener {
     }
 }
 
+impl Accept for Listener {
+    fn accept(&mut self) -> NetFuture<'_, (Stream, Remote)> {
+        self.inner.accept()
+    }
+}
+
 impl fmt::Debug for Listener {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         write!(f, "Listener({})", self.endpoint)

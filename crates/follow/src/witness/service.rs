@@ -1,6 +1,5 @@
 //! A witness over HTTP/1.1: `POST /add-checkpoint` and `GET /<hex SHA-256 of the origin>/checkpoint`.
 
-use std::convert::Infallible;
 use std::future::Future;
 use std::sync::Arc;
 use std::time::Duration;
@@ -8,17 +7,12 @@ use std::time::Duration;
 use bytes::Bytes;
 use entente_ledger::witness::{MAX_BODY, Refused, TLOG_SIZE};
 use entente_signing::Digest;
+use entente_tls::http::{self as plain, HttpLimits};
 use entente_tls::net::Listener;
 use http::header::CONTENT_TYPE;
 use http::{HeaderValue, Method, Request, Response, StatusCode};
 use http_body_util::{BodyExt as _, Full, Limited};
 use hyper::body::Incoming;
-use hyper::server::conn::http1;
-use hyper::service::service_fn;
-use hyper_util::rt::{TokioIo, TokioTimer};
-use tokio::sync::Semaphore;
-use tokio::task::JoinSet;
-use tokio::time::{sleep, timeout};
 
 use super::memory::{AddError, Witness};
 
@@ -35,50 +29,17 @@ pub struct WitnessLimits {
 
 /// Serves until `stop` resolves, then lets open answers finish.
 pub async fn serve(
-    mut listener: Listener,
+    listener: Listener,
     witness: Arc<Witness>,
     limits: WitnessLimits,
     stop: impl Future<Output = ()> + Send,
 ) {
-    let slots = Arc::new(Semaphore::new(limits.connections));
-    let mut open = JoinSet::new();
-    let mut stop = std::pin::pin!(stop);
-    loop {
-        while open.try_join_next().is_some() {}
-        let accepted = tokio::select! {
-            () = &mut stop => break,
-            accepted = listener.accept() => accepted,
-        };
-        let stream = match accepted {
-            Ok((stream, _)) => stream,
-            Err(error) => {
-                tracing::warn!(event = "witness.accept_failed", %error);
-                sleep(PAUSE).await;
-                continue;
-            }
-        };
-        let Ok(slot) = Arc::clone(&slots).try_acquire_owned() else {
-            continue;
-        };
-        let witness = Arc::clone(&witness);
-        open.spawn(async move {
-            let answering = service_fn(move |request| {
-                let witness = Arc::clone(&witness);
-                async move { Ok::<_, Infallible>(answer(request, witness, limits).await) }
-            });
-            let connection = http1::Builder::new()
-                .timer(TokioTimer::new())
-                .header_read_timeout(limits.request)
-                .max_buf_size(MAX_BUFFER)
-                .max_headers(MAX_HEADERS)
-                .keep_alive(false)
-                .serve_connection(TokioIo::new(stream), answering);
-            // A client that went away or stalled is nobody's concern.
-            let _ = timeout(limits.request, connection).await;
-            drop(slot);
-        });
-    }
-    while open.join_next().await.is_some() {}
+    let http = HttpLimits {
+        connections: limits.connections,
+        request: limits.request,
+    };
+    let answer = move |request| answer(request, Arc::clone(&witness), limits);
+    plain::serve(listener, http, answer, stop).await;
 }
 
 async fn answer(
@@ -169,9 +130,3 @@ impl Default for WitnessLimits {
         }
     }
 }
-
-/// The largest request head, in bytes; hyper's least is 8,192.
-const MAX_BUFFER: usize = 16 * 1024;
-const MAX_HEADERS: usize = 32;
-/// After a failed accept.
-const PAUSE: Duration = Duration::from_millis(50);
