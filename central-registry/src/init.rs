@@ -8,9 +8,9 @@ use entente_directory::{
     Author, Change, ChangeHeader, Genesis, Policy, Refusal, RegistryEntry, SignChangeError,
     SignedChange, State, apply,
 };
-use entente_follow::{Anchor, Floors, author, durable};
+use entente_follow::{Anchor, Floors, author};
 use entente_keys::{KeyStore, KeyStoreError, KeyUse};
-use entente_ledger::disk::{Disk, DiskError};
+use entente_ledger::disk::{Disk, DiskError, durable};
 use entente_ledger::note::{NoteError, NoteKey};
 use entente_ledger::{
     Append, AppendError, Ledger, LedgerConfig, LedgerError, NoCompanion, ReadError, Runner,
@@ -78,7 +78,7 @@ pub async fn init(
     disk: Arc<dyn Disk>,
     runner: Runner,
 ) -> Result<Initialised, InitError> {
-    if durable::claim(&*disk, config.data.as_path(), FORMAT)?.is_err() {
+    if !durable::claim(&*disk, config.data.as_path(), FORMAT)? {
         return Err(InitError::Format);
     }
     let keys = KeyStore::open(config.keys.as_path())?;

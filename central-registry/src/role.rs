@@ -7,9 +7,9 @@ use entente_clock::Clock;
 use entente_config::ListenAddr;
 use entente_directory::{Genesis, Refusal, RegistryEntry, State, apply};
 use entente_follow::witness::{WitnessError, WitnessLimits, serve};
-use entente_follow::{Anchor, BlobStore, Floors, durable};
+use entente_follow::{Anchor, BlobStore, Floors};
 use entente_keys::{KeyStore, KeyStoreError, KeyUse};
-use entente_ledger::disk::{Disk, DiskError};
+use entente_ledger::disk::{Disk, DiskError, durable};
 use entente_ledger::note::{NoteError, NoteKey, WitnessKey};
 use entente_ledger::{Ledger, LedgerError, ReadError, Runner};
 use entente_proto::registry::v1::registry_service_server::RegistryServiceServer;
@@ -134,7 +134,7 @@ impl CentralRegistry {
             version: env!("CARGO_PKG_VERSION"),
             role: "registry",
         });
-        if durable::claim(&*disk, config.data.as_path(), FORMAT)?.is_err() {
+        if !durable::claim(&*disk, config.data.as_path(), FORMAT)? {
             return Err(StartError::Format);
         }
         let keys = KeyStore::open(config.keys.as_path())?;

@@ -15,9 +15,8 @@ use std::path::PathBuf;
 use std::sync::Arc;
 
 use entente_bundle::omission::Omission;
-use entente_follow::durable;
 use entente_identity::ServerId;
-use entente_ledger::disk::{Disk, DiskError};
+use entente_ledger::disk::{Disk, DiskError, durable};
 use entente_signing::Digest;
 
 /// The folder of incidents.

@@ -6,8 +6,7 @@
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
 
-use entente_follow::durable;
-use entente_ledger::disk::{Disk, DiskError};
+use entente_ledger::disk::{Disk, DiskError, durable};
 use entente_ledger::note::NoteKey;
 use entente_ledger::{Ledger, SignedCheckpoint};
 

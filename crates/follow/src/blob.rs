@@ -6,11 +6,9 @@ use std::sync::atomic::{AtomicU64, Ordering};
 
 use bytes::Bytes;
 use entente_directory::{Blobs, MAX_BLOB};
-use entente_ledger::disk::{Disk, DiskError};
+use entente_ledger::disk::{Disk, DiskError, durable};
 use entente_reason::Reason;
 use entente_signing::Digest;
-
-use crate::durable;
 
 /// A folder of blobs. One writer; readers anywhere.
 #[derive(Debug)]

@@ -7,8 +7,8 @@
 //! author's signature, anything else only under a checkpoint. A registry that forks, forgets or logs
 //! what the rules refuse is not followed: the view stays, and an [`Alarm`] is raised.
 //!
-//! [`RegistryClient`] asks a registry for things, [`author`] signs changes, and [`BlobStore`] and
-//! [`durable`] are shared with the registry itself. This crate decides no call, and does not append
+//! [`RegistryClient`] asks a registry for things, [`author`] signs changes, and [`BlobStore`] is shared
+//! with the registry itself. This crate decides no call, and does not append
 //! to a server's ledger: whoever must log a view before using it waits on [`Directory::views`].
 
 mod alarm;
@@ -17,7 +17,6 @@ pub mod author;
 mod blob;
 mod client;
 mod directory;
-pub mod durable;
 mod follower;
 mod replica;
 mod session;

@@ -20,10 +20,9 @@ use std::time::Duration;
 
 use bytes::{Buf, Bytes};
 use entente_clock::Timestamp;
-use entente_ledger::disk::{Disk, DiskError, DiskFile, DiskLock};
+use entente_ledger::disk::{Disk, DiskError, DiskFile, DiskLock, durable};
 
 use crate::blob::BlobStore;
-use crate::durable;
 
 /// The folder, open for writing.
 #[derive(Debug)]
@@ -67,7 +66,7 @@ pub enum ReplicaError {
 
 impl Replica {
     pub(crate) fn open(disk: Arc<dyn Disk>, dir: &Path) -> Result<(Self, Held), ReplicaError> {
-        if durable::claim(&*disk, dir, FORMAT)?.is_err() {
+        if !durable::claim(&*disk, dir, FORMAT)? {
             return Err(ReplicaError::Format);
         }
         let lock = disk.lock(&dir.join("lock"))?;

@@ -3,6 +3,7 @@
 //! Paths are ordinary paths. Nothing is durable until its file is synced *and*, when it is new or
 //! moved, its directory is synced too.
 
+pub mod durable;
 mod real;
 
 use std::fmt::Debug;

@@ -13,10 +13,11 @@ use entente_ledger::entry::Shred;
 use entente_signing::Digest;
 use zeroize::Zeroizing;
 
+use crate::again::again;
 use crate::plan::{Target, record_key_hash};
 use crate::record::Attachment;
 use crate::retention::{KeyName, Period, Span};
-use crate::{SidecarError, durable, keys, shelf};
+use crate::{SidecarError, keys, shelf};
 
 /// The records of a sidecar, judged against the SHRED entries of its ledgers.
 #[derive(Debug)]
@@ -254,7 +255,7 @@ impl Audit {
             std::collections::btree_map::Entry::Occupied(held) => Ok(held.into_mut()),
             std::collections::btree_map::Entry::Vacant(free) => {
                 let (disk, dir) = (&*self.disk, &self.dir);
-                let held = durable::again(|| shelf::held_on(disk, dir, day))?;
+                let held = again(|| shelf::held_on(disk, dir, day))?;
                 let rows = held.into_iter().map(|held| {
                     let row = Row {
                         period: Period::of_day(held.retention, day),

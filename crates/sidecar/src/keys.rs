@@ -18,8 +18,9 @@ use entente_clock::Timestamp;
 use entente_ledger::disk::{Disk, DiskLock};
 use zeroize::Zeroizing;
 
+use crate::SidecarError;
+use crate::again::again;
 use crate::retention::{KeyName, Period};
-use crate::{SidecarError, durable};
 use folder::Generation;
 
 /// A key that wraps others, or tags subjects.
@@ -259,7 +260,7 @@ pub(crate) fn read(
     if !disk.exists(dir)? {
         return Ok(None);
     }
-    let generation = durable::again(|| Generation::load(disk, dir))?;
+    let generation = again(|| Generation::load(disk, dir))?;
     let Some(Generation { master, table, .. }) = generation else {
         // A folder without keys: they are gone, and that is what it says.
         return Ok(Some(Reading {

@@ -6,8 +6,8 @@
 //! Nothing is ever written in clear, and keys live in their own folder, outside ordinary backups.
 //! The keys of subject tags are kept and destroyed in the same way.
 
+mod again;
 mod audit;
-mod durable;
 mod erase;
 mod frame;
 mod keys;
@@ -23,7 +23,7 @@ use bytes::Bytes;
 use entente_clock::Day;
 use entente_ledger::Companion;
 use entente_ledger::companion::CompanionError;
-use entente_ledger::disk::{Disk, DiskError};
+use entente_ledger::disk::{Disk, DiskError, durable};
 use entente_reason::Reason;
 use entente_signing::Digest;
 use zeroize::Zeroizing;
@@ -114,7 +114,10 @@ impl Sidecar {
         keys_dir: impl Into<PathBuf>,
     ) -> Result<Self, SidecarError> {
         let (dir, keys_dir) = (dir.into(), keys_dir.into());
-        durable::claim(&*disk, &dir, FORMAT)?;
+        if !durable::claim(&*disk, &dir, FORMAT)? {
+            return Err(SidecarError::Format { path: dir });
+        }
+        durable::sweep(&*disk, &dir)?;
         Ok(Self {
             keks: Arc::new(Keks::open(Arc::clone(&disk), keys_dir)?),
             shelves: Arc::new(Mutex::new(Shelves::new(disk, dir))),

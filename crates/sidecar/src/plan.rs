@@ -8,13 +8,13 @@ use std::collections::BTreeSet;
 use std::path::Path;
 
 use entente_clock::Day;
-use entente_ledger::disk::Disk;
+use entente_ledger::disk::{Disk, durable};
 use entente_ledger::entry::Shred;
 use entente_signing::Digest;
 use entente_signing::cbor::{CborError, Reader, Writer};
 
 use crate::retention::{KeyName, Period, Retention};
-use crate::{SidecarError, durable, frame};
+use crate::{SidecarError, frame};
 
 /// Keys and records to be destroyed under one authority.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -98,16 +98,14 @@ impl Plan {
         self.check()?;
         let mut bytes = Vec::new();
         frame::put(&mut bytes, &self.encode())?;
-        Ok(durable::put(disk, dir, NAME, &bytes)?)
+        Ok(durable::replace(disk, &dir.join(NAME), &bytes)?)
     }
 
     /// The plan that is kept, if there is one.
     pub(crate) fn read(disk: &dyn Disk, dir: &Path) -> Result<Option<Self>, SidecarError> {
         let path = dir.join(NAME);
-        let bytes = match disk.read(&path) {
-            Ok(bytes) => bytes,
-            Err(error) if error.is_missing() => return Ok(None),
-            Err(error) => return Err(error.into()),
+        let Some(bytes) = durable::read(disk, &path)? else {
+            return Ok(None);
         };
         let body = frame::split(&bytes).filter(|(_, rest)| rest.is_empty());
         let plan = body.and_then(|(body, _)| Self::decode(body).ok());

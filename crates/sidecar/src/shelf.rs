@@ -13,11 +13,10 @@ use std::path::{Path, PathBuf};
 use std::sync::Arc;
 
 use entente_clock::Day;
-use entente_ledger::disk::Disk;
+use entente_ledger::disk::{Disk, durable};
 use entente_signing::Digest;
 use entente_signing::cbor::{CborError, Reader, Writer};
 
-use crate::durable::{self, settle};
 use crate::record::Attachment;
 use crate::retention::{Period, Retention};
 use crate::{SidecarError, frame};
@@ -168,7 +167,7 @@ impl Shelves {
             frame::put(&mut bytes, &key.encode())?;
         }
         // If we crash here, the day has its old keys, or its new ones, and never some of each.
-        Ok(durable::put(&*self.disk, &dir, WRAPPED, &bytes)?)
+        Ok(durable::replace(&*self.disk, &dir.join(WRAPPED), &bytes)?)
     }
 }
 
@@ -214,7 +213,7 @@ fn ciphertext(
 impl Shelf {
     fn open(disk: &dyn Disk, dir: PathBuf) -> Result<Self, SidecarError> {
         disk.create_dir_all(&dir)?;
-        settle(disk, &dir)?;
+        durable::settle(disk, &dir)?;
         let path = dir.join(WRAPPED);
         let mut wrapped = Tail::open(disk, &path, &dir)?;
         let held = Wrapped::read(&*wrapped.file, &path)?;

@@ -6,8 +6,7 @@
 use std::path::PathBuf;
 use std::sync::Arc;
 
-use entente_follow::durable;
-use entente_ledger::disk::{Disk, DiskError};
+use entente_ledger::disk::{Disk, DiskError, durable};
 
 /// The file.
 #[derive(Clone, Debug)]

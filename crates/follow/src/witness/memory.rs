@@ -18,15 +18,13 @@ use std::sync::{Arc, Mutex, PoisonError};
 use entente_clock::Clock;
 use entente_ledger::SignedCheckpoint;
 use entente_ledger::cosignature::cosign;
-use entente_ledger::disk::{Disk, DiskError, DiskLock};
+use entente_ledger::disk::{Disk, DiskError, DiskLock, durable};
 use entente_ledger::note::{
     NoteError, NoteKey, NoteSignature, SignNoteError, SignedNote, WitnessKey,
 };
 use entente_ledger::witness::{AddCheckpoint, Refused, Seen};
 use entente_reason::Reason;
 use entente_signing::{Digest, Signer};
-
-use crate::durable;
 
 /// Which logs a witness knows.
 pub trait KnownLogs: fmt::Debug + Send + Sync {
@@ -104,7 +102,7 @@ impl Witness {
     pub fn open(config: WitnessConfig) -> Result<Self, WitnessError> {
         let key = WitnessKey::new(&config.name, config.signer.verifying_key().clone())?;
         let (disk, dir) = (&*config.disk, &config.dir);
-        if durable::claim(disk, dir, FORMAT)?.is_err() {
+        if !durable::claim(disk, dir, FORMAT)? {
             return Err(WitnessError::Format);
         }
         let lock = disk.lock(&dir.join("lock"))?;

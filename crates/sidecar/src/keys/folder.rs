@@ -5,11 +5,11 @@
 
 use std::path::{Path, PathBuf};
 
-use entente_ledger::disk::{Disk, DiskError};
+use entente_ledger::disk::{Disk, DiskError, durable};
 use zeroize::Zeroizing;
 
 use super::table::{Master, Table};
-use crate::{SidecarError, durable};
+use crate::SidecarError;
 
 /// The generation in force.
 pub(crate) struct Generation {
@@ -26,7 +26,12 @@ impl Generation {
         // What the last process named it may not have synced: if a generation's name is there now and
         // were lost with the power, the one before it would have been overwritten in vain.
         durable::settle(disk, dir)?;
-        let has_format = durable::has_format(disk, dir, FORMAT)?;
+        let is_format = durable::is_format(disk, dir, FORMAT)?;
+        if is_format == Some(false) {
+            let path = dir.to_owned();
+            return Err(SidecarError::Format { path });
+        }
+        let has_format = is_format.is_some();
         let generation = match Self::load(disk, dir)? {
             Some(generation) => generation,
             // Keys that are gone are not replaced by none: everything sealed under them would look
@@ -48,7 +53,7 @@ impl Generation {
         sweep(disk, dir, generation.number)?;
         // If we crash before this, the folder is found without a format, and with its keys.
         if !has_format {
-            durable::put(disk, dir, "FORMAT", FORMAT.as_bytes())?;
+            durable::replace(disk, &dir.join("FORMAT"), FORMAT.as_bytes())?;
         }
         Ok(generation)
     }
@@ -67,11 +72,8 @@ impl Generation {
         let table = Table::decode(&disk.read(&path)?, number);
         let table = table.ok_or_else(|| damaged(&path, "it is not a table of keys"))?;
         let path = master_path(dir, number);
-        let bytes = match disk.read(&path) {
-            Ok(bytes) => Zeroizing::new(bytes),
-            Err(error) if error.is_missing() => return Err(damaged(&path, "it is gone")),
-            Err(error) => return Err(error.into()),
-        };
+        let bytes = durable::read(disk, &path)?.map(Zeroizing::new);
+        let bytes = bytes.ok_or_else(|| damaged(&path, "it is gone"))?;
         let master = bytes.as_slice().try_into();
         let master = master.map_err(|_| damaged(&path, "a master key is 32 bytes"))?;
         Ok(Some(Self {
@@ -83,12 +85,10 @@ impl Generation {
 
     /// Writes a generation that is new, and puts it in force.
     fn write(&self, disk: &dyn Disk, dir: &Path) -> Result<(), SidecarError> {
-        let name = |kind| format!("{kind}.{}", self.number);
-        durable::put(disk, dir, &name(MASTER), &*self.master)?;
+        durable::replace(disk, &master_path(dir, self.number), &*self.master)?;
         // If we crash here, a master key is there under which nothing is wrapped; the next open
         // overwrites it.
-        durable::put(disk, dir, &name(KEYS), &self.table.encode(self.number)?)?;
-        Ok(())
+        self.replace(disk, dir, &self.table)
     }
 
     /// Puts a table in force in the place of this one, under the same master key.
@@ -98,9 +98,8 @@ impl Generation {
         dir: &Path,
         table: &Table,
     ) -> Result<(), SidecarError> {
-        let name = format!("{KEYS}.{}", self.number);
-        durable::put(disk, dir, &name, &table.encode(self.number)?)?;
-        Ok(())
+        let path = keys_path(dir, self.number);
+        Ok(durable::replace(disk, &path, &table.encode(self.number)?)?)
     }
 
     /// Puts the next generation in force and destroys this one.
