@@ -17,6 +17,5 @@ pub mod dossier;
 mod instructions;
 pub mod manifest;
 pub mod omission;
-mod pem;
 pub mod seal;
 pub mod stamped;

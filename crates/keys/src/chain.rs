@@ -22,7 +22,7 @@ use entente_identity::{MemberId, ServerId};
 use entente_reason::Reason;
 use entente_signing::{SignError, Signer, VerifyingKey};
 
-use crate::pem;
+use crate::pem::{self, CERTIFICATE};
 
 /// From when until when (inclusive) a certificate is valid, in whole seconds.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -209,7 +209,7 @@ impl MemberCertificate {
 
     /// In PEM.
     pub fn to_pem(&self) -> String {
-        pem::encode_certificate(&self.der)
+        pem::encode(CERTIFICATE, &self.der)
     }
 
     /// Whose it is.
@@ -262,7 +262,7 @@ impl Chain {
 
     /// The server's certificate in PEM.
     pub fn server_pem(&self) -> String {
-        pem::encode_certificate(&self.der)
+        pem::encode(CERTIFICATE, &self.der)
     }
 
     /// Whose sessions it stands above.
@@ -302,11 +302,6 @@ impl ChainError {
     pub const fn reason(&self) -> Reason {
         Reason::SessionInvalid
     }
-}
-
-/// A session certificate in PEM, as `openssl verify` reads it.
-pub fn certificate_pem(der: &[u8]) -> String {
-    pem::encode_certificate(der)
 }
 
 fn whole(at: Timestamp) -> Timestamp {

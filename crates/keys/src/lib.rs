@@ -9,14 +9,14 @@ mod der;
 mod durable;
 mod hsm;
 mod key_use;
-mod pem;
+pub mod pem;
 mod secret;
 mod session;
 mod store;
 mod token;
 mod x509;
 
-pub use chain::{Chain, ChainError, ChainIssueError, MemberCertificate, Validity, certificate_pem};
+pub use chain::{Chain, ChainError, ChainIssueError, MemberCertificate, Validity};
 pub use hsm::{HsmError, HsmKey};
 pub use key_use::KeyUse;
 pub use secret::Secret;

@@ -169,7 +169,7 @@ impl KeyStore {
             }
         };
         let pkcs8 = pkcs8.map_err(|_| KeyStoreError::Random)?;
-        self.keep(key_use, label, PEM, pem::encode(&pkcs8).as_bytes())?;
+        self.keep(key_use, label, PEM, pem::encode_key(&pkcs8).as_bytes())?;
         Ok(signer)
     }
 
@@ -192,7 +192,7 @@ impl KeyStore {
         if let Some(other) = self.list()?.into_iter().find(|entry| entry.kind == kind) {
             return Err(KeyStoreError::Reused { name: other.name() });
         }
-        self.keep(key_use, label, PEM, pem::encode(pkcs8).as_bytes())?;
+        self.keep(key_use, label, PEM, pem::encode_key(pkcs8).as_bytes())?;
         Ok(signer)
     }
 
@@ -205,7 +205,7 @@ impl KeyStore {
             .algorithm()
             .ok_or(KeyStoreError::WrongKind(key_use))?;
         let (path, content) = self.fetch(key_use, label, PEM)?;
-        pem::decode(&content)
+        pem::decode_key(&content)
             .and_then(|pkcs8| parse(algorithm, &pkcs8))
             .ok_or(KeyStoreError::Malformed { path })
     }

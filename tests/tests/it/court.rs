@@ -5,7 +5,7 @@ use std::process::{Command, Stdio};
 
 use bytes::Bytes;
 use entente_clock::Timestamp;
-use entente_keys::{KeyStore, certificate_pem};
+use entente_keys::{KeyStore, pem};
 use entente_ledger::entry::{Body, Session};
 use entente_security_server::Deps;
 use entente_security_server::enrol::ServerKeys;
@@ -38,7 +38,7 @@ pub(crate) fn sessions(site: &Site) -> Vec<(Timestamp, Session)> {
 pub(crate) fn openssl_accepts(chain: &[Bytes], at: Timestamp) -> bool {
     let folder = tempfile::tempdir().unwrap();
     for (name, der) in ["session", "server", "member"].iter().zip(chain) {
-        std::fs::write(folder.path().join(name), certificate_pem(der)).unwrap();
+        std::fs::write(folder.path().join(name), pem::encode(pem::CERTIFICATE, der)).unwrap();
     }
     // In the first second openssl and the entry may differ by the part that a certificate leaves out.
     let seconds = (at.as_millis() / 1000).to_string();

@@ -10,6 +10,7 @@ use entente_clock::Timestamp;
 use entente_evidence::commitment::{Field, Salt};
 use entente_evidence::opening::Opening;
 use entente_evidence::proof::SignedStatement;
+use entente_keys::pem::{self, CERTIFICATE, PUBLIC_KEY};
 use entente_keys::{Chain, MemberCertificate};
 use entente_ledger::Checkpoint;
 use entente_ledger::note::{NoteKey, SignedNote};
@@ -22,7 +23,6 @@ use super::witnesses::Cosignature;
 use super::{Disclosed, Dossier, DossierError, Party, Proved, Session, Stamped, Tree};
 use crate::container::Files;
 use crate::instructions;
-use crate::pem::{self, CERTIFICATE, PUBLIC_KEY};
 
 /// Files being put together.
 struct Writing(Files);

@@ -8,7 +8,7 @@ use entente_clock::Timestamp;
 use entente_identity::{MemberId, ServerId};
 use entente_keys::{
     Chain, ChainError, ChainIssueError, MemberCertificate, Mode, SessionCertificate, SessionOrder,
-    Validity, certificate_pem,
+    Validity, pem,
 };
 use entente_signing::{Ed25519Key, P256Key, Signer};
 
@@ -58,6 +58,11 @@ fn case() -> Case {
     }
 }
 
+/// In PEM.
+fn certificate(der: &[u8]) -> String {
+    pem::encode(pem::CERTIFICATE, der)
+}
+
 fn session(server_key: &P256Key) -> Vec<u8> {
     let session_key = Ed25519Key::generate().unwrap();
     let order = SessionOrder {
@@ -88,7 +93,7 @@ impl Court {
         Self::given(
             &case.chain.member().to_pem(),
             &case.chain.server_pem(),
-            &certificate_pem(&case.session),
+            &certificate(&case.session),
         )
     }
 
@@ -160,7 +165,7 @@ fn openssl_refuses_a_member_or_server_out_of_its_time() {
             early,
         )
         .unwrap();
-    let session = certificate_pem(&case.session);
+    let session = certificate(&case.session);
     let member = case.chain.member();
     Court::given(&root.to_pem(), &case.chain.server_pem(), &session).refuses(noon(), "expired");
     Court::given(&member.to_pem(), &chain.server_pem(), &session).refuses(noon(), "expired");
@@ -169,7 +174,7 @@ fn openssl_refuses_a_member_or_server_out_of_its_time() {
 #[test]
 fn openssl_refuses_another_members_root_and_another_servers_session() {
     let (case, other) = (case(), case());
-    let session = certificate_pem(&case.session);
+    let session = certificate(&case.session);
     let root = case.chain.member().to_pem();
     Court::given(
         &other.chain.member().to_pem(),
@@ -193,7 +198,7 @@ fn openssl_refuses_a_session_with_any_part_altered() {
         let court = Court::given(
             &case.chain.member().to_pem(),
             &case.chain.server_pem(),
-            &certificate_pem(&altered),
+            &certificate(&altered),
         );
         let (accepted, said) = court.verdict(noon());
         assert!(!accepted, "byte {index}: {said}");
@@ -216,8 +221,8 @@ fn openssl_refuses_a_server_below_a_server() {
     above.distinguished_name = name(&format!("server {server_id}"));
     let issuer = rcgen::Issuer::new(above, key_pair(&case.server_key));
     let lower = params.signed_by(&key_pair(&lower_key), &issuer).unwrap();
-    let between = case.chain.server_pem() + &certificate_pem(lower.der());
-    let session = certificate_pem(&session(&lower_key));
+    let between = case.chain.server_pem() + &certificate(lower.der());
+    let session = certificate(&session(&lower_key));
     Court::given(&case.chain.member().to_pem(), &between, &session)
         .refuses(noon(), "path length constraint exceeded");
 }
