@@ -14,4 +14,5 @@ mod omission;
 mod run;
 mod samples;
 mod stamps;
+mod token;
 mod witnesses;

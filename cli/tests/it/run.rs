@@ -15,6 +15,11 @@ pub(crate) struct Ran {
 
 /// Runs `entente` in a folder, in English whatever the machine's language.
 pub(crate) fn entente(dir: &Path, args: &[&str]) -> Ran {
+    entente_with(dir, args, &[])
+}
+
+/// The same, with more in its environment.
+pub(crate) fn entente_with(dir: &Path, args: &[&str], environment: &[(&str, &str)]) -> Ran {
     let mut command = Command::new(env!("CARGO_BIN_EXE_entente"));
     command.current_dir(dir).args(args);
     for name in [
@@ -26,7 +31,8 @@ pub(crate) fn entente(dir: &Path, args: &[&str]) -> Ran {
     ] {
         command.env_remove(name);
     }
-    let output = command.env("LANG", "C").output().unwrap();
+    command.env("LANG", "C").envs(environment.iter().copied());
+    let output = command.output().unwrap();
     Ran::from(output)
 }
 
