@@ -1,15 +1,15 @@
 //! Opening the ledger at a start: the newest of this server's shards, once it is known to be that. And ending
 //! one.
 
-use std::path::Path;
 use std::sync::Arc;
 use std::time::Duration;
 
+use entente_directory::{Mode, Policy};
 use entente_evidence::statement::LogOrigin;
 use entente_follow::Follower;
 use entente_ledger::disk::Disk;
 use entente_ledger::log::LogError;
-use entente_ledger::note::{NoteKey, SignedNote};
+use entente_ledger::note::NoteKey;
 use entente_ledger::{Ledger, LedgerConfig, LedgerError};
 use entente_reason::Reason;
 use entente_sidecar::Sidecar;
@@ -49,23 +49,41 @@ pub(crate) async fn open(
     let kek = config.keys.as_path().join("kek");
     let sidecar = Sidecar::open(Arc::clone(disk), data.join("sidecar"), kek)?;
     let ledgers = data.join("ledger");
-    let mut origin = shard::open_first(&config.server, keys, follower, &**clock).await?;
-    // A copy of the directory that is old, or was put back with the rest, may not know the witnesses yet.
-    shard::hear_registry(&follower.directory()).await;
-    let view = follower.directory().view();
-    let witnessing = Witnessing::new(Arc::clone(&deps.net), Arc::clone(clock));
-    witnessing.begin(view.state.policy());
+    let directory = follower.directory();
+    // A copy of the directory that is old, or was put back with the rest, may know neither the newest shard
+    // nor the witnesses.
+    shard::hear_registry(&directory).await;
+    shard::open_first(&config.server, keys, follower, &**clock).await?;
     let mark = Mark::open(Arc::clone(disk), config.keys.as_path())?;
-    for _ in 0..SHARDS_IN_A_START {
-        let view = follower.directory().view();
-        let ordinal = shard::ordinal(&view.state, &config.server, &origin);
-        let sidecar = sidecar.clone().in_shard(ordinal);
+    let witnessing = Witnessing::new(Arc::clone(&deps.net), Arc::clone(clock), mark.clone());
+    let mut tick = tokio::time::interval(AGAIN);
+    let mut opened = 0;
+    loop {
+        tick.tick().await;
+        // Each time anew: the registry may have been heard, and the registrar may have named others.
+        let view = directory.view();
+        witnessing.begin(view.state.policy());
+        let shards = view.state.shards(&config.server, Mode::Live);
+        let Some((open, earlier)) = shards.split_last() else {
+            return Err(shard::not_registered(&config.server));
+        };
+        let origin: LogOrigin = open
+            .origin
+            .parse()
+            .map_err(|_| shard::not_registered(&config.server))?;
+        let sidecar = sidecar.clone().in_shard(earlier.len() as u64);
         let folder = ledgers.join(shard::folder_of(&origin));
         let key = NoteKey::new(origin.as_str(), keys.ledger.verifying_key().clone());
         let key = key.map_err(|_| StartError::Log(Reason::InternalFault))?;
-        let ended = match stand(disk, &folder, &key, &mark, &witnessing).await? {
-            Some(newer) => Ended::by_an_older_copy(origin.clone(), newer),
-            None => {
+        let standing = shard::judge(disk, &folder, &key, earlier, &mark, witnessing.witnesses());
+        let standing = standing.await?;
+        let ended = match standing {
+            Standing::Unknown { awaited } => {
+                tracing::warn!(event = "start.waiting", awaited);
+                continue;
+            }
+            Standing::Behind(newer) => Ended::by_an_older_copy(origin, newer),
+            Standing::Newest | Standing::Unreadable => {
                 let ledger_config = LedgerConfig {
                     cosigner: Some(witnessing.cosigner()),
                     ..LedgerConfig::new(
@@ -78,6 +96,10 @@ pub(crate) async fn open(
                     )
                 };
                 match Ledger::open(ledger_config, deps.runner).await {
+                    // What could not be compared is not gone on in. Dropped, nothing is signed.
+                    Ok(_) if matches!(standing, Standing::Unreadable) => {
+                        return Err(StartError::Log(Reason::LogUnavailable));
+                    }
                     Ok(ledger) => {
                         return Ok(Opened {
                             origin,
@@ -90,12 +112,16 @@ pub(crate) async fn open(
                     }
                     Err(LedgerError::Log(LogError::Lost { .. })) => {
                         let note = shard::last_note(Arc::clone(disk), &folder);
-                        Ended::by_loss(origin.clone(), note)
+                        Ended::by_loss(origin, note)
                     }
                     Err(error) => return Err(error.into()),
                 }
             }
         };
+        if opened == SHARDS_IN_A_START {
+            return Err(StartError::Log(Reason::LogForked));
+        }
+        opened += 1;
         let next = shard::open_next(
             &config.server,
             keys,
@@ -105,32 +131,8 @@ pub(crate) async fn open(
             &ledgers,
             &ended,
         );
-        origin = next.await?;
-    }
-    Err(StartError::Log(Reason::LogForked))
-}
-
-/// Waits until it is known whether the ledger on the disk is the newest there was; answers with the newer
-/// checkpoint when it is not.
-async fn stand(
-    disk: &Arc<dyn Disk>,
-    folder: &Path,
-    key: &NoteKey,
-    mark: &Mark,
-    witnessing: &Witnessing,
-) -> Result<Option<SignedNote>, StartError> {
-    let mut tick = tokio::time::interval(WITNESSES_AGAIN);
-    loop {
-        tick.tick().await;
-        match shard::judge(disk, folder, key, mark, witnessing.witnesses()).await? {
-            Standing::Behind(newer) => return Ok(Some(newer)),
-            Standing::Newest => return Ok(None),
-            Standing::Unknown => tracing::warn!(
-                event = "witnesses.awaited",
-                remedy = "so many witnesses of the policy must answer that the others are no quorum, before \
-                          this server signs anything"
-            ),
-        }
+        next.await?;
+        tick.reset_immediately();
     }
 }
 
@@ -143,7 +145,26 @@ pub(crate) async fn end(
     disk: &dyn Disk,
 ) -> Result<(), StartError> {
     let ledger = server.journal.ledger();
-    ledger.publish_now().await?;
+    // Nobody cosigns it any more once it is closed, and only what is final counts for peers. A server that
+    // has no quorum for longer than this would serve nobody either.
+    let policy = server.witnessing.witnesses().policy();
+    let began = server.clock.now();
+    let patience = follower.directory().view();
+    let patience = patience.state.policy().map(Policy::cosigned_within);
+    let mut tick = tokio::time::interval(AGAIN);
+    loop {
+        tick.tick().await;
+        ledger.publish_now().await?;
+        let is_final = ledger
+            .finality()
+            .borrow()
+            .as_ref()
+            .is_some_and(|last| last.size() == ledger.size());
+        let waited = server.clock.now().since(began);
+        if is_final || policy.fewest() == 0 || patience.is_none_or(|most| waited > most) {
+            break;
+        }
+    }
     let last = ledger.finality().borrow().clone();
     let last = last.or_else(|| ledger.checkpoint().borrow().clone());
     let ended = Ended::in_time(
@@ -157,7 +178,7 @@ pub(crate) async fn end(
     Ok(())
 }
 
-/// How often witnesses are asked at a start, until enough of them answer.
-const WITNESSES_AGAIN: Duration = Duration::from_secs(3);
+/// How often a start looks whether it is known by now which ledger is the newest.
+const AGAIN: Duration = Duration::from_secs(3);
 /// Shards that one start may open, one after the other: of each a witness must have seen more than is here.
 const SHARDS_IN_A_START: usize = 3;

@@ -5,6 +5,7 @@ use std::net::SocketAddr;
 use std::sync::Arc;
 use std::time::Duration;
 
+use entente_directory::Mode;
 use entente_evidence::statement::MessageId;
 use entente_follow::Follower;
 use entente_identity::SystemId;
@@ -113,17 +114,31 @@ impl Running {
         self.server.journal.ledger().publish_now().await.map(|_| ())
     }
 
-    /// Waits until the shard this server writes to is over, by a clock that the registry confirms, or a
-    /// witness has shown a newer tree of it. It goes on in it all the same; shut down and
-    /// started again, it goes on in the next one. Cancel-safe.
+    /// Waits until the shard this server writes to is over: by a clock that the registry confirms, because
+    /// the directory knows a newer one, or because a witness has shown another tree of it. It goes on in it
+    /// all the same; shut down and started again, it goes on in the next one. Cancel-safe.
     pub async fn shard_over(&self) {
         let mut tick = tokio::time::interval(SHARD_TICK);
         let server = &self.server;
         let (origin, clock) = (server.journal.origin(), &*server.clock);
         let directory = server.views.directory();
-        while server.witnessing.witnesses().dissent().is_none()
-            && !shard::has_ended(origin, clock, directory).await
-        {
+        loop {
+            if let Some(dissent) = server.witnessing.witnesses().dissent() {
+                // The next start need not hear it again: our own key signed it.
+                let (mark, shown) = (server.mark.clone(), dissent.checkpoint.clone());
+                let kept = tokio::task::spawn_blocking(move || mark.keep(&shown)).await;
+                if !matches!(kept, Ok(Ok(()))) {
+                    tracing::warn!(event = "mark.not_kept");
+                }
+                return;
+            }
+            let view = directory.load();
+            let open = view.state.shard(&server.id, Mode::Live);
+            let is_other = open.is_some_and(|open| open.origin != origin.as_str());
+            drop(view);
+            if is_other || shard::has_ended(origin, clock, directory).await {
+                return;
+            }
             tick.tick().await;
         }
     }
@@ -232,7 +247,6 @@ pub(crate) async fn listen(
     let store = index.store();
     beside.spawn(index.follow(server.journal.ledger().clone()));
     beside.spawn(adopt_views(Arc::clone(&server)));
-    beside.spawn(server.mark.clone().follow(server.journal.ledger().clone()));
     beside.spawn(check_receipts(Arc::clone(&server)));
     let gossiping = Arc::clone(&server);
     beside.spawn(async move { gossiping.gossip.log_news(&gossiping.journal).await });

@@ -10,7 +10,7 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use entente_clock::{Clock, Timestamp};
-use entente_directory::{Author, Change, Mode, State};
+use entente_directory::{Author, Change, Mode, ShardRecord, State};
 use entente_evidence::statement::LogOrigin;
 use entente_follow::author::{Pen, next_shard};
 use entente_follow::witness::Witnesses;
@@ -18,8 +18,9 @@ use entente_follow::{Directory, Follower, View};
 use entente_identity::ServerId;
 use entente_ledger::disk::{Disk, DiskError, durable};
 use entente_ledger::entry::{Body, Boot, Entry};
+use entente_ledger::log::LogError;
 use entente_ledger::note::{NoteKey, SignedNote};
-use entente_ledger::{Checkpoint, Ledger, Reader, SignedCheckpoint};
+use entente_ledger::{Checkpoint, Ledger, LedgerError, Reader, SignedCheckpoint, SignedTree};
 use entente_signing::Digest;
 
 use crate::enrol::ServerKeys;
@@ -195,27 +196,36 @@ pub(crate) enum Standing {
     Behind(SignedNote),
     /// It is the newest there was, as far as can be known.
     Newest,
-    /// Nobody can say: too few witnesses answer.
-    Unknown,
+    /// It is damaged, so that nothing can be compared; how is for its owner to find out.
+    Unreadable,
+    /// Nobody can say yet.
+    Unknown {
+        /// What has to come first.
+        awaited: &'static str,
+    },
 }
 
 /// Compares the ledger on the disk with the mark beside the keys and with what the witnesses have seen.
 /// Nothing is written or signed before it is the newest: an older copy that goes on signs a second tree
-/// for a size that somebody has.
+/// for a size that somebody has. `earlier` are this server's shards before it.
 pub(crate) async fn judge(
     disk: &Arc<dyn Disk>,
     folder: &Path,
     key: &NoteKey,
+    earlier: &[ShardRecord],
     mark: &Mark,
     witnesses: &Witnesses,
 ) -> Result<Standing, StartError> {
-    let mut held = match disk.exists(folder)? {
-        true => match Reader::open(Arc::clone(disk), folder) {
-            Ok(reader) => Some(reader),
-            // What cannot be read is for whoever opens it to refuse.
-            Err(_) => return Ok(Standing::Newest),
-        },
-        false => None,
+    let open = || match Reader::open(Arc::clone(disk), folder) {
+        Ok(reader) => Ok(Some(reader)),
+        // A folder that is new, or of which nothing is left.
+        Err(LogError::Format { found, .. }) if found.is_empty() => Ok(None),
+        Err(error) => Err(error),
+    };
+    let mut held = match open() {
+        Ok(held) => held,
+        Err(LogError::Damaged { .. } | LogError::Lost { .. }) => return Ok(Standing::Unreadable),
+        Err(error) => return Err(LedgerError::from(error).into()),
     };
     let mut is_behind = |seen: &SignedCheckpoint| match &mut held {
         // Its tiles were durable before it was signed; one that cannot be read is refused when it is opened.
@@ -225,13 +235,29 @@ pub(crate) async fn judge(
         },
         None => seen.size() > 0,
     };
-    if let Some(marked) = mark.of(key)?.filter(&mut is_behind) {
-        return Ok(Standing::Behind(marked.note().clone()));
+    if let Some(marked) = mark.newest(key.key())? {
+        let origin = &marked.checkpoint().origin;
+        if origin == key.name() {
+            if is_behind(&marked) {
+                return Ok(Standing::Behind(marked.note().clone()));
+            }
+        } else if !earlier.iter().any(|shard| shard.origin == *origin) {
+            // The copy of the directory was put back with the rest, and knows less than the mark.
+            return Ok(Standing::Unknown {
+                awaited: "the registry, which knows a newer shard than the copy of the directory",
+            });
+        }
     }
     if witnesses.policy().fewest() == 0 {
         return Ok(Standing::Newest);
     }
-    let survey = witnesses.survey(key).await;
+    let tree = match open() {
+        Ok(Some(reader)) => SignedTree::of_folder(reader, key.clone()),
+        Ok(None) => Ok(None),
+        Err(error) => Err(error),
+    };
+    let tree = tree.map_err(LedgerError::from)?;
+    let survey = witnesses.survey(key, tree.as_ref()).await;
     if let Some(newest) = survey.newest.filter(is_behind) {
         return Ok(Standing::Behind(newest.note().clone()));
     }
@@ -239,7 +265,9 @@ pub(crate) async fn judge(
     Ok(if survey.is_complete {
         Standing::Newest
     } else {
-        Standing::Unknown
+        Standing::Unknown {
+            awaited: "so many witnesses of the policy that the others are no quorum",
+        }
     })
 }
 
@@ -327,13 +355,6 @@ pub(crate) fn is_incident(first: &Entry) -> bool {
     }
 }
 
-/// How many shards a server had before this one.
-pub(crate) fn ordinal(state: &State, server: &ServerId, origin: &LogOrigin) -> u64 {
-    let shards = state.shards(server, Mode::Live).iter();
-    let before = shards.take_while(|shard| shard.origin != origin.as_str());
-    before.count() as u64
-}
-
 /// The folders of the shards before, newest first.
 pub(crate) fn folders_before(
     state: &State,
@@ -370,7 +391,7 @@ fn half_year(origin: &LogOrigin) -> Option<&str> {
     shard.split_once('.').map(|(half_year, _)| half_year)
 }
 
-fn not_registered(server: &ServerId) -> StartError {
+pub(crate) fn not_registered(server: &ServerId) -> StartError {
     StartError::NotRegistered {
         server: server.clone(),
     }

@@ -7,28 +7,40 @@ use std::sync::atomic::{AtomicU64, Ordering};
 use entente_clock::{Clock, Timestamp};
 use entente_directory::Policy;
 use entente_follow::witness::{Witnesses, WitnessesConfig};
-use entente_ledger::{Cosigner, Ledger};
+use entente_ledger::disk::DiskError;
+use entente_ledger::{Cosigner, CosignerFuture, Ledger, SignedCheckpoint, SignedTree};
 use entente_reason::Reason;
 use entente_tls::net::Net;
+
+use crate::mark::Mark;
 
 /// The witnesses of this server's ledger, and what they last said.
 #[derive(Debug)]
 pub(crate) struct Witnessing {
     witnesses: Arc<Witnesses>,
+    mark: Mark,
     clock: Arc<dyn Clock>,
     /// From when on cosignatures are missed, in milliseconds: when the quorum had seen the newest final
     /// checkpoint of an earlier run, or when the policy began to ask for witnesses in this one.
     since: AtomicU64,
 }
 
+/// The mark, before anybody is asked; then the witnesses.
+#[derive(Debug)]
+struct Vouching {
+    witnesses: Arc<Witnesses>,
+    mark: Mark,
+}
+
 // === impl Witnessing ===
 
 impl Witnessing {
     /// Asks nobody until [`Witnessing::follow`].
-    pub(crate) fn new(net: Arc<dyn Net>, clock: Arc<dyn Clock>) -> Self {
+    pub(crate) fn new(net: Arc<dyn Net>, clock: Arc<dyn Clock>, mark: Mark) -> Self {
         let config = WitnessesConfig::new(net, Arc::clone(&clock));
         Self {
             witnesses: Arc::new(Witnesses::new(config)),
+            mark,
             clock,
             since: AtomicU64::new(0),
         }
@@ -36,7 +48,10 @@ impl Witnessing {
 
     /// Whom the ledger asks.
     pub(crate) fn cosigner(&self) -> Arc<dyn Cosigner> {
-        Arc::clone(&self.witnesses) as _
+        Arc::new(Vouching {
+            witnesses: Arc::clone(&self.witnesses),
+            mark: self.mark.clone(),
+        })
     }
 
     /// The witnesses themselves.
@@ -90,5 +105,21 @@ impl Witnessing {
             return Err(Reason::LogUnwitnessed);
         }
         Ok(())
+    }
+}
+
+// === impl Vouching ===
+
+impl Cosigner for Vouching {
+    fn remember(&self, signed: &SignedCheckpoint) -> Result<(), DiskError> {
+        self.mark.keep(signed)
+    }
+
+    fn cosign(&self, signed: SignedTree) -> CosignerFuture<'_> {
+        self.witnesses.cosign(signed)
+    }
+
+    fn is_settled(&self, checkpoint: &Arc<SignedCheckpoint>) -> bool {
+        self.witnesses.is_settled(checkpoint)
     }
 }

@@ -3,17 +3,30 @@
 use std::fmt;
 use std::future::Future;
 use std::pin::Pin;
-use std::sync::Arc;
+use std::sync::{Arc, Mutex, PoisonError};
 
 use crate::checkpoint::SignedCheckpoint;
+use crate::disk::DiskError;
 use crate::ledger::{ReadError, Shelf};
+use crate::log::LogError;
 use crate::note::NoteKey;
 use crate::proof::ConsistencyProof;
+use crate::reader::Reader;
 use crate::witness::CosignedCheckpoint;
 
 /// Asks witnesses. [`crate::Ledger`] calls it for each checkpoint it signed, one at a time, and again
 /// for one that was published without a quorum.
 pub trait Cosigner: fmt::Debug + Send + Sync {
+    /// Keeps a checkpoint in mind that was just signed, before anybody sees it; durably when it returns. By
+    /// default nothing is kept but the ledger's own files.
+    ///
+    /// # Errors
+    /// Then the checkpoint is shown to nobody, and signed again later.
+    fn remember(&self, signed: &SignedCheckpoint) -> Result<(), DiskError> {
+        let _ = signed;
+        Ok(())
+    }
+
     /// Gathers cosignatures for what this ledger signed. Bounds its own time: the checkpoint is
     /// published when it answers.
     fn cosign(&self, signed: SignedTree) -> CosignerFuture<'_>;
@@ -30,8 +43,20 @@ pub type CosignerFuture<'a> = Pin<Box<dyn Future<Output = Witnessed> + Send + 'a
 pub struct SignedTree {
     pub(crate) checkpoint: Arc<SignedCheckpoint>,
     pub(crate) key: NoteKey,
-    pub(crate) shelf: Arc<Shelf>,
-    pub(crate) may_block: bool,
+    pub(crate) tree: Tree,
+}
+
+/// Where its tree is.
+#[derive(Clone, Debug)]
+pub(crate) enum Tree {
+    /// In a ledger that is open.
+    Open {
+        shelf: Arc<Shelf>,
+        /// Whether files may be read on the runtime itself: in simulations.
+        may_block: bool,
+    },
+    /// In a folder that nobody writes to.
+    Folder(Arc<Mutex<Reader>>),
 }
 
 /// What came of asking.
@@ -46,6 +71,20 @@ pub enum Witnessed {
 // === impl SignedTree ===
 
 impl SignedTree {
+    /// The newest published checkpoint in a folder that nobody writes to; none when there is none.
+    ///
+    /// # Errors
+    /// When it cannot be read, or is not signed by the ledger's key.
+    pub fn of_folder(reader: Reader, key: NoteKey) -> Result<Option<Self>, LogError> {
+        let checkpoint = reader.checkpoint(&key)?;
+        let tree = Tree::Folder(Arc::new(Mutex::new(reader)));
+        Ok(checkpoint.map(|checkpoint| Self {
+            checkpoint: Arc::new(checkpoint),
+            key,
+            tree,
+        }))
+    }
+
     /// The checkpoint, with whatever cosignatures an earlier attempt gathered.
     pub const fn checkpoint(&self) -> &Arc<SignedCheckpoint> {
         &self.checkpoint
@@ -62,13 +101,22 @@ impl SignedTree {
     /// When `old_size` is 0 or larger than this tree, or the files cannot be read.
     pub async fn consistency(&self, old_size: u64) -> Result<ConsistencyProof, ReadError> {
         let size = self.checkpoint.size();
-        let shelf = Arc::clone(&self.shelf);
-        let build = move || shelf.consistency(old_size, size, size);
-        if self.may_block {
-            return build();
+        match self.tree.clone() {
+            Tree::Open {
+                shelf,
+                may_block: true,
+            } => shelf.consistency(old_size, size, size),
+            Tree::Open { shelf, .. } => {
+                let build = move || shelf.consistency(old_size, size, size);
+                let built = tokio::task::spawn_blocking(build).await;
+                built.map_err(|_| ReadError::Beyond)?
+            }
+            Tree::Folder(reader) => {
+                let mut reader = reader.lock().unwrap_or_else(PoisonError::into_inner);
+                let built = reader.consistency(old_size, size)?;
+                built.ok_or(ReadError::Beyond)
+            }
         }
-        let built = tokio::task::spawn_blocking(build).await;
-        built.map_err(|_| ReadError::Beyond)?
     }
 }
 

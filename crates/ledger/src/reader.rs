@@ -69,6 +69,17 @@ impl Reader {
         let signed = read_state(&**disk, layout.signed(), SIGNED)?;
         let size = tree.as_ref().map_or(0, |tree| tree.size);
         let mut waiting: Vec<Bytes> = Vec::new();
+        if !disk.exists(&layout.wal())? {
+            // Never begun, or lost: then the tiles are all there is.
+            return Ok(Self {
+                tiles: Tiles::new(Arc::clone(disk), layout.clone(), size),
+                disk: Arc::clone(disk),
+                layout: layout.clone(),
+                origin: tree.or(signed).map(|state: State| state.origin),
+                waiting,
+                torn_bytes: 0,
+            });
+        }
         let replayed = replay(&**disk, &layout.wal(), |frame| {
             let next = size + waiting.len() as u64;
             if frame.index > next {

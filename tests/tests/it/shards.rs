@@ -20,6 +20,7 @@ use entente_security_server::{Checked, Deps, Running};
 use entente_signing::Digest;
 use entente_testkit::backup::copy;
 use entente_tests::world::{Consumer, Site, Source, World, answer, lookup};
+use tokio::io::AsyncWriteExt as _;
 use tokio::net::TcpListener;
 
 /// A minute before 2027 begins.
@@ -280,12 +281,14 @@ async fn a_server_that_lost_its_mark_waits_for_a_witness_before_it_signs() {
     serve_source(&world).await;
     let mut starting = std::pin::pin!(world.start(site, deps(&clock)));
     let silent = TcpListener::bind(&at).await.unwrap();
-    for _ in 0..2 {
-        // Asked again, as nobody answered: it waits.
-        tokio::select! {
-            asked = silent.accept() => drop(asked.unwrap()),
+    for _ in 0..3 {
+        // Asked again, as nobody answered who is a witness: it waits.
+        let mut stranger = tokio::select! {
+            asked = silent.accept() => asked.unwrap().0,
             started = &mut starting => panic!("it did not wait: {started:?}"),
-        }
+        };
+        let nothing = b"HTTP/1.1 404 Not Found\r\ncontent-length: 0\r\n\r\n";
+        stranger.write_all(nothing).await.unwrap();
     }
     drop(silent);
     assert_eq!(files(&site.shard_dir(FIRST)), restored);
@@ -327,4 +330,97 @@ async fn a_ledger_whose_write_ahead_log_or_whole_folder_is_gone_goes_on_in_a_new
     assert_eq!(shards.len(), 3);
     assert!(is_sound(site, "2026h2.3"));
     witness.shutdown().await;
+}
+
+/// A copy of the time before the half-year ended knows neither the shard that followed nor, with the registry
+/// away, that there is one. The mark does.
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn a_copy_from_before_the_half_years_end_is_never_written_to_again() {
+    let dir = tempfile::tempdir().unwrap();
+    let clock = Arc::new(ManualClock::at(YEARS_END));
+    let mut world = World::build_at(dir.path(), clock.clone()).await.unwrap();
+    serve_source(&world).await;
+    let provider = world.start(&world.provider, deps(&clock)).await.unwrap();
+    exchange_and_stop(&world, &clock, provider).await;
+    let (data, backup) = {
+        let site = &world.provider;
+        (site.dir.join("data"), site.dir.join("backup"))
+    };
+    copy(&data, &backup).unwrap();
+    let provider = world.start(&world.provider, deps(&clock)).await.unwrap();
+    exchange_and_stop(&world, &clock, provider).await;
+    clock.advance(Duration::from_secs(70));
+    let provider = world.start(&world.provider, deps(&clock)).await.unwrap();
+    exchange_and_stop(&world, &clock, provider).await;
+    std::fs::remove_dir_all(&data).unwrap();
+    copy(&backup, &data).unwrap();
+    let first = world.provider.shard_dir(FIRST).join("log");
+    let restored = files(&first);
+    let provider = world.start(&world.provider, deps(&clock)).await.unwrap();
+    assert_eq!(files(&first), restored);
+    let site = &world.provider;
+    // Of the newest shard nothing is left here either.
+    assert_eq!(site.ledger_dir().unwrap(), site.shard_dir("2027h1.2"));
+    provider.shutdown().await;
+
+    // The same without a registry to hear: it waits.
+    std::fs::remove_dir_all(&data).unwrap();
+    copy(&backup, &data).unwrap();
+    world.registry.take().unwrap().shutdown().await.unwrap();
+    let starting = world.start(&world.provider, deps(&clock));
+    let waited = tokio::time::timeout(Duration::from_secs(8), starting).await;
+    assert!(waited.is_err(), "{waited:?}");
+    assert_eq!(files(&first), restored);
+}
+
+/// A folder that is there and empty, and one that says no more than what it is.
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn a_shard_whose_files_are_gone_is_not_begun_again_from_nothing() {
+    let dir = tempfile::tempdir().unwrap();
+    let clock = Arc::new(ManualClock::at(Timestamp::from_millis(1_795_305_600_000)));
+    let world = World::build_at(dir.path(), clock.clone()).await.unwrap();
+    serve_source(&world).await;
+    let site = &world.provider;
+    for (shard, next, keeps_format) in [(FIRST, "2026h2.2", false), ("2026h2.2", "2026h2.3", true)]
+    {
+        let provider = world.start(site, deps(&clock)).await.unwrap();
+        exchange_and_stop(&world, &clock, provider).await;
+        let folder = site.shard_dir(shard);
+        let format = std::fs::read(folder.join("FORMAT")).unwrap();
+        std::fs::remove_dir_all(&folder).unwrap();
+        std::fs::create_dir(&folder).unwrap();
+        if keeps_format {
+            std::fs::write(folder.join("FORMAT"), format).unwrap();
+        }
+        let provider = world.start(site, deps(&clock)).await.unwrap();
+        assert_eq!(site.ledger_dir().unwrap(), site.shard_dir(next));
+        provider.shutdown().await;
+    }
+}
+
+/// What is signed last, as a server stops, is in the mark too.
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn the_mark_is_of_the_last_checkpoint_whatever_comes_after_it() {
+    let dir = tempfile::tempdir().unwrap();
+    let clock = Arc::new(ManualClock::at(Timestamp::from_millis(1_795_305_600_000)));
+    let world = World::build_at(dir.path(), clock.clone()).await.unwrap();
+    serve_source(&world).await;
+    let site = &world.provider;
+    let provider = world.start(site, deps(&clock)).await.unwrap();
+    let (data, backup) = (site.dir.join("data"), site.dir.join("backup"));
+    let consumer = world.start(&world.consumer, deps(&clock)).await.unwrap();
+    ask(&world).await;
+    provider.publish_checkpoint().await.unwrap();
+    copy(&data, &backup).unwrap();
+    ask(&world).await;
+    provider.shutdown().await;
+    let mark = std::fs::read(site.dir.join("keys/newest-checkpoint")).unwrap();
+    let published = std::fs::read(site.shard_dir(FIRST).join("log/checkpoint")).unwrap();
+    assert_eq!(mark, published);
+    std::fs::remove_dir_all(&data).unwrap();
+    copy(&backup, &data).unwrap();
+    let provider = world.start(site, deps(&clock)).await.unwrap();
+    assert_eq!(site.ledger_dir().unwrap(), site.shard_dir("2026h2.2"));
+    provider.shutdown().await;
+    consumer.shutdown().await;
 }

@@ -9,7 +9,9 @@ use arc_swap::ArcSwap;
 use entente_clock::{Clock, Timestamp};
 use entente_ledger::note::{NoteKey, NoteSignature};
 use entente_ledger::witness::{AddCheckpoint, Witness, WitnessPolicy};
-use entente_ledger::{Cosigner, CosignerFuture, SignedCheckpoint, SignedTree, Witnessed};
+use entente_ledger::{
+    Cosigner, CosignerFuture, SignedCheckpoint, SignedTree, Witnessed, cosignature,
+};
 use entente_tls::http::HttpUrl;
 use entente_tls::net::Net;
 use futures_util::StreamExt as _;
@@ -49,6 +51,13 @@ pub struct Dissent {
     pub witness: String,
     /// What it has cosigned: a larger tree than this ledger's, or one that it does not continue.
     pub checkpoint: SignedCheckpoint,
+}
+
+/// What came of submitting a checkpoint to one witness.
+enum Submitted {
+    Cosigned(NoteSignature),
+    /// It says that it has cosigned another tree.
+    Contradicted,
 }
 
 /// What the witnesses know of a ledger.
@@ -96,16 +105,16 @@ impl Witnesses {
     }
 
     /// Asks every witness for the newest checkpoint of the log that it cosigned. For a start: is the ledger
-    /// on this disk the newest there was?
-    pub async fn survey(&self, log: &NoteKey) -> Survey {
+    /// on this disk the newest there was? `held` is the checkpoint on the disk. A witness that shows nothing
+    /// newer has to cosign that one anew: anybody on the way can say that it has seen nothing, or show what
+    /// it said long ago.
+    pub async fn survey(&self, log: &NoteKey, held: Option<&SignedTree>) -> Survey {
         let policy = self.policy();
         let asked = policy.witnesses().iter().filter_map(|witness| {
             let at: HttpUrl = witness.url.as_deref()?.parse().ok()?;
             Some(async move {
-                let latest = ask::latest(&*self.config.net, &at, log, &witness.key);
-                let latest = timeout(self.config.wait, latest).await;
-                let latest = latest.unwrap_or(Err(AskError::Slow));
-                (witness, latest)
+                let known = timeout(self.config.wait, self.known_to(witness, &at, log, held));
+                (witness, known.await.unwrap_or(Err(AskError::Slow)))
             })
         });
         let mut asked: FuturesUnordered<_> = asked.collect();
@@ -113,11 +122,11 @@ impl Witnesses {
         let askable = policy.witnesses().iter().filter(|w| w.url.is_some());
         let mut silent: BTreeSet<&str> = askable.map(|w| w.name.as_str()).collect();
         let mut survey = Survey::default();
-        while let Some((witness, answered)) = asked.next().await {
-            match answered {
-                Ok(latest) => {
+        while let Some((witness, known)) = asked.next().await {
+            match known {
+                Ok(newest) => {
                     silent.remove(&*witness.name);
-                    let newest = survey.newest.take().into_iter().chain(latest);
+                    let newest = survey.newest.take().into_iter().chain(newest);
                     survey.newest = newest.max_by_key(SignedCheckpoint::size);
                 }
                 Err(error) => note_failure(&witness.name, &error),
@@ -125,6 +134,39 @@ impl Witnesses {
         }
         survey.is_complete = !policy.is_quorum(&silent);
         survey
+    }
+
+    /// What a witness has seen that is newer than what is held; none when it has just said, signed, that
+    /// there is nothing.
+    async fn known_to(
+        &self,
+        witness: &Witness,
+        at: &HttpUrl,
+        log: &NoteKey,
+        held: Option<&SignedTree>,
+    ) -> Result<Option<SignedCheckpoint>, AskError> {
+        let shown = ask::latest(&*self.config.net, at, log, &witness.key).await?;
+        let Some(held) = held.filter(|held| held.checkpoint().size() > 0) else {
+            return Ok(shown);
+        };
+        let is_newer = |shown: &SignedCheckpoint| {
+            let held = held.checkpoint();
+            shown.size() > held.size()
+                || (shown.size() == held.size() && shown.root() != held.root())
+        };
+        if let Some(newer) = shown.filter(is_newer) {
+            return Ok(Some(newer));
+        }
+        let old = held.checkpoint().size();
+        let Submitted::Cosigned(line) = self.submit(witness, at, held, old).await? else {
+            return Err(AskError::Unexpected);
+        };
+        let cosigned = cosignature::verify_line(held.checkpoint(), &line, &witness.key);
+        let cosigned = cosigned.map_err(AskError::Cosignature)?;
+        match self.config.clock.now().since(cosigned) <= LATELY {
+            true => Ok(None),
+            false => Err(AskError::Unexpected),
+        }
     }
 
     async fn gather(&self, signed: &SignedTree) -> Witnessed {
@@ -168,18 +210,38 @@ impl Witnesses {
         }
     }
 
-    /// Asks one witness; tells it how the tree grew since it last looked.
+    /// Asks one witness to cosign.
     async fn ask(
         &self,
         witness: &Witness,
         at: &HttpUrl,
         signed: &SignedTree,
     ) -> Result<Option<NoteSignature>, AskError> {
+        let name = witness.key.name();
+        let old = self.seen().get(name).copied().unwrap_or(0);
+        match self.submit(witness, at, signed, old).await? {
+            Submitted::Cosigned(line) => {
+                let size = signed.checkpoint().size();
+                self.seen().insert(name.to_owned(), size);
+                Ok(Some(line))
+            }
+            Submitted::Contradicted => self.hear_dissent(witness, at, signed).await,
+        }
+    }
+
+    /// Submits a checkpoint to one witness; tells it how the tree grew since it last looked, which was
+    /// perhaps at size `old`.
+    async fn submit(
+        &self,
+        witness: &Witness,
+        at: &HttpUrl,
+        signed: &SignedTree,
+        mut old: u64,
+    ) -> Result<Submitted, AskError> {
         let checkpoint = signed.checkpoint();
-        let mut old = self.seen().get(witness.key.name()).copied().unwrap_or(0);
         for _ in 0..ATTEMPTS {
             if old > checkpoint.size() {
-                return self.hear_dissent(witness, at, signed).await;
+                return Ok(Submitted::Contradicted);
             }
             let proof = match old {
                 0 => Vec::new(),
@@ -193,13 +255,9 @@ impl Witnesses {
             };
             let net = &*self.config.net;
             match ask::add_checkpoint(net, at, &request, checkpoint, &witness.key).await? {
-                Answer::Cosigned(line) => {
-                    let name = witness.key.name().to_owned();
-                    self.seen().insert(name, checkpoint.size());
-                    return Ok(Some(line));
-                }
+                Answer::Cosigned(line) => return Ok(Submitted::Cosigned(line)),
                 Answer::HasSeen(size) => old = size,
-                Answer::Inconsistent => return self.hear_dissent(witness, at, signed).await,
+                Answer::Inconsistent => return Ok(Submitted::Contradicted),
             }
         }
         Err(AskError::Unexpected)
@@ -291,6 +349,8 @@ fn note_failure(witness: &str, error: &AskError) {
 
 /// How old cosignatures grow before a checkpoint is cosigned again: peers and readers go by their time.
 const COSIGN_AGAIN: Duration = Duration::from_secs(300);
+/// How long ago a witness may have cosigned what it is asked about now; clocks differ.
+const LATELY: Duration = Duration::from_secs(300);
 /// How long witnesses may answer after there is a quorum.
 const STRAGGLERS: Duration = Duration::from_millis(250);
 /// A witness that names ever new sizes is not asked for ever.

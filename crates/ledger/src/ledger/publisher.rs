@@ -12,7 +12,7 @@ use tokio::sync::{mpsc, oneshot};
 use super::shelf::Shelf;
 use super::signals::Signals;
 use crate::checkpoint::SignedCheckpoint;
-use crate::cosigner::{Cosigner, SignedTree, Witnessed};
+use crate::cosigner::{Cosigner, SignedTree, Tree, Witnessed};
 use crate::log::{Integrator, LogError};
 use crate::note::NoteKey;
 use crate::witness::WitnessPolicy;
@@ -131,7 +131,7 @@ impl Publisher {
             self.next.extend(waiters);
             return;
         }
-        let prepared = match self.integrator.prepare_checkpoint() {
+        let prepared = match self.sign() {
             Ok(Some(signed)) => Ok(Some(Arc::new(signed))),
             Ok(None) if self.is_settled() => Ok(None),
             Ok(None) => Ok(self.integrator.checkpoint()),
@@ -156,6 +156,16 @@ impl Publisher {
             Ok(None) => self.tell(Ok(()), waiters),
             Err(error) => self.tell(Err(error), waiters),
         }
+    }
+
+    /// Signs a checkpoint over everything durable now, if that is more than the newest covers.
+    fn sign(&mut self) -> Result<Option<SignedCheckpoint>, LogError> {
+        let signed = self.integrator.prepare_checkpoint()?;
+        if let (Some(signed), Some(cosigner)) = (&signed, &self.witnesses.cosigner) {
+            // If we crash before this, it was signed and nobody has seen it.
+            cosigner.remember(signed)?;
+        }
+        Ok(signed)
     }
 
     fn publish(&mut self, witnessed: &Witnessed, waiters: Vec<Waiter>) {
@@ -198,7 +208,7 @@ impl Publisher {
     /// Publishes with the cosignatures there are: who closes a ledger does not wait for others. The next
     /// start asks them.
     fn publish_as_it_is(&mut self) -> Result<(), LogError> {
-        let Some(signed) = self.integrator.prepare_checkpoint()? else {
+        let Some(signed) = self.sign()? else {
             return Ok(());
         };
         self.integrator
@@ -223,8 +233,10 @@ impl Witnesses {
         let tree = SignedTree {
             checkpoint,
             key: self.key.clone(),
-            shelf: Arc::clone(&self.shelf),
-            may_block: self.may_block,
+            tree: Tree::Open {
+                shelf: Arc::clone(&self.shelf),
+                may_block: self.may_block,
+            },
         };
         let commands = self.commands.clone();
         self.runtime.spawn(async move {
