@@ -5,12 +5,13 @@
 //! dropped together, nothing in either ledger shows.
 
 use std::collections::{BTreeMap, BTreeSet};
+use std::time::Duration;
 
 use bytes::Bytes;
 use entente_clock::Timestamp;
 use entente_evidence::proof::SignedStatement;
 use entente_evidence::receipt::Receipt;
-use entente_evidence::statement::{Body as Says, MessageId, Mode};
+use entente_evidence::statement::{Body as Says, LogOrigin, MessageId, Mode, Statement};
 use entente_identity::ServerId;
 use entente_ledger::entry::{Body, DeniedCall, Entry};
 use entente_ledger::tree::leaf_hash;
@@ -22,10 +23,23 @@ pub struct Side {
     server: ServerId,
     peer: ServerId,
     held: BTreeMap<Digest, Held>,
-    /// Leaf hashes, by the shard's origin.
-    leaves: BTreeMap<String, Vec<Digest>>,
+    /// By the shard's origin.
+    shards: BTreeMap<String, Shard>,
+}
+
+/// What is held of one shard.
+#[derive(Debug, Default)]
+struct Shard {
+    leaves: Vec<Digest>,
     /// Time of the newest entry.
     newest: Timestamp,
+}
+
+/// Where and when a statement was to be logged by who signed it.
+#[derive(Clone, Debug)]
+struct Signed {
+    log: LogOrigin,
+    at: Timestamp,
 }
 
 /// What one ledger holds of one exchange.
@@ -34,11 +48,10 @@ struct Held {
     message: Option<MessageId>,
     /// Whose request it is.
     asker: Option<ServerId>,
-    asked_at: Timestamp,
-    request: bool,
+    request: Option<Signed>,
     /// As DENIED: then the answer, a fault, is not logged beside it.
     is_refused: bool,
-    answer: bool,
+    answer: Option<Signed>,
     is_fault: bool,
     /// What the answer promises, where the answer's signature verified.
     promise: Option<Receipt>,
@@ -85,8 +98,7 @@ impl Side {
             server: server.clone(),
             peer: peer.clone(),
             held: BTreeMap::new(),
-            leaves: BTreeMap::new(),
-            newest: Timestamp::default(),
+            shards: BTreeMap::new(),
         }
     }
 
@@ -98,17 +110,17 @@ impl Side {
         entry: &Bytes,
         is_signed: &dyn Fn(&SignedStatement) -> bool,
     ) {
-        let leaf = leaf_hash(entry);
-        match self.leaves.get_mut(origin) {
-            Some(leaves) => leaves.push(leaf),
-            None => {
-                self.leaves.insert(origin.to_owned(), vec![leaf]);
-            }
+        if !self.shards.contains_key(origin) {
+            self.shards.insert(origin.to_owned(), Shard::default());
         }
+        let Some(shard) = self.shards.get_mut(origin) else {
+            return;
+        };
+        shard.leaves.push(leaf_hash(entry));
         let Ok(entry) = Entry::decode(entry) else {
             return;
         };
-        self.newest = self.newest.max(entry.at);
+        shard.newest = shard.newest.max(entry.at);
         let (statement, is_refused) = match entry.body {
             Body::In(entry) => (entry.statement, false),
             Body::Out(entry) => (entry.statement, false),
@@ -143,15 +155,14 @@ impl Side {
                 let held = self.held.entry(signed.hash()).or_default();
                 held.message = Some(says.message_id);
                 held.asker = Some(from.clone());
-                held.asked_at = says.issued_at;
-                held.request = true;
+                held.request = Some(Signed::of(says));
                 held.is_refused |= is_refused;
             }
             Some(request) => {
                 let held = self.held.entry(*request).or_default();
                 held.message = Some(says.message_id);
                 held.asker = Some(to.clone());
-                held.answer = true;
+                held.answer = Some(Signed::of(says));
                 held.is_fault = matches!(says.body, Says::Fault { .. });
                 held.promise = says.receipt().cloned();
             }
@@ -170,8 +181,25 @@ impl Side {
     /// Whether an entry stands where it was promised; none when this does not reach that far.
     fn keeps(&self, promise: &Receipt) -> Option<bool> {
         let at = usize::try_from(promise.index).ok()?;
-        let leaf = self.leaves.get(promise.origin.as_str())?.get(at)?;
+        let leaf = self.shards.get(promise.origin.as_str())?.leaves.get(at)?;
         Some(*leaf == promise.leaf_hash)
+    }
+
+    /// Whether what this side signed must be here: its shard is, and was written to well after.
+    fn covers(&self, signed: &Signed) -> bool {
+        let shard = self.shards.get(signed.log.as_str());
+        shard.is_some_and(|shard| shard.newest >= signed.at.saturating_add(LOGGED_WITHIN))
+    }
+}
+
+// === impl Signed ===
+
+impl Signed {
+    fn of(says: &Statement) -> Self {
+        Self {
+            log: says.log.clone(),
+            at: says.issued_at,
+        }
     }
 }
 
@@ -193,25 +221,25 @@ pub fn compare(consumer: &Side, provider: &Side) -> Vec<Judged> {
 }
 
 fn judge((ours, consumer): (&Held, &Side), (theirs, provider): (&Held, &Side)) -> Verdict {
-    let kept = ours.promise.as_ref().map(|promise| provider.keeps(promise));
-    // A refusal is its DENIED entry and the fault that promises it.
-    let is_answered = theirs.answer || (theirs.is_refused && ours.is_fault);
-    if ours.answer && kept == Some(None) {
-        Verdict::Beyond
-    } else if ours.answer && (!is_answered || !theirs.request || kept == Some(Some(false))) {
-        Verdict::ProviderOmitted
-    } else if theirs.request && !ours.request {
-        if theirs.asked_at > consumer.newest {
-            Verdict::Beyond
-        } else {
-            Verdict::ConsumerOmitted
+    if let Some(answer) = &ours.answer {
+        let kept = ours.promise.as_ref().map(|promise| provider.keeps(promise));
+        // A refusal is its DENIED entry and the fault that promises it.
+        let is_logged = theirs.answer.is_some() || (theirs.is_refused && ours.is_fault);
+        match kept {
+            Some(None) => return Verdict::Beyond,
+            Some(Some(false)) => return Verdict::ProviderOmitted,
+            Some(Some(true)) | None if is_logged && theirs.request.is_some() => {}
+            Some(Some(true)) | None if provider.covers(answer) => return Verdict::ProviderOmitted,
+            Some(Some(true)) | None => return Verdict::Beyond,
         }
-    } else if !theirs.request {
-        Verdict::Undelivered
-    } else if !ours.answer {
-        Verdict::Unanswered
-    } else {
-        Verdict::Complete
+    }
+    match (&ours.request, &theirs.request) {
+        // It is signed by the consumer, and names the ledger that it is logged in.
+        (None, Some(request)) if consumer.covers(request) => Verdict::ConsumerOmitted,
+        (None, Some(_)) => Verdict::Beyond,
+        (_, None) => Verdict::Undelivered,
+        (Some(_), Some(_)) if ours.answer.is_none() => Verdict::Unanswered,
+        (Some(_), Some(_)) => Verdict::Complete,
     }
 }
 
@@ -245,3 +273,7 @@ impl Verdict {
         matches!(self, Self::ConsumerOmitted | Self::ProviderOmitted)
     }
 }
+
+/// How long after a statement its entry may be written: a statement is refused two minutes after it was
+/// signed. A copy that ends before that accuses nobody.
+const LOGGED_WITHIN: Duration = Duration::from_secs(120);

@@ -36,7 +36,14 @@ fn find(entries: &[Bytes], is: fn(&Body) -> bool, n: usize) -> usize {
 fn without(entries: &[Bytes], at: usize) -> Vec<Bytes> {
     let mut altered = entries.to_vec();
     altered.remove(at);
-    let at = Entry::decode(entries.last().unwrap()).unwrap().at;
+    altered.push(later(entries));
+    altered
+}
+
+/// An entry written so late that all before it must be there.
+fn later(entries: &[Bytes]) -> Bytes {
+    let last = Entry::decode(entries.last().unwrap()).unwrap().at;
+    let at = last.saturating_add(std::time::Duration::from_secs(180));
     let boot = Boot {
         version: "later".to_owned(),
         last_size: 0,
@@ -46,8 +53,7 @@ fn without(entries: &[Bytes], at: usize) -> Vec<Bytes> {
         at,
         body: Body::Boot(boot),
     };
-    altered.push(later.encode().unwrap());
-    altered
+    later.encode().unwrap()
 }
 
 fn is_in(body: &Body) -> bool {
@@ -80,19 +86,25 @@ impl Parties {
     }
 
     fn judge(&self, ours: &[Bytes], theirs: &[Bytes]) -> Vec<Verdict> {
+        let [ours_in, theirs_in] = &self.origins;
+        self.judge_in([ours, theirs], [ours_in, theirs_in])
+    }
+
+    /// The same, of shards with these origins.
+    fn judge_in(&self, ledgers: [&[Bytes]; 2], origins: [&str; 2]) -> Vec<Verdict> {
         let is_signed = |signed: &SignedStatement| {
             let keys = self.sessions.iter().map(VerifiedSession::key);
             let mut signers = keys.filter(|key| key.key_id() == signed.key_id());
             signers.any(|key| signed.verify(key).is_ok())
         };
-        let side = |of: usize, entries: &[Bytes]| {
+        let side = |of: usize| {
             let mut side = Side::new(&self.servers[of], &self.servers[1 - of]);
-            for entry in entries {
-                side.take(&self.origins[of], entry, &is_signed);
+            for entry in ledgers[of] {
+                side.take(origins[of], entry, &is_signed);
             }
             side
         };
-        let judged = compare(&side(0, ours), &side(1, theirs));
+        let judged = compare(&side(0), &side(1));
         let mut verdicts: Vec<_> = judged.iter().map(|judged| judged.verdict).collect();
         verdicts.sort();
         verdicts
@@ -156,6 +168,14 @@ async fn whoever_drops_an_entry_is_shown_by_the_other_sides_signature_where_ther
     assert_eq!(judge(&ours, &theirs[..in_request]), beyond);
     let early = &ours[..find(&ours, is_out, 1)];
     assert_eq!(judge(early, &theirs), beyond);
+    // So with one that was taken between its request and its answer, and one of the next shard alone.
+    assert_eq!(judge(&ours, &theirs[..out_answer]), beyond);
+    let next = [later(&ours)];
+    let alone = parties.judge_in(
+        [&next, &theirs],
+        ["another/access/2027h1.1", &parties.origins[1]],
+    );
+    assert_eq!(alone, [Verdict::Beyond, Verdict::Beyond]);
     // Both together: nothing is left to see, and that is said in the guide.
     assert_eq!(judge(&silent, &nothing), [Complete]);
 }
