@@ -43,7 +43,9 @@ pub(crate) struct Gossip {
 #[derive(Debug)]
 struct Told {
     checkpoint: Arc<SignedCheckpoint>,
-    at: Timestamp,
+    note: Bytes,
+    /// When it was told first.
+    since: Timestamp,
 }
 
 #[derive(Debug)]
@@ -60,9 +62,13 @@ struct Heard {
 #[derive(Debug)]
 struct Newest {
     checkpoint: Arc<SignedCheckpoint>,
+    /// As it came last: calls side by side bring the same.
+    note: Bytes,
     logged_at: Timestamp,
 }
 
+/// For so long each envelope tells it: of calls side by side the first to arrive must, and any may be lost.
+const TELL_FOR: Duration = Duration::from_secs(2);
 /// After this, a peer is told again: it may have started anew and forgotten.
 const TELL_AGAIN: Duration = Duration::from_secs(60);
 /// After this, a peer that was refused is tried again.
@@ -105,14 +111,20 @@ impl Gossip {
         let mut told = lock(&self.told);
         if let Some(told) = told.get(peer)
             && Arc::ptr_eq(&told.checkpoint, &newest)
-            && now.since(told.at) < TELL_AGAIN
+            && now.since(told.since) < TELL_AGAIN
         {
-            return Bytes::new();
+            let is_new = now.since(told.since) < TELL_FOR;
+            return if is_new {
+                told.note.clone()
+            } else {
+                Bytes::new()
+            };
         }
-        let note = newest.note().to_string().into();
+        let note = Bytes::from(newest.note().to_string());
         let news = Told {
             checkpoint: newest,
-            at: now,
+            note: note.clone(),
+            since: now,
         };
         told.insert(peer.clone(), news);
         note
@@ -125,7 +137,7 @@ impl Gossip {
         adopted: &Adopted,
         peer: &ServerId,
         log: &LogOrigin,
-        note: &[u8],
+        note: &Bytes,
     ) {
         let now = self.clock.now();
         {
@@ -138,15 +150,21 @@ impl Gossip {
                     .or_insert_with(|| Heard::since(now)),
             };
             heard.last_contact = now;
-            if heard.is_forked {
+            let known = heard.newest.get(log);
+            let is_known = known.is_some_and(|newest| newest.note == *note);
+            if heard.is_forked || is_known || note.is_empty() {
                 return;
             }
         }
-        if note.is_empty() {
-            return;
-        }
         match verify(adopted, log, note) {
-            Some(checkpoint) => self.learn(adopted, peer, &Arc::new(checkpoint)).await,
+            Some(checkpoint) => {
+                self.learn(adopted, peer, &Arc::new(checkpoint)).await;
+                if let Some(heard) = lock(&self.heard).get_mut(peer)
+                    && let Some(newest) = heard.newest.get_mut(log)
+                {
+                    newest.note = note.clone();
+                }
+            }
             None => tracing::warn!(event = "gossip.unverified", peer = %peer),
         }
     }
@@ -212,6 +230,7 @@ impl Gossip {
         }
         let newest = Newest {
             checkpoint: Arc::clone(checkpoint),
+            note: Bytes::new(),
             logged_at: logged_at.filter(|_| !is_due).unwrap_or(now),
         };
         heard.newest.insert(origin, newest);

@@ -9,7 +9,6 @@ mod asking;
 mod memory;
 mod own;
 
-use std::collections::BTreeMap;
 use std::path::PathBuf;
 use std::sync::{Arc, Mutex};
 use std::time::Duration;
@@ -18,7 +17,7 @@ use entente_bundle::omission::Omission;
 use entente_directory::Mode;
 use entente_evidence::statement::LogOrigin;
 use entente_identity::ServerId;
-use entente_ledger::disk::{Disk, DiskError};
+use entente_ledger::disk::{Disk, DiskError, durable};
 use entente_ledger::note::NoteKey;
 use entente_ledger::{Reader, SignedCheckpoint};
 use entente_reason::Reason;
@@ -75,24 +74,42 @@ enum Unchecked {
     Unproven,
 }
 
+/// The folder of peers' checkpoints, each by the SHA-256 of its ledger's origin.
+const PEERS: &str = "peers";
 /// How often promises are checked; each is within a day (DESIGN.md §13).
 pub(crate) const EVERY: Duration = Duration::from_secs(600);
 /// Entries of our own ledger looked at before what came of them is written down.
-const ROUND: u64 = 65_536;
+const ROUND: usize = 65_536;
 /// Promises proven at a time.
 const CHUNK: usize = 256;
 /// A promise that is open for so long is alarmed over, each time it is found open.
 const REACHED_WITHIN: Duration = Duration::from_secs(24 * 3600);
-/// Open promises about one provider's ledger that are watched, of each shard of ours; those after them stay
-/// in our ledger, where `entente log prove-omission` finds them.
-const MAX_OPEN_OF_ONE: usize = 16_384;
-
 // === impl Receipts ===
 
 impl Receipts {
     /// Remembers in this folder.
     pub(crate) const fn new(disk: Arc<dyn Disk>, data: PathBuf) -> Self {
         Self { disk, data }
+    }
+
+    /// The newest checkpoint of a peer's ledger that was shown to continue the ones before.
+    fn proven(&self, key: &NoteKey) -> Result<Option<SignedCheckpoint>, DiskError> {
+        let bytes = durable::read(&*self.disk, &self.proven_at(key.name()))?;
+        Ok(bytes.and_then(|bytes| SignedCheckpoint::verify(&bytes, key).ok()))
+    }
+
+    fn keep_proven(&self, checkpoint: &SignedCheckpoint) -> Result<(), DiskError> {
+        self.disk.create_dir_all(&self.data.join(PEERS))?;
+        let path = self.proven_at(&checkpoint.checkpoint().origin);
+        let note = checkpoint.note().to_string();
+        // If we crash before this, the same is proven again.
+        durable::replace(&*self.disk, &path, note.as_bytes())
+    }
+
+    /// The directory knows every ledger that is asked about, so they are few.
+    fn proven_at(&self, origin: &str) -> PathBuf {
+        let name = Digest::of(origin.as_bytes()).to_string();
+        self.data.join(PEERS).join(name)
     }
 
     fn memory(&self, shard: &LogOrigin) -> Memory {
@@ -136,8 +153,15 @@ impl Server {
             let folder = self.config.data.as_path().join("ledger");
             let (disk, folder) = (Arc::clone(&self.disk), folder.join(folder_of(&origin)));
             let opened = tokio::task::spawn_blocking(move || Reader::open(disk, folder)).await;
-            if let Ok(Ok(reader)) = opened {
-                closed.push((origin, Own::Closed(Arc::new(Mutex::new(reader)))));
+            match opened {
+                Ok(Ok(reader)) => {
+                    closed.push((origin, Own::Closed(Arc::new(Mutex::new(reader)))));
+                }
+                Ok(Err(error)) => {
+                    let (shard, error): (_, &dyn std::error::Error) = (origin.as_str(), &error);
+                    tracing::warn!(event = "receipts.unchecked", shard, error);
+                }
+                Err(_) => {}
             }
         }
         closed
@@ -158,44 +182,57 @@ impl Server {
         } else {
             begin
         };
-        let mut remembered = begin.clone();
-        let mut open_of: BTreeMap<(ServerId, LogOrigin), usize> = BTreeMap::new();
-        loop {
-            let before = remembered.clone();
-            let room = u64::try_from(remembered.room()).unwrap_or(ROUND);
-            let end = size.min(before.position.saturating_add(room.min(ROUND)));
+        let mut remembered = Remembered {
+            position: begin.position,
+            open: Vec::new(),
+        };
+        // What was open at the beginning, once; then what was not looked at.
+        for open in begin.open.chunks(ROUND) {
             let mut promises = Promises::new();
-            // What was open at the beginning, once; then what was not looked at.
-            if before.position == begin.position {
-                own.promises_at(&before.open, &mut promises).await?;
-                remembered.open.clear();
-            }
-            own.promises(before.position, end, &mut promises).await?;
-            for (of, promises) in promises {
-                let found = self.check_provider(adopted, own, &of, promises).await;
-                checked.kept += found.kept;
-                checked.broken += found.broken;
-                checked.open += found.open.len() as u64;
-                let watched = open_of.entry(of).or_default();
-                let room = MAX_OPEN_OF_ONE.saturating_sub(*watched);
-                let open = found.open.iter().take(room).map(|promise| promise.at);
-                remembered.open.extend(open);
-                *watched += found.open.len().min(room);
-                if found.open.len() > room {
-                    let unwatched = found.open.len() - room;
-                    tracing::error!(event = "receipts.unwatched", promises = unwatched);
-                }
-            }
+            own.promises_at(open, &mut promises).await?;
+            self.check_batch(adopted, own, promises, checked, &mut remembered)
+                .await;
+        }
+        loop {
+            let room = remembered.room().min(ROUND) as u64;
+            let end = size.min(remembered.position.saturating_add(room));
+            let mut promises = Promises::new();
+            own.promises(remembered.position, end, &mut promises)
+                .await?;
+            self.check_batch(adopted, own, promises, checked, &mut remembered)
+                .await;
             remembered.open.sort_unstable();
             remembered.position = end;
-            if remembered != before {
+            if remembered != begin {
                 // If we crash before this, the same promises are checked again.
                 let kept = memory.keep(&remembered);
                 kept.map_err(|_| Reason::LogUnavailable)?;
             }
-            if end == size || end == before.position {
+            if end == size {
                 return Ok(());
             }
+            if room == 0 {
+                tracing::error!(event = "receipts.full", shard = origin.as_str(), at = end);
+                return Ok(());
+            }
+        }
+    }
+
+    async fn check_batch(
+        &self,
+        adopted: &Adopted,
+        own: &Own,
+        promises: Promises,
+        checked: &mut Checked,
+        remembered: &mut Remembered,
+    ) {
+        for (of, promises) in promises {
+            let found = self.check_provider(adopted, own, &of, promises).await;
+            checked.kept += found.kept;
+            checked.broken += found.broken;
+            checked.open += found.open.len() as u64;
+            let open = found.open.iter().map(|promise| promise.at);
+            remembered.open.extend(open);
         }
     }
 
@@ -276,8 +313,12 @@ impl Server {
         let channel = self.peers.channel(&view).map_err(Unchecked::Asking)?;
         let mut asking = Asking::new(channel, key);
         let checkpoint = Arc::new(asking.checkpoint().await?);
-        let before = self.gossip.newest(server, origin);
-        self.gossip.learn(adopted, server, &checkpoint).await;
+        let told = self.gossip.newest(server, origin);
+        let proven = self.receipts.proven(asking.key())?.map(Arc::new);
+        // Two of one size are a fork, also when one was shown to an earlier process.
+        for seen in proven.iter().chain([&checkpoint]) {
+            self.gossip.learn(adopted, server, seen).await;
+        }
         let policy = adopted.state().policy();
         let now = self.clock.now();
         let judged = policy.and_then(|policy| policy.witnesses.judge(&checkpoint, now));
@@ -285,18 +326,44 @@ impl Server {
         if judged.is_none() {
             return Err(Unchecked::Unproven);
         }
-        if let Some(before) = before
-            && let Err(Unchecked::Unproven) = asking.check_continued(&before, &checkpoint).await
-        {
-            // No proof against it: it may just have answered nonsense. Both notes are kept for whoever asks
-            // it, and broken promises are looked for all the same: they are proof.
-            tracing::error!(event = "peer.inconsistent", peer = %server, size = checkpoint.size());
-            let kept = self
-                .gossip
-                .keep_inconsistent(server, [&before, &checkpoint]);
-            kept.await?;
+        match proven.or(told) {
+            Some(before) => {
+                self.check_continued(server, &mut asking, &before, &checkpoint)
+                    .await?;
+            }
+            None => self.receipts.keep_proven(&checkpoint)?,
         }
         Ok((asking, Arc::unwrap_or_clone(checkpoint)))
+    }
+
+    /// Checks that a provider's ledger only grew since the checkpoint that was proven last. It stays that one
+    /// until the provider shows that another continues it: what is shown in between changes nothing.
+    async fn check_continued(
+        &self,
+        server: &ServerId,
+        asking: &mut Asking,
+        before: &SignedCheckpoint,
+        now: &SignedCheckpoint,
+    ) -> Result<(), Unchecked> {
+        let (old, new) = match before.size() <= now.size() {
+            true => (before, now),
+            false => (now, before),
+        };
+        match asking.check_continued(old, new).await {
+            Ok(()) => Ok(self.receipts.keep_proven(new)?),
+            Err(Unchecked::Unproven | Unchecked::Asking(Reason::NoRecord)) => {
+                // No proof against it: it may just have answered nonsense. Both notes are kept for whoever
+                // asks it, and broken promises are looked for all the same: they are proof.
+                tracing::error!(event = "peer.inconsistent", peer = %server, size = now.size());
+                Ok(self.gossip.keep_inconsistent(server, [before, now]).await?)
+            }
+            // Asked again in the next round.
+            Err(error) => {
+                let error: &dyn std::error::Error = &error;
+                tracing::warn!(event = "receipts.unchecked", peer = %server, error);
+                Ok(())
+            }
+        }
     }
 
     /// Keeps the proof that another entry stands where a promise said.

@@ -86,8 +86,11 @@ impl Asking {
         before: &SignedCheckpoint,
         now: &SignedCheckpoint,
     ) -> Result<(), Unchecked> {
-        let is_other = before.checkpoint().origin != now.checkpoint().origin;
-        if is_other || before.size() == 0 || before.size() >= now.size() {
+        if before.size() == now.size() {
+            let is_same = before.root() == now.root();
+            return is_same.then_some(()).ok_or(Unchecked::Unproven);
+        }
+        if before.size() == 0 {
             return Ok(());
         }
         let asked = wire::ProveRequest {

@@ -24,8 +24,9 @@ pub(super) struct Remembered {
     pub(super) open: Vec<u64>,
 }
 
-/// Promises of one shard that are open at once. With so many, no entry after them is looked at.
-pub(super) const MAX_OPEN: usize = 65_536;
+/// Promises of one shard that are open at once: of a provider that is away, a day at fifty calls a second.
+/// With so many, no entry after them is looked at until some are settled, which is alarmed over.
+pub(super) const MAX_OPEN: usize = 4_194_304;
 
 // === impl Memory ===
 

@@ -31,6 +31,7 @@ fn rewrite(site: &Site, entries: &[Bytes]) {
     };
     std::fs::remove_dir_all(&dir).unwrap();
     std::fs::remove_dir_all(site.dir.join("data/store")).unwrap();
+    std::fs::remove_file(site.dir.join("keys/newest-checkpoint")).unwrap();
     let keys = KeyStore::open(site.dir.join("keys")).unwrap();
     let keys = ServerKeys::load_or_create(&keys).unwrap();
     let mut log = Log::open(LedgerConfig::new(
@@ -162,6 +163,42 @@ async fn replace_server_key(world: &World) {
     let author = Author::Member(site.member.clone());
     let replaced = world.submit(author, &*site.key, &change, Vec::new());
     replaced.await.unwrap();
+}
+
+/// A provider whose ledger forks behind what it tells: it showed one tree once, and shows another from then on.
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn a_ledger_that_does_not_continue_what_was_shown_before_is_kept_as_inconsistent() {
+    let dir = tempfile::tempdir().unwrap();
+    let world = World::build(dir.path()).await.unwrap();
+    let source = Source::answering(answer("2026-03-04", "canary-cause"));
+    source.serve(&world.provider.source_socket()).await.unwrap();
+    let provider = world.start(&world.provider, Deps::real()).await.unwrap();
+    let consumer = world.start(&world.consumer, Deps::real()).await.unwrap();
+    let system = Consumer::at(&world.consumer.caller_socket());
+    system.ask(lookup("046454286"), &[]).await.unwrap();
+    provider.publish_checkpoint().await.unwrap();
+    assert_eq!(checked(&consumer).await.kept, 1);
+    provider.shutdown().await;
+    consumer.shutdown().await;
+    // All of it is another, and longer; the consumer's own memory of what it heard is gone with its process.
+    let mut altered = entries(&world.provider);
+    altered.insert(0, altered[0].clone());
+    rewrite(&world.provider, &altered);
+    let provider = world.start(&world.provider, Deps::real()).await.unwrap();
+    let consumer = world.start(&world.consumer, Deps::real()).await.unwrap();
+    // A message that was told of a moment ago hides it no more.
+    system.ask(lookup("046454286"), &[]).await.unwrap();
+    checked(&consumer).await;
+    let incidents = std::fs::read_dir(world.consumer.dir.join("data/incidents")).unwrap();
+    let names: Vec<_> = incidents
+        .map(|file| file.unwrap().file_name().into_string().unwrap())
+        .collect();
+    assert!(
+        names.iter().any(|name| name.starts_with("inconsistent.")),
+        "{names:?}"
+    );
+    consumer.shutdown().await;
+    provider.shutdown().await;
 }
 
 /// A provider that is away for longer than a day, and over the end of both its and our half-year.

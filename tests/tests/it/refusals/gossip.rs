@@ -139,6 +139,24 @@ async fn a_peer_whose_ledger_nobody_cosigns_any_more_is_refused_until_somebody_d
     assert_eq!(log.asked, 3);
 }
 
+/// Answers to calls side by side arrive in any order: each of a moment vouches for itself.
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn each_answer_of_a_moment_tells_the_newest_checkpoint_and_later_ones_do_not() {
+    let clock = ManualClock::at(SystemClock.now());
+    let gate = Gate::open_with(at(&clock), "").await;
+    let told = async || {
+        let envelope = gate.seal(gate.draft());
+        let open = gate.wire.send(envelope.open.clone()).await.unwrap();
+        open.checkpoint
+    };
+    let first = told().await;
+    assert!(!first.is_empty());
+    assert_eq!(told().await, first);
+    clock.advance(Duration::from_secs(3));
+    assert!(told().await.is_empty());
+    gate.close().await;
+}
+
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn a_fork_is_seen_between_notes_of_another_shard() {
     let gate = Gate::open().await;
