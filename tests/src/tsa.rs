@@ -6,9 +6,8 @@ use std::time::Duration;
 
 use axum::body::Bytes;
 use axum::http::{HeaderMap, StatusCode};
-use entente_clock::Timestamp;
 use entente_testkit::Authority;
-use entente_testkit::authority::{Form, Keys, Signer};
+use entente_testkit::authority::Keys;
 use tokio::net::TcpListener;
 
 /// An authority that listens.
@@ -110,22 +109,10 @@ impl Tsa {
         (StatusCode::OK, reply)
     }
 
-    /// The same answer, said to be made 20 minutes later: earlier would be before its certificate.
+    /// The same answer, said to be made 20 minutes later.
     fn late(&self, reply: &[u8]) -> Vec<u8> {
-        let mut info = self.authority.info_of(&self.authority.token_of(reply));
-        let at = info.windows(3).position(|w| w == [0x18, 15, b'2']);
-        let time = &mut info[at.expect("a time") + 2..][..14];
-        let text = String::from_utf8(time.to_vec()).expect("digits");
-        let part = |range| text.get(range).expect("14 digits");
-        let (date, clock) = (
-            [part(0..4), part(4..6), part(6..8)].join("-"),
-            [part(8..10), part(10..12), part(12..14)].join(":"),
-        );
-        let stated: Timestamp = format!("{date}T{clock}Z").parse().expect("a time");
-        let later = stated.saturating_add(Duration::from_secs(20 * 60));
-        let digits = later.to_string().replace(['-', ':', 'T'], "");
-        time.copy_from_slice(&digits.as_bytes()[..14]);
-        let token = self.authority.sign(&info, Signer::Good, Form::Cades);
+        let token = self.authority.token_of(reply);
+        let token = self.authority.later(&token, Duration::from_secs(20 * 60));
         let body = [&[0x30, 3, 2, 1, 0][..], &token].concat();
         let [high, low] = u16::try_from(body.len()).expect("short").to_be_bytes();
         [&[0x30, 0x82, high, low][..], &body].concat()

@@ -360,6 +360,8 @@ catalogue! {
         "l’entrée {index} indique {at}, mais existait déjà à {before}";
     StampRefused = "entry {index}: its time stamp does not hold: {why}",
         "entrée {index} : son horodatage ne tient pas : {why}";
+    StampRepeated = "entry {index}: its time stamp is over {size} entries, no more than one before it covered",
+        "entrée {index} : son horodatage porte sur {size} entrées, pas plus qu’un précédent";
     StampedUpTo = "time stamps: {tokens}; the first {size} entries were there by {at}",
         "horodatages : {tokens}; les {size} premières entrées existaient à {at}";
     StampsBad = "time stamps: {tokens}; none holds", "horodatages : {tokens}; aucun ne tient";

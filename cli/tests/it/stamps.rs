@@ -20,6 +20,7 @@ use crate::run::{Ran, entente};
 
 const ORIGIN: &str = "ss1.pensions.ca-demo/access/2026h2.1";
 const DAY: Duration = Duration::from_secs(24 * 3_600);
+const HOUR: Duration = Duration::from_secs(3_600);
 
 /// A ledger that is being written, and an authority.
 struct Book {
@@ -74,21 +75,34 @@ impl Book {
         self.append(at, Body::Boot(boot)).await;
     }
 
-    /// A token over everything so far, as `alter` leaves it.
-    async fn stamp(&self, alter: impl FnOnce(&mut TimeStamp)) {
+    /// A token over everything so far, that states a time so much from now.
+    async fn token(&self, later: Duration) -> TimeStamp {
         let checkpoint = self.ledger.publish_now().await.unwrap();
         let authorities = Authorities::parse(&self.authority.root()).unwrap();
         let text = checkpoint.checkpoint().to_string();
         let query = Query::new(Digest::of(text.as_bytes()), &authorities);
         let reply = self.authority.reply(&query.encode());
         let (token, _) = query.open(&reply, &authorities).unwrap();
-        let mut stamp = TimeStamp {
+        let token = match later.is_zero() {
+            true => token.to_vec(),
+            false => self.authority.later(token, later),
+        };
+        TimeStamp {
             size: checkpoint.size(),
             root: checkpoint.root(),
-            token: token.to_vec().into(),
-        };
+            token: token.into(),
+        }
+    }
+
+    async fn log(&self, at: Timestamp, stamp: &TimeStamp) {
+        self.append(at, Body::TimeStamp(stamp.clone())).await;
+    }
+
+    /// A token over everything so far, as `alter` leaves it.
+    async fn stamp(&self, alter: impl FnOnce(&mut TimeStamp)) {
+        let mut stamp = self.token(Duration::ZERO).await;
         alter(&mut stamp);
-        self.append(SystemClock.now(), Body::TimeStamp(stamp)).await;
+        self.log(SystemClock.now(), &stamp).await;
     }
 
     async fn close(self) -> Closed {
@@ -119,12 +133,20 @@ impl Closed {
         entente(self.dir.path(), &args)
     }
 
-    /// What is found when the right authority counts.
+    /// What is found first when the right authority counts.
     fn found(&self) -> (i32, String) {
+        let (code, found) = self.all_found();
+        (code, found.first().cloned().unwrap_or_default())
+    }
+
+    /// What is found, in the order of checking.
+    fn all_found(&self) -> (i32, Vec<String>) {
         let root = self.authority.root_file();
         let ran = self.verify(Some(&root), &["-o", "json"]);
-        let fault = &ran.lines()[0]["timestamps"]["findings"][0]["fault"];
-        (ran.code, fault.as_str().unwrap_or_default().to_owned())
+        let value = &ran.lines()[0]["timestamps"]["findings"];
+        let faults = value.as_array().unwrap().iter();
+        let faults = faults.map(|found| found["fault"].as_str().unwrap().to_owned());
+        (ran.code, faults.collect())
     }
 }
 
@@ -200,4 +222,35 @@ async fn finds_entries_whose_time_no_clock_can_have_shown() {
     book.boot(book.now.saturating_add(DAY)).await;
     book.stamp(|_| {}).await;
     assert_eq!(book.close().await.found(), (6, "postdated".to_owned()));
+}
+
+/// A server that logs an old token again would have everything after it stand after that one alone.
+#[tokio::test]
+async fn an_old_token_logged_again_takes_nothing_back() {
+    let book = Book::begin().await;
+    let old = book.token(Duration::ZERO).await;
+    book.log(book.now, &old).await;
+    let later = book.now.saturating_add(HOUR);
+    let new = book.token(HOUR).await;
+    book.log(later, &new).await;
+    book.log(later, &old).await;
+    book.boot(book.now).await;
+    let (code, found) = book.close().await.all_found();
+    assert_eq!(code, 6);
+    assert_eq!(found, ["repeated", "backdated"]);
+}
+
+/// Sizes and times of tokens need not grow together: each entry stands before all tokens over it.
+#[tokio::test]
+async fn an_entry_stands_before_the_earliest_token_over_it() {
+    let book = Book::begin().await;
+    let half = HOUR / 2;
+    book.boot(book.now.saturating_add(half)).await;
+    let late = book.token(HOUR).await;
+    book.log(book.now.saturating_add(half), &late).await;
+    let early = book.token(Duration::ZERO).await;
+    book.log(book.now.saturating_add(HOUR), &early).await;
+    let (code, found) = book.close().await.all_found();
+    assert_eq!(code, 6);
+    assert_eq!(found, ["postdated", "postdated"]);
 }

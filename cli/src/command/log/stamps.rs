@@ -49,6 +49,8 @@ enum StampFault {
     Backdated { at: Timestamp, after: Timestamp },
     /// The entry says it is younger than a token over it.
     Postdated { at: Timestamp, before: Timestamp },
+    /// The token reaches no further than one logged before it: no server has reason to ask for that.
+    Repeated { size: u64 },
     /// The size and root beside a token are not this ledger's before the entry.
     Root,
     /// The token does not verify.
@@ -118,6 +120,7 @@ pub(super) fn check(
         ..Stamps::default()
     };
     let mut good = Vec::new();
+    let mut reach = None;
     for index in 0..reader.size() {
         let Some(bytes) = reader.entry(index)? else {
             break;
@@ -132,8 +135,13 @@ pub(super) fn check(
         stamps.tokens += 1;
         let size = stamp.size;
         match check_token(reader, index, stamp, origin, authorities)? {
-            Ok(Some(stamp)) => good.push(Good { index, size, stamp }),
-            Ok(None) => {}
+            Ok(stamp) => {
+                if reach.is_some_and(|reach| size <= reach) {
+                    stamps.find(index, StampFault::Repeated { size });
+                }
+                reach = reach.max(Some(size));
+                good.extend(stamp.map(|stamp| Good { index, size, stamp }));
+            }
             Err(fault) => stamps.find(index, fault),
         }
     }
@@ -173,6 +181,19 @@ fn check_token(
     Ok(verified.map(Some).map_err(StampFault::Token))
 }
 
+/// By size, when everything below it existed at the latest: as the earliest token says that is over it.
+fn deadlines(good: &[Good]) -> Vec<(u64, Timestamp)> {
+    let tokens = good.iter().map(|good| (good.size, good.stamp.latest()));
+    let mut deadlines: Vec<_> = tokens.collect();
+    deadlines.sort_unstable();
+    let mut earliest = Timestamp::MAX;
+    for (_, before) in deadlines.iter_mut().rev() {
+        earliest = earliest.min(*before);
+        *before = earliest;
+    }
+    deadlines
+}
+
 // === impl Stamps ===
 
 impl Stamps {
@@ -193,7 +214,8 @@ impl Stamps {
         good: &[Good],
         wants_times: bool,
     ) -> Result<(), LogError> {
-        let (mut logged, mut covering) = (0, 0);
+        let (mut logged, mut after) = (good.iter().peekable(), None);
+        let (deadlines, mut covering) = (deadlines(good), 0);
         for index in 0..reader.size() {
             let Some(bytes) = reader.entry(index)? else {
                 break;
@@ -201,19 +223,22 @@ impl Stamps {
             let Some(at) = Entry::time_of(&bytes) else {
                 continue;
             };
-            // Sizes grow from token to token, as their places do.
-            while good.get(logged).is_some_and(|good| good.index < index) {
-                logged += 1;
+            // The latest of those logged before: an old token that is logged again takes nothing back.
+            while let Some(token) = logged.next_if(|token| token.index < index) {
+                let made = token.stamp.at().saturating_sub(token.stamp.accuracy());
+                after = after.max(Some(made));
             }
-            while good.get(covering).is_some_and(|good| good.size <= index) {
+            while deadlines
+                .get(covering)
+                .is_some_and(|(size, _)| *size <= index)
+            {
                 covering += 1;
             }
-            let last = logged.checked_sub(1).and_then(|last| good.get(last));
             let bracket = Bracket {
                 index,
                 at,
-                after: last.map(|good| good.stamp.at().saturating_sub(good.stamp.accuracy())),
-                before: good.get(covering).map(|good| good.stamp.latest()),
+                after,
+                before: deadlines.get(covering).map(|(_, before)| *before),
             };
             if let Some(after) = bracket.after
                 && after.since(at) > SKEW
@@ -309,6 +334,7 @@ impl StampFault {
         match self {
             Self::Backdated { .. } => "backdated",
             Self::Postdated { .. } => "postdated",
+            Self::Repeated { .. } => "repeated",
             Self::Root => "root",
             Self::Token(_) => "token",
         }
@@ -324,6 +350,7 @@ impl StampFault {
                 Text::StampPostdated,
                 &[index, ("at", at), ("before", before)],
             ),
+            Self::Repeated { size } => screen.text(Text::StampRepeated, &[index, ("size", size)]),
             Self::Root => screen.text(Text::StampOfOther, &[index]),
             Self::Token(error) => screen.text(Text::StampRefused, &[index, ("why", error)]),
         }
