@@ -211,6 +211,29 @@ async fn refuses_tokens_of_another_authority_and_over_something_else() {
     assert_eq!(book.close().await.found(), (6, "token".to_owned()));
 }
 
+/// Whoever names the roots names no policy: that of the configuration still holds.
+#[tokio::test]
+async fn refuses_tokens_of_another_policy_also_under_roots_that_are_given() {
+    let book = Book::begin().await;
+    book.stamp(|_| {}).await;
+    let closed = book.close().await;
+    let root = closed.authority.root_file();
+    for (policy, code) in [(Authority::POLICY, 0), (Authority::OTHER_POLICY, 6)] {
+        let config = format!(
+            "server: ca-demo/pensions/@ss1\ndata: ./data\nkeys: ./keys\nanchor: ./anchor.yaml\n\
+             peer: {{listen: \"127.0.0.1:0\"}}\nadmin: {{listen: \"127.0.0.1:0\"}}\nsystems: {{}}\n\
+             timestamp: {{url: \"http://tsa.example/\", roots: ./none.pem, policy: {policy}}}\n"
+        );
+        let file = closed.dir.path().join("security-server.yaml");
+        std::fs::write(&file, config).unwrap();
+        // Named, and found above the ledger.
+        for more in [&["--config", "security-server.yaml"][..], &[]] {
+            let ran = closed.verify(Some(&root), more);
+            assert_eq!(ran.code, code, "{policy}: {ran:?}");
+        }
+    }
+}
+
 #[tokio::test]
 async fn finds_entries_whose_time_no_clock_can_have_shown() {
     let book = Book::begin().await;

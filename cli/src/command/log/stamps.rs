@@ -4,7 +4,7 @@
 //! An entry below a token's size existed when the authority made the token. An entry after a logged
 //! token came after it was made. Between the two lies the entry's true time, whatever its server says.
 
-use std::path::{Path, PathBuf};
+use std::path::Path;
 use std::time::Duration;
 
 use entente_clock::Timestamp;
@@ -75,32 +75,26 @@ struct Good {
 }
 
 /// The authorities that count: those in `roots`, or of the configuration that `config` is or that is
-/// nearest above the folder. `None` when nobody names any.
+/// nearest above the folder, whose policy holds for either. `None` when nobody names any.
 pub(super) fn authorities(
     dir: &Path,
     roots: Option<&Path>,
     config: Option<&Path>,
 ) -> Result<Option<Authorities>, Failure> {
-    let read = |path: &Path| {
-        let pem = std::fs::read(path).map_err(|error| {
-            Failure::new(Exit::Usage, path.display().to_string()).because(&error)
-        })?;
-        Authorities::parse(&pem).map_err(|error| Failure::of(Exit::Usage, &error))
+    let config = config.map(Path::to_owned).or_else(|| nearest_config(dir));
+    let named = match config.filter(|config| is_server(config)) {
+        Some(config) => Config::load(&config)?.timestamp,
+        None => None,
     };
-    if let Some(roots) = roots {
-        return read(roots).map(Some);
-    }
-    let config: Option<PathBuf> = config.map(Path::to_owned).or_else(|| nearest_config(dir));
-    let Some(config) = config.filter(|config| is_server(config)) else {
+    let of_config = named.as_ref().map(|named| named.roots.as_path());
+    let Some(path) = roots.or(of_config) else {
         return Ok(None);
     };
-    let Some(named) = Config::load(&config)?.timestamp else {
-        return Ok(None);
-    };
-    let authorities = read(named.roots.as_path())?;
-    Ok(Some(
-        authorities.with_policy(named.policy.map(|policy| policy.0)),
-    ))
+    let pem = std::fs::read(path)
+        .map_err(|error| Failure::new(Exit::Usage, path.display().to_string()).because(&error))?;
+    let authorities = Authorities::parse(&pem).map_err(|error| Failure::of(Exit::Usage, &error))?;
+    let policy = named.and_then(|named| named.policy);
+    Ok(Some(authorities.with_policy(policy.map(|policy| policy.0))))
 }
 
 fn is_server(file: &Path) -> bool {
