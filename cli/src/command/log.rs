@@ -52,7 +52,7 @@ pub(crate) async fn run(command: LogCommand, screen: &Screen) -> Result<(), Fail
         LogCommand::Erase(args) => erase::run(&args, screen),
         LogCommand::Export(args) => export::run(&args, screen).await,
         LogCommand::ProveOmission(args) => prove_omission::run(&args, screen).await,
-        LogCommand::Show(args) => show::run(&args, screen),
+        LogCommand::Show(args) => show::run(&args, screen).await,
         LogCommand::SubjectKey(args) => subject_key::run(&args, screen),
         LogCommand::Verify(args) => verify::run(&args, screen).await,
         LogCommand::WhoLooked(args) => who_looked::run(&args, screen).await,

@@ -336,15 +336,21 @@ catalogue! {
         "{bytes} octets d’un ajout interrompu; le prochain démarrage les enlève";
     RecordAbsent = "record: MISSING, and no SHRED entry says why: a violation",
         "fiche : MANQUANTE, et aucune entrée SHRED ne dit pourquoi : une violation";
+    RecordBySidecar = "{standing}; class and term by the sidecar’s word: no agreement at hand says them",
+        "{standing}; classe et durée selon le dossier des fiches seul : aucune entente disponible ne les dit";
     RecordEarly = "record: SHREDDED BEFORE ITS TERM by SHRED entry {index} ({class}, {period}, {authority}): a violation",
         "fiche : DÉTRUITE AVANT SON TERME par l’entrée SHRED {index} ({class}, {period}, {authority}) : une violation";
     RecordKeyGone = "record: ITS KEY IS GONE, and no SHRED entry says why: a violation",
         "fiche : SA CLÉ A DISPARU, et aucune entrée SHRED ne dit pourquoi : une violation";
     RecordNotDestroyed = "record: NOT DESTROYED, though SHRED entry {index} says so ({class}, {period}, {authority}); start its server, which finishes that",
         "fiche : NON DÉTRUITE, bien que l’entrée SHRED {index} le dise ({class}, {period}, {authority}); démarrer son serveur, qui achève cela";
+    RecordOtherRetention = "record: KEPT AS {held}, though {agreed} was agreed: a violation",
+        "fiche : GARDÉE COMME {held}, alors que {agreed} a été convenu : une violation";
     RecordPresent = "record: present", "fiche : présente";
     RecordShredded = "record: shredded by rule (SHRED entry {index}: {class}, {period}, {authority})",
         "fiche : détruite selon la règle (entrée SHRED {index} : {class}, {period}, {authority})";
+    RecordsBySidecar = "Of {count} records, class and term are by the sidecar’s word: no agreement at hand says them.",
+        "De {count} fiches, classe et durée sont selon le dossier des fiches seul : aucune entente disponible ne les dit.";
     RecordsCounted = "{present} present, {shredded} shredded by rule, {violated} in violation",
         "{present} présentes, {shredded} détruites selon la règle, {violated} en violation";
     RecordsViolated = "sealed records are not as the ledger and its rules say",

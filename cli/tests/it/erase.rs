@@ -2,8 +2,17 @@
 
 use std::fs;
 use std::path::Path;
+use std::sync::Arc;
+use std::time::Duration;
 
-use entente_testkit::backup;
+use entente_clock::{Clock as _, Day, ManualClock, SystemClock};
+use entente_keys::{KeyStore, KeyUse};
+use entente_ledger::disk::RealDisk;
+use entente_ledger::entry::{Body, Entry, Shred};
+use entente_ledger::note::NoteKey;
+use entente_ledger::{Append, Ledger, LedgerConfig, Reader, Runner};
+use entente_sidecar::{KeyName, Sidecar};
+use entente_testkit::{backup, tamper};
 use serde_json::Value;
 
 use crate::run::{Ran, entente};
@@ -183,8 +192,8 @@ fn a_backup_leaves_the_keys_out(dir: &Path) {
     let records = &verified.lines()[0]["records"];
     assert_eq!(records["violated"], 0);
     assert_eq!(records["keys_seen"], false);
-    let sidecar = entente_sidecar::Sidecar::open(
-        std::sync::Arc::new(entente_ledger::disk::RealDisk),
+    let sidecar = Sidecar::open(
+        Arc::new(RealDisk),
         copy.join("sidecar"),
         dir.join("backup/keys"),
     )
@@ -203,10 +212,8 @@ fn a_backup_leaves_the_keys_out(dir: &Path) {
 
 /// The records that the entries of the one ledger below `dir` name.
 fn entries(dir: &Path) -> Vec<entente_signing::Digest> {
-    use entente_ledger::entry::{Body, Entry};
     let ledger = fs::read_dir(dir).unwrap().next().unwrap().unwrap().path();
-    let disk = std::sync::Arc::new(entente_ledger::disk::RealDisk);
-    let mut reader = entente_ledger::Reader::open(disk, ledger).unwrap();
+    let mut reader = Reader::open(Arc::new(RealDisk), ledger).unwrap();
     let bodies = reader
         .entries(0)
         .map(|entry| Entry::decode(&entry.unwrap().1).unwrap().body);
@@ -218,4 +225,110 @@ fn entries(dir: &Path) -> Vec<entente_signing::Digest> {
     let records: Vec<_> = records.collect();
     assert!(!records.is_empty());
     records
+}
+
+/// Whoever holds the disk can write that a record's term was one day, and log its end. What was agreed, a
+/// registry's copy says; where there is none, that is said.
+#[tokio::test]
+async fn a_record_whose_term_the_suspect_wrote_is_not_shredded_by_rule() {
+    let dir = tempfile::tempdir().unwrap();
+    let dir = dir.path();
+    let demo = entente(dir, &["demo"]);
+    assert_eq!(demo.code, 0, "{demo:?}");
+    let site = dir.join(SITE);
+    let (day, wrapped) = fs::read_dir(site.join("data/sidecar"))
+        .unwrap()
+        .map(|item| item.unwrap())
+        .map(|item| (item.file_name(), item.path().join("wrapped")))
+        .find(|(_, wrapped)| wrapped.exists())
+        .unwrap();
+    let content = fs::read(&wrapped).unwrap();
+    fs::write(&wrapped, tamper::relabelled(&content, 0, "x.1d")).unwrap();
+    let key = log_end(&site, day.to_str().unwrap().parse().unwrap()).await;
+
+    let verified = json(dir, &["log", "verify", SITE]);
+    assert_eq!(verified.code, 6, "{verified:?}");
+    let records = &verified.lines()[0]["records"];
+    assert_eq!(
+        (&records["shredded"], &records["violated"]),
+        (&0.into(), &1.into())
+    );
+    assert_eq!(records["violations"][0]["violation"], "other-retention");
+    assert_eq!(records["violations"][0]["held"], "x.1d");
+    assert_eq!(records["violations"][0]["agreed"], "benefits.730d");
+    assert_eq!(records["by_sidecar_word"], 0);
+    let standings = standings(dir, 6);
+    let violations = standings.iter().filter(|(_, how)| how == "violation");
+    assert_eq!(violations.count(), 1, "{standings:?}");
+
+    for part in ["ledger", "sidecar"] {
+        backup::copy(
+            &site.join("data").join(part),
+            &dir.join("copy/data").join(part),
+        )
+        .unwrap();
+    }
+    let alone = ["log", "verify", "copy", "--key", key.as_str()];
+    let verified = json(dir, &alone);
+    assert_eq!(verified.code, 0, "{verified:?}");
+    let records = &verified.lines()[0]["records"];
+    let kept = records["present"].as_u64().unwrap() + 1;
+    assert_eq!(
+        (&records["shredded"], &records["by_sidecar_word"]),
+        (&1.into(), &kept.into())
+    );
+    let said = format!("Of {kept} records, class and term are by the sidecar’s word");
+    let verified = entente(dir, &alone);
+    assert!(verified.err.contains(&said), "{verified:?}");
+    let shown = entente(dir, &["log", "show", "copy", "--records", "--limit", "0"]);
+    assert_eq!(shown.code, 0, "{shown:?}");
+    assert!(
+        shown.out.contains("; class and term by the sidecar’s word"),
+        "{shown:?}"
+    );
+    let config = ["--config", "sandbox/vital-events/member.yaml"];
+    assert_eq!(json(dir, &[&alone[..], &config].concat()).code, 6);
+}
+
+/// Logs in the ledger of a site that the key of `x.1d` and a day was destroyed in due time. The ledger's
+/// key comes back, as a verifier takes it.
+async fn log_end(site: &Path, day: Day) -> String {
+    let disk = Arc::new(RealDisk);
+    let shards = fs::read_dir(site.join("data/ledger")).unwrap();
+    let ledger = shards.map(|shard| shard.unwrap().path()).next().unwrap();
+    let origin = Reader::open(disk.clone(), &ledger).unwrap();
+    let origin = origin.origin().unwrap().to_owned();
+    let keys = site.join("keys");
+    let key = KeyStore::open(&keys).unwrap();
+    let key = key.load(KeyUse::Ledger, "1").unwrap();
+    let vkey = NoteKey::new(&origin, key.verifying_key().clone()).unwrap();
+    let sidecar = Sidecar::open(disk.clone(), site.join("data/sidecar"), keys.join("kek"));
+    let name: KeyName = format!("x.1d/{day}/1").parse().unwrap();
+    let at = SystemClock
+        .now()
+        .saturating_add(Duration::from_secs(3 * 24 * 3_600));
+    let config = LedgerConfig::new(
+        ledger,
+        &origin,
+        key,
+        disk,
+        Box::new(sidecar.unwrap()),
+        Arc::new(ManualClock::at(at)),
+    );
+    let ledger = Ledger::open(config, Runner::Thread).await.unwrap();
+    let shred = Shred {
+        class: "x.1d".to_owned(),
+        period: day.to_string(),
+        key_hash: name.hash(),
+        authority: "end of retention".to_owned(),
+    };
+    let body = Body::Shred(shred);
+    let entry = Entry { at, body }.encode().unwrap();
+    let append = Append {
+        entry,
+        attachment: None,
+    };
+    ledger.append(append).await.unwrap();
+    ledger.shutdown().await.unwrap();
+    vkey.to_string()
 }

@@ -16,7 +16,7 @@ use zeroize::Zeroizing;
 use crate::again::again;
 use crate::plan::{Target, record_key_hash};
 use crate::record::Attachment;
-use crate::retention::{KeyName, Period, Span};
+use crate::retention::{KeyName, Period, Retention, Span};
 use crate::{SidecarError, keys, shelf};
 
 /// The records of a sidecar, judged against the SHRED entries of its ledgers.
@@ -69,6 +69,13 @@ pub enum Violation {
     KeyGone,
     /// It was logged as destroyed, and its key is there.
     NotDestroyed(Shredding),
+    /// It is kept under another class or term than was agreed: its day could go too early, and it with it.
+    OtherRetention {
+        /// By the sidecar, which its owner can write.
+        held: Retention,
+        /// By the agreement.
+        agreed: Retention,
+    },
 }
 
 #[derive(Clone, Debug)]
@@ -135,44 +142,48 @@ impl Audit {
         self.waiting.insert(record.hash, row);
     }
 
-    /// How it stands with the record that an entry written at `at` names.
+    /// How it stands with the record that an entry written at `at` names, which was `agreed` to be kept so
+    /// long. No entry holds a record's class and term: without the agreement they are the sidecar's word.
     ///
     /// # Errors
     /// When the sidecar's files cannot be read.
-    pub fn standing(&mut self, record: &Digest, at: Timestamp) -> Result<Standing, SidecarError> {
+    pub fn standing(
+        &mut self,
+        record: &Digest,
+        at: Timestamp,
+        agreed: Option<&Retention>,
+    ) -> Result<Standing, SidecarError> {
         let row = self.row(record, at)?;
-        if let Some(erased) = self.shreds.get(&record_key_hash(record)).cloned() {
-            let lives = row.is_some_and(|row| !row.is_erased);
-            return Ok(if lives && !self.is_gone_with_its_period(record, at)? {
-                Standing::Violation(Violation::NotDestroyed(erased))
-            } else {
+        let erased = self.shreds.get(&record_key_hash(record)).cloned();
+        let Some(row) = row else {
+            return Ok(erased.map_or(Standing::Violation(Violation::Absent), Standing::Shredded));
+        };
+        let held = &row.period.retention;
+        if let Some(agreed) = agreed.filter(|agreed| *agreed != held) {
+            return Ok(Standing::Violation(Violation::OtherRetention {
+                held: held.clone(),
+                agreed: agreed.clone(),
+            }));
+        }
+        let ended = self.shredding(&row.period);
+        let has_key = self.has_key(&row.period);
+        if let Some(erased) = erased {
+            let is_gone_with_its_period = ended.is_some() && has_key != Some(true);
+            return Ok(if row.is_erased || is_gone_with_its_period {
                 Standing::Shredded(erased)
+            } else {
+                Standing::Violation(Violation::NotDestroyed(erased))
             });
         }
-        let Some(row) = row else {
+        if row.is_erased || !row.is_whole {
             return Ok(Standing::Violation(Violation::Absent));
-        };
-        let has_key = self.keys.as_ref().map(|keys| {
-            let mut of_period = keys.range(first(&row.period)..);
-            of_period
-                .next()
-                .is_some_and(|name| name.period == row.period)
-        });
-        let Some(shredding) = self.shredding(&row.period) else {
-            return Ok(if row.is_erased || !row.is_whole {
-                Standing::Violation(Violation::Absent)
-            } else if has_key == Some(false) {
-                Standing::Violation(Violation::KeyGone)
-            } else {
-                Standing::Present
-            });
-        };
-        Ok(if has_key == Some(true) {
-            Standing::Violation(Violation::NotDestroyed(shredding))
-        } else if shredding.at < row.period.due() {
-            Standing::Violation(Violation::Early(shredding))
-        } else {
-            Standing::Shredded(shredding)
+        }
+        Ok(match ended {
+            None if has_key == Some(false) => Standing::Violation(Violation::KeyGone),
+            None => Standing::Present,
+            Some(by) if has_key == Some(true) => Standing::Violation(Violation::NotDestroyed(by)),
+            Some(by) if by.at < row.period.due() => Standing::Violation(Violation::Early(by)),
+            Some(by) => Standing::Shredded(by),
         })
     }
 
@@ -197,13 +208,12 @@ impl Audit {
         }))
     }
 
-    fn is_gone_with_its_period(
-        &mut self,
-        record: &Digest,
-        at: Timestamp,
-    ) -> Result<bool, SidecarError> {
-        let row = self.row(record, at)?;
-        Ok(row.is_some_and(|row| self.shredding(&row.period).is_some()))
+    /// Whether a period has a key; none where the key folder is not at hand.
+    fn has_key(&self, period: &Period) -> Option<bool> {
+        self.keys.as_ref().map(|keys| {
+            let mut of_period = keys.range(first(period)..);
+            of_period.next().is_some_and(|name| name.period == *period)
+        })
     }
 
     /// The SHRED entry of a period's key.

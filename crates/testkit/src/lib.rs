@@ -1,5 +1,5 @@
 //! What tests share: backups, a disk that fails on demand, a simulated network, random contracts, samples of
-//! every entry, and a time-stamping authority.
+//! every entry, a time-stamping authority, and files that somebody altered.
 //!
 //! For dev-dependencies alone; nothing that ships uses it.
 
@@ -9,6 +9,7 @@ pub mod contracts;
 pub mod disk;
 pub mod entries;
 pub mod net;
+pub mod tamper;
 
 pub use authority::Authority;
 pub use disk::MemDisk;

@@ -117,7 +117,9 @@ fn standings(site: &Site) -> Vec<Standing> {
     let noted = reader.attachments(|_, attachment| audit.note_waiting(attachment));
     noted.unwrap();
     let kept = kept(site).into_iter();
-    kept.map(|kept| audit.standing(&kept.hash, kept.at).unwrap())
+    let agreed = "benefits.730d".parse().unwrap();
+    kept.map(|kept| audit.standing(&kept.hash, kept.at, Some(&agreed)))
+        .map(Result::unwrap)
         .collect()
 }
 

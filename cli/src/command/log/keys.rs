@@ -81,6 +81,28 @@ pub(crate) async fn known_key(
     })
 }
 
+/// The registry's view that the owner of `config` holds, or of the nearest configuration above the folder;
+/// none where there is no such copy. Nobody is asked for news.
+pub(super) async fn known_view(
+    dir: &Path,
+    config: Option<&Path>,
+    screen: &Screen,
+) -> Result<Option<Arc<View>>, Failure> {
+    let (file, is_given) = match config {
+        Some(file) => (file.to_owned(), true),
+        None => match nearest_config(dir) {
+            Some(file) => (file, false),
+            None => return Ok(None),
+        },
+    };
+    match Directory::read(&file, false, screen).await {
+        Ok(directory) => Ok(Some(directory.view)),
+        // What merely lies above the folder may be of somebody else, and no more than a part.
+        Err(_) if !is_given => Ok(None),
+        Err(failure) => Err(failure),
+    }
+}
+
 /// A verified view of a registry, from its owner's copy.
 #[derive(Debug)]
 pub(crate) struct Directory {

@@ -1,17 +1,20 @@
 //! What became of the record that an entry names: there, destroyed by rule, or missing against it.
 //!
-//! Only the sidecar beside the ledger is looked at, and no key is used: nothing personal is opened.
+//! Only the sidecar beside the ledger is looked at, and no key is used: nothing personal is opened. How
+//! long a record was to be kept is the agreement's to say: its entry names it, and the registry's verified
+//! copy has it. The sidecar says it too, but whoever holds its disk can change that.
 
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
 
+use entente_follow::View;
 use entente_ledger::Reader;
 use entente_ledger::disk::RealDisk;
 use entente_ledger::entry::{Body, Entry};
-use entente_sidecar::{Audit, Shredding, SidecarError, Standing, Violation};
+use entente_sidecar::{Audit, Retention, Shredding, SidecarError, Standing, Violation};
 use serde_json::{Value, json};
 
-use super::keys::nearest_config;
+use super::keys::{known_view, nearest_config};
 use super::{Line, damaged, ledgers_in, open};
 use crate::exit::{Exit, Failure};
 use crate::output::{Screen, print_out};
@@ -19,7 +22,19 @@ use crate::texts::{Fact, Text};
 
 /// The records beside a ledger.
 #[derive(Debug)]
-pub(super) struct Records(Audit);
+pub(super) struct Records {
+    audit: Audit,
+    /// The registry's view that says what was agreed.
+    view: Option<Arc<View>>,
+}
+
+/// How it stands with a record, and on whose word.
+#[derive(Debug)]
+pub(super) struct Judged {
+    pub(super) standing: Standing,
+    /// Whether its class and term were compared with the agreement's.
+    is_agreed: bool,
+}
 
 /// How it stands with all records of a ledger.
 #[derive(Debug, Default)]
@@ -29,14 +44,22 @@ pub(super) struct Tally {
     /// Entry and what is wrong, as far as they are told.
     violations: Vec<(u64, Violation)>,
     violated: u64,
+    /// Records whose class and term nobody but the sidecar says.
+    unagreed: u64,
     has_keys: bool,
 }
 
 // === impl Records ===
 
 impl Records {
-    /// Those beside the ledger in `dir`; none where there is no sidecar, as beside a registry's.
-    pub(super) fn beside(dir: &Path, screen: &Screen) -> Result<Option<Self>, Failure> {
+    /// Those beside the ledger in `dir`; none where there is no sidecar, as beside a registry's. Without
+    /// a `view`, the one that `config` leads to is taken.
+    pub(super) async fn beside(
+        dir: &Path,
+        view: Option<Arc<View>>,
+        config: Option<&Path>,
+        screen: &Screen,
+    ) -> Result<Option<Self>, Failure> {
         let Some(data) = data_of(dir) else {
             return Ok(None);
         };
@@ -62,7 +85,11 @@ impl Records {
             let noted = reader.attachments(|_, attachment| audit.note_waiting(attachment));
             noted.map_err(failed)?;
         }
-        Ok(Some(Self(audit)))
+        let view = match view {
+            None => known_view(dir, config, screen).await?,
+            given => given,
+        };
+        Ok(Some(Self { audit, view }))
     }
 
     /// How it stands with the record of an entry; none when the entry names none.
@@ -70,20 +97,32 @@ impl Records {
         &mut self,
         line: &Line,
         screen: &Screen,
-    ) -> Result<Option<Standing>, Failure> {
+    ) -> Result<Option<Judged>, Failure> {
         let Some(record) = &line.record else {
             return Ok(None);
         };
-        let standing = self.0.standing(record, line.at);
-        let standing =
-            standing.map_err(|error| unreadable(Path::new("sidecar"), &error, screen))?;
-        Ok(Some(standing))
+        let agreed = self.agreed(line);
+        let standing = self.audit.standing(record, line.at, agreed.as_ref());
+        Ok(Some(Judged {
+            standing: standing.map_err(|error| unreadable(Path::new("sidecar"), &error, screen))?,
+            is_agreed: agreed.is_some(),
+        }))
+    }
+
+    /// How long the clause that an entry names keeps what is exchanged under it.
+    fn agreed(&self, line: &Line) -> Option<Retention> {
+        let said = line.statement.as_ref()?.statement();
+        let record = self.view.as_ref()?.state.agreement(&said.agreement)?;
+        let mut clauses = record.agreement.document().clauses.iter();
+        let clause = clauses.find(|clause| u64::from(clause.number) == said.clause)?;
+        let kept = &clause.retention;
+        Retention::new(kept.class.as_str(), kept.days).ok()
     }
 
     /// Looks at every record of a ledger.
     pub(super) fn tally(&mut self, dir: &Path, screen: &Screen) -> Result<Tally, Failure> {
         let mut tally = Tally {
-            has_keys: self.0.has_keys(),
+            has_keys: self.audit.has_keys(),
             ..Tally::default()
         };
         let mut reader = open(dir, screen)?;
@@ -92,11 +131,14 @@ impl Records {
             let Some(line) = Line::read(index, &bytes) else {
                 continue;
             };
-            match self.standing(&line, screen)? {
-                None => {}
-                Some(Standing::Present) => tally.present += 1,
-                Some(Standing::Shredded(_)) => tally.shredded += 1,
-                Some(Standing::Violation(violation)) => {
+            let Some(judged) = self.standing(&line, screen)? else {
+                continue;
+            };
+            tally.unagreed += u64::from(!judged.is_agreed);
+            match judged.standing {
+                Standing::Present => tally.present += 1,
+                Standing::Shredded(_) => tally.shredded += 1,
+                Standing::Violation(violation) => {
                     tally.violated += 1;
                     if tally.violations.len() < MAX_TOLD {
                         tally.violations.push((index, violation));
@@ -169,6 +211,7 @@ impl Tally {
             "present": self.present,
             "shredded": self.shredded,
             "violated": self.violated,
+            "by_sidecar_word": self.unagreed,
             "keys_seen": self.has_keys,
             "violations": violations.collect::<Vec<_>>(),
         })
@@ -188,6 +231,9 @@ impl Tally {
         if !self.has_keys {
             screen.say(Text::RecordsWithoutKeys, &[]);
         }
+        if self.unagreed > 0 {
+            screen.say(Text::RecordsBySidecar, &[("count", &self.unagreed)]);
+        }
         for (index, violation) in &self.violations {
             let told = violation_text(violation, screen);
             print_out(screen.red(&format!("  {index:>5}  {told}")));
@@ -195,21 +241,36 @@ impl Tally {
     }
 }
 
-/// How it stands with a record, for people.
-pub(super) fn standing_text(standing: &Standing, screen: &Screen) -> String {
-    match standing {
-        Standing::Present => screen.text(Text::RecordPresent, &[]),
-        Standing::Shredded(by) => told(Text::RecordShredded, by, screen),
-        Standing::Violation(violation) => screen.red(&violation_text(violation, screen)),
-    }
-}
+// === impl Judged ===
 
-/// How it stands with a record, for scripts.
-pub(super) fn standing_value(standing: &Standing) -> Value {
-    match standing {
-        Standing::Present => json!({ "standing": "present" }),
-        Standing::Shredded(by) => json!({ "standing": "shredded", "shred": shred_value(by) }),
-        Standing::Violation(violation) => violation_value(violation),
+impl Judged {
+    /// For people.
+    pub(super) fn text(&self, screen: &Screen) -> String {
+        let text = match &self.standing {
+            Standing::Present => screen.text(Text::RecordPresent, &[]),
+            Standing::Shredded(by) => told(Text::RecordShredded, by, screen),
+            Standing::Violation(violation) => screen.red(&violation_text(violation, screen)),
+        };
+        match self.is_agreed {
+            true => text,
+            false => screen.text(Text::RecordBySidecar, &[("standing", &text)]),
+        }
+    }
+
+    /// For scripts.
+    pub(super) fn value(&self) -> Value {
+        let mut value = match &self.standing {
+            Standing::Present => json!({ "standing": "present" }),
+            Standing::Shredded(by) => json!({ "standing": "shredded", "shred": shred_value(by) }),
+            Standing::Violation(violation) => violation_value(violation),
+        };
+        value["term_by"] = if self.is_agreed {
+            "agreement"
+        } else {
+            "sidecar"
+        }
+        .into();
+        value
     }
 }
 
@@ -219,6 +280,10 @@ fn violation_text(violation: &Violation, screen: &Screen) -> String {
         Violation::Early(by) => told(Text::RecordEarly, by, screen),
         Violation::KeyGone => screen.text(Text::RecordKeyGone, &[]),
         Violation::NotDestroyed(by) => told(Text::RecordNotDestroyed, by, screen),
+        Violation::OtherRetention { held, agreed } => {
+            let facts: [Fact<'_>; 2] = [("held", held), ("agreed", agreed)];
+            screen.text(Text::RecordOtherRetention, &facts)
+        }
     }
 }
 
@@ -228,8 +293,15 @@ fn violation_value(violation: &Violation) -> Value {
         Violation::Early(by) => ("early", Some(by)),
         Violation::KeyGone => ("key-gone", None),
         Violation::NotDestroyed(by) => ("not-destroyed", Some(by)),
+        Violation::OtherRetention { .. } => ("other-retention", None),
     };
-    json!({ "standing": "violation", "violation": code, "shred": by.map(shred_value) })
+    let mut value =
+        json!({ "standing": "violation", "violation": code, "shred": by.map(shred_value) });
+    if let Violation::OtherRetention { held, agreed } = violation {
+        value["held"] = held.to_string().into();
+        value["agreed"] = agreed.to_string().into();
+    }
+    value
 }
 
 fn shred_value(by: &Shredding) -> Value {

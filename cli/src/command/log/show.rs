@@ -6,7 +6,7 @@ use clap::Args;
 use entente_sidecar::Standing;
 use serde_json::Value;
 
-use super::records::{Records, standing_text, standing_value};
+use super::records::Records;
 use super::{Line, damaged, ledgers_in, open};
 use crate::exit::{Exit, Failure};
 use crate::output::{Format, Screen, print_out};
@@ -32,9 +32,13 @@ pub(crate) struct ShowArgs {
     /// Say of each entry's sealed record whether it is there, was shredded by rule, or is missing
     #[arg(long)]
     records: bool,
+    /// For --records, the configuration that says which registry to believe about what was agreed;
+    /// otherwise the nearest above the folder
+    #[arg(long, value_name = "FILE", env = "ENTENTE_CONFIG")]
+    config: Option<PathBuf>,
 }
 
-pub(crate) fn run(args: &ShowArgs, screen: &Screen) -> Result<(), Failure> {
+pub(crate) async fn run(args: &ShowArgs, screen: &Screen) -> Result<(), Failure> {
     let mut values = Vec::new();
     let mut violated = false;
     for dir in ledgers_in(&args.dir, screen)? {
@@ -64,27 +68,29 @@ pub(crate) fn run(args: &ShowArgs, screen: &Screen) -> Result<(), Failure> {
         ];
         screen.say(Text::LedgerHolds, &facts);
         let mut records = match args.records {
-            true => Records::beside(&dir, screen)?,
+            true => Records::beside(&dir, None, args.config.as_deref(), screen).await?,
             false => None,
         };
         for line in shown {
-            let standing = match &mut records {
+            let judged = match &mut records {
                 Some(records) => records.standing(&line, screen)?,
                 None => None,
             };
-            violated |= matches!(standing, Some(Standing::Violation(_)));
+            violated |= judged
+                .as_ref()
+                .is_some_and(|judged| matches!(judged.standing, Standing::Violation(_)));
             match screen.format {
                 Format::Table => {
                     print_out(line.human(screen));
-                    if let Some(standing) = &standing {
-                        print_out(format!("       {}", standing_text(standing, screen)));
+                    if let Some(judged) = &judged {
+                        print_out(format!("       {}", judged.text(screen)));
                     }
                 }
                 Format::Json | Format::Ndjson => {
                     let mut value = line.value();
                     value["ledger"] = reader.origin().into();
-                    if let Some(standing) = &standing {
-                        value["record"] = standing_value(standing);
+                    if let Some(judged) = &judged {
+                        value["record"] = judged.value();
                     }
                     values.push(value);
                 }

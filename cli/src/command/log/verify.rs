@@ -5,6 +5,7 @@ use std::path::{Path, PathBuf};
 use std::sync::Arc;
 
 use clap::Args;
+use entente_follow::View;
 use entente_ledger::disk::RealDisk;
 use entente_ledger::fsck::{Fault, Finding, Report, fsck};
 use entente_ledger::layout::Layout;
@@ -110,7 +111,7 @@ pub(crate) async fn run(args: &VerifyArgs, screen: &Screen) -> Result<(), Failur
             let verdict = check(&ledger, origin, known, screen)?;
             // Of a ledger that is damaged, nobody knows what its entries named.
             let looked = match verdict.report.is_sound() {
-                true => tally_of(&ledger, screen),
+                true => tally_of(&ledger, verdict.known.view.clone(), config, screen).await,
                 false => Ok(None),
             };
             let tally = looked.unwrap_or_else(|failure| {
@@ -144,8 +145,13 @@ pub(crate) async fn run(args: &VerifyArgs, screen: &Screen) -> Result<(), Failur
 }
 
 /// How it stands with the sealed records of a ledger, where they are beside it.
-fn tally_of(dir: &Path, screen: &Screen) -> Result<Option<Tally>, Failure> {
-    let Some(mut records) = Records::beside(dir, screen)? else {
+async fn tally_of(
+    dir: &Path,
+    view: Option<Arc<View>>,
+    config: Option<&Path>,
+    screen: &Screen,
+) -> Result<Option<Tally>, Failure> {
+    let Some(mut records) = Records::beside(dir, view, config, screen).await? else {
         return Ok(None);
     };
     records.tally(dir, screen).map(Some)

@@ -7,7 +7,7 @@ use entente_clock::Timestamp;
 use entente_ledger::Companion;
 use entente_ledger::disk::Disk;
 use entente_sidecar::{Audit, Plan, Sealed, Shredding, Standing, Target, Violation};
-use entente_testkit::MemDisk;
+use entente_testkit::{MemDisk, tamper};
 
 use crate::support::{NOW, ORIGIN, day, message_id, of, plaintext, sidecar, standard};
 
@@ -59,7 +59,9 @@ fn standing(disk: &MemDisk, shreds: &[Shredding], record: &Sealed) -> Standing {
     for shred in shreds {
         audit.note_shred(shred.clone());
     }
-    audit.standing(&record.hash, NOW).unwrap()
+    audit
+        .standing(&record.hash, NOW, Some(&standard()))
+        .unwrap()
 }
 
 /// When the term is over.
@@ -146,6 +148,70 @@ fn one_erased_record_is_told_from_its_neighbours() {
     );
 }
 
+/// The class and term of a record stand where its owner can write them.
+#[test]
+fn a_record_relabelled_so_that_its_term_is_over_is_a_violation() {
+    let disk = MemDisk::new();
+    let records = stored(&disk);
+    relabel(&disk, "short.1d", 0);
+    let name = format!("short.1d/{}/1", NOW.day());
+    let order = plan(Target::Key(name.parse().unwrap()));
+    let shreds = logged(&order, due());
+    let (held, agreed) = ("short.1d".parse().unwrap(), standard());
+    let relabelled = Standing::Violation(Violation::OtherRetention { held, agreed });
+    assert_eq!(standing(&disk, &shreds, &records[0]), relabelled);
+    assert_eq!(standing(&disk, &[], &records[0]), relabelled);
+    assert_eq!(standing(&disk, &shreds, &records[1]), Standing::Present);
+}
+
+#[test]
+fn a_record_that_was_taken_away_is_missing_also_when_its_day_was_shredded() {
+    let disk = MemDisk::new();
+    let records = stored(&disk);
+    let order = plan(key());
+    let shreds = logged(&order, due());
+    let kept = sidecar(&disk);
+    kept.plan(&order).unwrap();
+    kept.carry_out().unwrap();
+    let by_rule = Standing::Shredded(shreds[0].clone());
+    assert_eq!(standing(&disk, &shreds, &records[0]), by_rule);
+    let segment = Path::new("/data/sidecar").join(NOW.day().to_string());
+    disk.remove(&segment.join("000.seg")).unwrap();
+    let absent = Standing::Violation(Violation::Absent);
+    assert_eq!(standing(&disk, &shreds, &records[0]), absent);
+}
+
+#[test]
+fn a_record_logged_as_erased_alone_and_with_its_day_is_there_while_its_key_is() {
+    let disk = MemDisk::new();
+    let records = stored(&disk);
+    let alone = plan(Target::Record {
+        hash: records[0].hash,
+        retention: standard(),
+        day: NOW.day(),
+    });
+    let day = plan(key());
+    let shreds = [logged(&alone, due()), logged(&day, due())].concat();
+    let unfinished = Violation::NotDestroyed(shreds[0].clone());
+    assert_eq!(
+        standing(&disk, &shreds, &records[0]),
+        Standing::Violation(unfinished)
+    );
+    let kept = sidecar(&disk);
+    kept.plan(&day).unwrap();
+    kept.carry_out().unwrap();
+    let erased = Standing::Shredded(shreds[0].clone());
+    assert_eq!(standing(&disk, &shreds, &records[0]), erased);
+}
+
+/// Writes another retention into the wrapped key of one record of the day, as a whole frame.
+fn relabel(disk: &MemDisk, retention: &str, number: usize) {
+    let path = Path::new("/data/sidecar").join(NOW.day().to_string());
+    let path = path.join("wrapped");
+    let content = disk.read(&path).unwrap();
+    disk.overwrite(&path, &tamper::relabelled(&content, number, retention));
+}
+
 #[test]
 fn a_record_file_that_somebody_deleted_or_changed_is_a_violation() {
     let disk = MemDisk::new();
@@ -188,7 +254,9 @@ fn a_copy_without_keys_is_whole_and_opens_nothing() {
     let mut audit = Audit::open(disk, "/data/sidecar", None).unwrap();
     assert!(!audit.has_keys());
     for record in &records {
-        let standing = audit.standing(&record.hash, NOW).unwrap();
+        let standing = audit
+            .standing(&record.hash, NOW, Some(&standard()))
+            .unwrap();
         assert_eq!(standing, Standing::Present);
     }
     let restored = sidecar(&copy);
@@ -215,8 +283,8 @@ fn what_waits_in_the_write_ahead_log_is_not_missing() {
     let shared: Arc<dyn Disk> = Arc::new(disk);
     let mut audit = Audit::open(shared, "/data/sidecar", Some(Path::new("/keys/kek"))).unwrap();
     let absent = Standing::Violation(Violation::Absent);
-    assert_eq!(audit.standing(&sealed.hash, NOW).unwrap(), absent);
+    assert_eq!(audit.standing(&sealed.hash, NOW, None).unwrap(), absent);
     audit.note_waiting(&sealed.attachment);
-    let standing = audit.standing(&sealed.hash, NOW).unwrap();
+    let standing = audit.standing(&sealed.hash, NOW, None).unwrap();
     assert_eq!(standing, Standing::Present);
 }
