@@ -3,9 +3,10 @@
 //! A module is spoken to by one thread of its own, so that a token that hangs holds up nobody: a
 //! caller waits at most [`HsmKey::PATIENCE`], and while the token is still at something that was
 //! given up, others are refused at once. After a failure everything is opened anew, once; then the
-//! caller is told. A PIN that was refused is not tried again until its file says another: tokens lock
-//! themselves after a few.
+//! caller is told. A PIN that was refused is not tried again until its file says another, by no process:
+//! tokens lock themselves after a few.
 
+mod refused;
 mod thread;
 mod token;
 

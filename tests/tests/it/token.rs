@@ -72,6 +72,28 @@ fn a_pin_that_was_refused_is_not_tried_again_until_its_file_says_another() {
     pipe.open(&token.uri("server")).unwrap();
 }
 
+/// A supervisor that starts a failing server again and again must not lock its token.
+#[test]
+fn a_pin_that_was_refused_is_not_tried_by_the_next_process_until_its_file_changes() {
+    const WRONG: &str = "00001111";
+    let dir = tempfile::tempdir().unwrap();
+    let token = Token::make(dir.path(), &["server"]).unwrap();
+    let open = || {
+        let mut pipe = Pipe::start(program(), &token).unwrap();
+        pipe.open(&token.uri("server"))
+            .map_err(|error| format!("{error:#}"))
+    };
+    token.set_pin(WRONG).unwrap();
+    assert!(open().unwrap_err().contains("refused the PIN"));
+    // Were it tried again, it would be right now.
+    token.change_pin(PIN, WRONG).unwrap();
+    assert!(open().unwrap_err().contains("refused the PIN"));
+    token.set_pin(WRONG).unwrap();
+    open().unwrap();
+    let kept = std::fs::read_to_string(dir.path().join("pin.refused")).unwrap();
+    assert!(!kept.contains(WRONG), "{kept}");
+}
+
 #[test]
 fn says_what_to_do_when_module_token_key_or_pin_is_not_there() {
     let dir = tempfile::tempdir().unwrap();

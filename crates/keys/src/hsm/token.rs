@@ -16,6 +16,7 @@ use entente_signing::{Digest, VerifyingKey};
 use zeroize::Zeroizing;
 
 use super::HsmError;
+use super::refused::Attempt;
 use super::thread::{Work, Worked};
 use crate::durable;
 
@@ -108,8 +109,9 @@ impl Module {
             token: uri.token().to_owned(),
             path: uri.pin().to_owned(),
         };
+        let attempt = Attempt::of(uri).map_err(no_pin(uri))?;
         let pin = read_pin(uri)?;
-        if self.refused.get(uri) == Some(&pin) {
+        if self.refused.get(uri) == Some(&pin) || attempt.was_refused(uri) {
             return Err(refused());
         }
         let secret = AuthPin::new(pin.as_str().into());
@@ -125,6 +127,8 @@ impl Module {
                 _,
             )) => {
                 self.refused.insert(uri.clone(), pin);
+                // Where nothing can be written beside the PIN, this process remembers, and no other.
+                let _ = attempt.refuse(uri);
                 Err(refused())
             }
             Err(source) => Err(failed(uri, "logging in to a session")(source)),
@@ -231,12 +235,9 @@ fn read_point(point: &[u8]) -> Option<VerifyingKey> {
 }
 
 fn read_pin(uri: &Pkcs11Uri) -> Result<Zeroizing<String>, HsmError> {
-    let failed = |source| HsmError::Pin {
-        path: uri.pin().to_owned(),
-        source,
-    };
-    let content = durable::read(uri.pin()).map_err(failed)?;
-    if !durable::is_private(uri.pin()).map_err(failed)? {
+    let failed = no_pin(uri);
+    let content = durable::read(uri.pin()).map_err(&failed)?;
+    if !durable::is_private(uri.pin()).map_err(&failed)? {
         return Err(failed(io::ErrorKind::PermissionDenied.into()));
     }
     str::from_utf8(&content)
@@ -245,6 +246,13 @@ fn read_pin(uri: &Pkcs11Uri) -> Result<Zeroizing<String>, HsmError> {
         .filter(|pin| !pin.is_empty())
         .map(|pin| Zeroizing::new(pin.to_owned()))
         .ok_or_else(|| failed(io::ErrorKind::InvalidData.into()))
+}
+
+fn no_pin(uri: &Pkcs11Uri) -> impl Fn(io::Error) -> HsmError {
+    |source| HsmError::Pin {
+        path: uri.pin().to_owned(),
+        source,
+    }
 }
 
 /// The one there is, or how many there are.
