@@ -7,6 +7,7 @@ use std::time::Duration;
 use entente_directory::{Mode, Policy};
 use entente_evidence::statement::LogOrigin;
 use entente_follow::Follower;
+use entente_keys::KeyStore;
 use entente_ledger::disk::Disk;
 use entente_ledger::log::LogError;
 use entente_ledger::note::NoteKey;
@@ -46,7 +47,7 @@ pub(crate) async fn open(
 ) -> Result<Opened, StartError> {
     let (clock, disk) = (&deps.clock, &deps.disk);
     let data = config.data.as_path();
-    let kek = config.keys.as_path().join("kek");
+    let kek = KeyStore::open(config.keys.as_path())?.within("kek")?;
     let sidecar = Sidecar::open(Arc::clone(disk), data.join("sidecar"), kek)?;
     let ledgers = data.join("ledger");
     let directory = follower.directory();

@@ -1,6 +1,7 @@
 //! Erasing by order, who looked, and telling what was shredded from what is missing.
 
 use std::fs;
+use std::os::unix::fs::PermissionsExt as _;
 use std::path::Path;
 use std::sync::Arc;
 use std::time::Duration;
@@ -136,6 +137,17 @@ fn a_person_learns_who_looked_and_a_court_has_one_exchange_erased() {
     lock.lock().unwrap();
     assert_eq!(order(&yes).code, 2, "not while a server has the keys");
     drop(lock);
+    assert_eq!(standings(dir, 0), before);
+    let kek = dir.join(SITE).join("keys/kek");
+    fs::set_permissions(&kek, fs::Permissions::from_mode(0o755)).unwrap();
+    let open = order(&yes);
+    assert_eq!(open.code, 1, "not while others may read the keys");
+    assert!(
+        open.err
+            .contains("keys/kek is open to others: make it private"),
+        "{open:?}"
+    );
+    fs::set_permissions(&kek, fs::Permissions::from_mode(0o700)).unwrap();
     assert_eq!(standings(dir, 0), before);
     let planned = order(&yes);
     assert_eq!(planned.code, 0, "{planned:?}");

@@ -150,6 +150,20 @@ impl KeyStore {
         &self.folder
     }
 
+    /// Where a folder of keys is that others keep in this one. It need not be there yet.
+    ///
+    /// # Errors
+    /// When it is open to others.
+    pub fn within(&self, name: &str) -> Result<PathBuf, KeyStoreError> {
+        let folder = self.folder.join(name);
+        match refuse_open_to_others(&folder) {
+            Err(KeyStoreError::File { source, .. }) if source.kind() == io::ErrorKind::NotFound => {
+                Ok(folder)
+            }
+            looked => looked.map(|()| folder),
+        }
+    }
+
     /// Makes a new signing key and keeps it.
     ///
     /// # Errors

@@ -9,6 +9,7 @@ use std::sync::Arc;
 use entente_clock::Timestamp;
 use entente_evidence::proof::SignedStatement;
 use entente_evidence::statement::LogOrigin;
+use entente_keys::{KeyStore, KeyStoreError};
 use entente_ledger::Reader;
 use entente_ledger::disk::{Disk, DiskError, DiskErrorKind};
 use entente_ledger::entry::{Body, Entry};
@@ -47,6 +48,9 @@ pub enum OrderError {
     /// The folder of ledgers.
     #[error("listing the ledgers")]
     Disk(#[from] DiskError),
+    /// The key folder, or that of the keys of records.
+    #[error("opening the key folder")]
+    Keys(#[from] KeyStoreError),
     /// A ledger could not be read.
     #[error("reading a ledger")]
     Log(#[from] LogError),
@@ -135,8 +139,9 @@ impl Order {
         disk: Arc<dyn Disk>,
         authority: &str,
     ) -> Result<(), OrderError> {
-        let (data, keys) = (config.data.as_path(), config.keys.as_path());
-        let opened = Sidecar::open(disk, data.join("sidecar"), keys.join("kek"));
+        let data = config.data.as_path();
+        let kek = KeyStore::open(config.keys.as_path())?.within("kek")?;
+        let opened = Sidecar::open(disk, data.join("sidecar"), kek);
         let sidecar = opened.map_err(|error| match error {
             SidecarError::Disk(error) if error.kind == DiskErrorKind::Locked => OrderError::Running,
             error => error.into(),

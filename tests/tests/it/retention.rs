@@ -203,6 +203,23 @@ async fn a_record_deleted_by_hand_is_a_violation_though_the_ledger_is_sound() {
 }
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn a_server_does_not_start_while_others_may_read_the_keys_of_its_records() {
+    let dir = tempfile::tempdir().unwrap();
+    let world = World::build(dir.path()).await.unwrap();
+    let kek = world.provider.dir.join("keys/kek");
+    std::fs::create_dir_all(&kek).unwrap();
+    let open = std::os::unix::fs::PermissionsExt::from_mode(0o750);
+    std::fs::set_permissions(&kek, open).unwrap();
+    let started = world.start(&world.provider, Deps::real()).await;
+    let said = started.map(|_| ()).map_err(|error| format!("{error:#}"));
+    let said = said.unwrap_err();
+    assert!(
+        said.contains("kek is open to others: make it private"),
+        "{said}"
+    );
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn a_clock_that_jumps_ahead_of_the_registry_destroys_nothing() {
     let dir = tempfile::tempdir().unwrap();
     let world = World::build(dir.path()).await.unwrap();

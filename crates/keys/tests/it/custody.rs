@@ -73,6 +73,20 @@ fn refuses_a_key_or_folder_open_to_others() {
 }
 
 #[test]
+fn refuses_a_folder_of_others_in_it_that_is_open_to_others() {
+    let folder = tempfile::tempdir().unwrap();
+    let store = open(folder.path());
+    let kek = store.within("kek").unwrap();
+    fs::create_dir(&kek).unwrap();
+    for (mode, is_refused) in [(0o700, false), (0o750, true), (0o701, true)] {
+        fs::set_permissions(&kek, Permissions::from_mode(mode)).unwrap();
+        let looked = store.within("kek");
+        let refused = matches!(looked, Err(KeyStoreError::NotPrivate { .. }));
+        assert_eq!(refused, is_refused, "{mode:o}");
+    }
+}
+
+#[test]
 fn never_replaces_a_key_in_place() {
     let folder = tempfile::tempdir().unwrap();
     let store = open(folder.path());
