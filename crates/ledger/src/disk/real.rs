@@ -2,7 +2,7 @@
 
 use std::fs::{self, File, OpenOptions, TryLockError};
 use std::io;
-use std::os::unix::fs::{DirBuilderExt as _, FileExt};
+use std::os::unix::fs::{DirBuilderExt as _, FileExt, OpenOptionsExt as _};
 use std::path::{Path, PathBuf};
 
 use super::{DirItem, Disk, DiskError, DiskFile, DiskLock};
@@ -54,6 +54,8 @@ impl Disk for RealDisk {
             .read(true)
             .write(true)
             .create_new(true)
+            // As its folder: a master key's file stays private also where it is moved to.
+            .mode(0o600)
             .open(path);
         boxed("create", path, file)
     }

@@ -1,10 +1,11 @@
 //! Sealing, opening, and what is refused.
 
+use std::os::unix::fs::PermissionsExt as _;
 use std::path::Path;
 use std::sync::Arc;
 
 use entente_ledger::Companion;
-use entente_ledger::disk::Disk;
+use entente_ledger::disk::{Disk, RealDisk};
 use entente_sidecar::{RecordOf, Retention, Sidecar, SidecarError};
 use entente_signing::Digest;
 use entente_testkit::MemDisk;
@@ -273,5 +274,21 @@ fn classes_and_lengths_are_bounded_and_other_formats_refused() {
             matches!(refused, Err(SidecarError::Format { .. })),
             "{folder}"
         );
+    }
+}
+
+#[test]
+fn keys_are_private_down_to_the_file() {
+    let dir = tempfile::tempdir().unwrap();
+    let keys = dir.path().join("keys/kek");
+    let disk = Arc::new(RealDisk);
+    let kept = Sidecar::open(disk, dir.path().join("sidecar"), &keys).unwrap();
+    let id = message_id(0);
+    kept.seal(&standard(), day("2026-11-22"), &of(&id), &plaintext(0))
+        .unwrap();
+    let mode = |path: &Path| std::fs::metadata(path).unwrap().permissions().mode() & 0o777;
+    assert_eq!(mode(&keys), 0o700);
+    for name in ["master.1", "keys.1"] {
+        assert_eq!(mode(&keys.join(name)), 0o600, "{name}");
     }
 }
