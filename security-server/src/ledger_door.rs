@@ -53,7 +53,7 @@ impl LedgerDoor {
         Self { server }
     }
 
-    /// The peer that asks, in a place of its own share: who reads takes none from who exchanges.
+    /// The peer that asks, in a place of its own share: nobody holds this server up by reading.
     fn peer<T>(&self, request: &Request<T>) -> Result<Asker, Reason> {
         let adopted = self.server.adopted()?;
         let peer = request.extensions().get::<PeerInfo>();
