@@ -30,22 +30,21 @@ pub(crate) fn encode_entry(
     entry: &[u8],
     attachment: Option<&[u8]>,
 ) {
-    let attached = attachment.map_or(0, <[u8]>::len);
-    let mut w = Writer::with_capacity(40 + entry.len() + attached);
-    w.array(4).uint(index).uint(commit).bytes(entry);
-    match attachment {
-        Some(attachment) => w.bytes(attachment),
-        None => w.null(),
-    };
-    put(out, w.as_slice());
+    put(out, |w| {
+        w.array(4).uint(index).uint(commit).bytes(entry);
+        match attachment {
+            Some(attachment) => w.bytes(attachment),
+            None => w.null(),
+        };
+    });
 }
 
 pub(super) fn encode_header(header: Header) -> Vec<u8> {
-    let mut w = Writer::new();
-    w.array(4).text(MAGIC).uint(VERSION);
-    w.uint(header.number).uint(header.first_index);
     let mut out = Vec::new();
-    put(&mut out, w.as_slice());
+    put(&mut out, |w| {
+        w.array(4).text(MAGIC).uint(VERSION);
+        w.uint(header.number).uint(header.first_index);
+    });
     out
 }
 
@@ -94,10 +93,18 @@ pub(super) fn decode_entry(body: &Bytes) -> Result<EntryFrame, CborError> {
     }
 }
 
-fn put(out: &mut Vec<u8>, body: &[u8]) {
-    out.extend_from_slice(&(body.len() as u32).to_be_bytes());
-    out.extend_from_slice(&crc32c::crc32c(body).to_be_bytes());
-    out.extend_from_slice(body);
+/// Writes a body where it belongs, and its length and checksum before it: entries are long, and are not
+/// copied twice.
+fn put(out: &mut Vec<u8>, body: impl FnOnce(&mut Writer)) {
+    let at = out.len();
+    out.extend_from_slice(&[0; HEAD]);
+    let mut w = Writer::from(std::mem::take(out));
+    body(&mut w);
+    *out = w.into_vec();
+    let (head, body) = out[at..].split_at_mut(HEAD);
+    let (len, crc) = head.split_at_mut(HEAD / 2);
+    len.copy_from_slice(&(body.len() as u32).to_be_bytes());
+    crc.copy_from_slice(&crc32c::crc32c(body).to_be_bytes());
 }
 
 const MAGIC: &str = "entente-wal";

@@ -112,3 +112,10 @@ impl Writer {
         self
     }
 }
+
+impl From<Vec<u8>> for Writer {
+    /// Goes on behind what the buffer holds.
+    fn from(out: Vec<u8>) -> Self {
+        Self { out }
+    }
+}
