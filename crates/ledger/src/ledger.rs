@@ -24,6 +24,7 @@ use crate::companion::Companion;
 use crate::cosigner::Cosigner;
 use crate::disk::Disk;
 use crate::layout::Layout;
+use crate::log::tail::TailEntry;
 use crate::log::{Log, LogError, Recovery};
 use crate::note::NoteKey;
 use crate::proof::{ConsistencyProof, InclusionProof};
@@ -267,7 +268,7 @@ impl Ledger {
     pub async fn append(&self, append: Append) -> Result<Appended, AppendError> {
         let (reply, answer) = oneshot::channel();
         self.submit(Pending {
-            appends: Appends::One(append),
+            appends: Appends::One(append.into()),
             reply: Reply::One(reply),
         })?;
         answer.await.map_err(|_| AppendError::LogUnavailable)?
@@ -286,7 +287,7 @@ impl Ledger {
         }
         let (reply, answer) = oneshot::channel();
         self.submit(Pending {
-            appends: Appends::Many(appends),
+            appends: Appends::Many(appends.into_iter().map(TailEntry::from).collect()),
             reply: Reply::Many(reply),
         })?;
         answer.await.map_err(|_| AppendError::LogUnavailable)?

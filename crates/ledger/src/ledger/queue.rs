@@ -1,17 +1,20 @@
 //! Where appends wait for the writer.
 
-use std::sync::{Mutex, MutexGuard, PoisonError};
+use std::sync::{Condvar, Mutex, MutexGuard, PoisonError};
 
 use tokio::sync::{Notify, oneshot};
 
-use super::{Append, AppendError, Appended};
+use super::{AppendError, Appended};
+use crate::log::tail::TailEntry;
 
-/// Appends of many tasks, taken by one.
+/// Appends of many tasks, taken by one task or one thread.
 #[derive(Debug, Default)]
 pub(super) struct Queue {
     held: Mutex<Held>,
     /// Told when the queue was empty and is not, or is closed.
     filled: Notify,
+    /// Told when the thread has something to do.
+    due: Condvar,
 }
 
 #[derive(Debug, Default)]
@@ -19,6 +22,12 @@ struct Held {
     pending: Vec<Pending>,
     entries: usize,
     bytes: usize,
+    /// Whether the thread is to take what is pending.
+    is_due: bool,
+    /// Whether the thread waits to be told.
+    is_awaited: bool,
+    /// Whether the thread is to go on after a failure.
+    is_mended: bool,
     is_closed: bool,
     is_stopped: bool,
     /// Told when the writer has stopped.
@@ -35,8 +44,8 @@ pub(super) struct Pending {
 /// One entry, or several that belong together.
 #[derive(Debug)]
 pub(super) enum Appends {
-    One(Append),
-    Many(Vec<Append>),
+    One(TailEntry),
+    Many(Vec<TailEntry>),
 }
 
 /// Whom to tell.
@@ -70,7 +79,12 @@ impl Queue {
         held.pending.push(pending);
         held.entries += entries;
         held.bytes += bytes;
-        drop(held);
+        if held.entries >= WORTH_A_COMMIT {
+            held.is_due = true;
+            self.tell(held);
+        } else {
+            drop(held);
+        }
         if is_first {
             self.filled.notify_one();
         }
@@ -85,10 +99,48 @@ impl Queue {
             let filled = self.filled.notified();
             if self.has_any() {
                 tokio::task::yield_now().await;
-                return self.take_now();
+                return self.held().take();
             }
             filled.await;
         }
+    }
+
+    /// Lets the thread take what is queued when a turn of the runtime ends, for the same reason; until the
+    /// queue is closed.
+    pub(super) async fn end_turns(&self) {
+        loop {
+            self.filled.notified().await;
+            tokio::task::yield_now().await;
+            let mut held = self.held();
+            held.is_due = !held.pending.is_empty();
+            if held.is_closed {
+                return;
+            }
+            self.tell(held);
+        }
+    }
+
+    /// Blocks the thread until it has something to do, and takes it; `None` when that is to go on after a
+    /// failure.
+    pub(super) fn wait(&self) -> Option<Taken> {
+        let mut held = self.held();
+        loop {
+            if std::mem::take(&mut held.is_mended) {
+                return None;
+            }
+            if held.is_due || held.is_closed {
+                return Some(held.take());
+            }
+            held.is_awaited = true;
+            held = self.due.wait(held).unwrap_or_else(PoisonError::into_inner);
+        }
+    }
+
+    /// Has the thread go on after a failure, when there was one.
+    pub(super) fn mend(&self) {
+        let mut held = self.held();
+        held.is_mended = true;
+        self.tell(held);
     }
 
     /// Takes no more; `stopped` is told when the writer has committed what was queued.
@@ -99,7 +151,7 @@ impl Queue {
             // Dropped otherwise, which tells whoever asked that it has stopped before.
             held.stopped.extend(stopped);
         }
-        drop(held);
+        self.tell(held);
         self.filled.notify_one();
     }
 
@@ -108,14 +160,13 @@ impl Queue {
         !held.pending.is_empty() || held.is_closed
     }
 
-    fn take_now(&self) -> Taken {
-        let mut held = self.held();
-        if held.pending.is_empty() {
-            held.is_stopped = true;
-            return Taken::Closed(std::mem::take(&mut held.stopped));
+    /// Wakes the thread, when it waits: a call to the system that is not made for each append.
+    fn tell(&self, mut held: MutexGuard<'_, Held>) {
+        let is_awaited = std::mem::take(&mut held.is_awaited);
+        drop(held);
+        if is_awaited {
+            self.due.notify_one();
         }
-        (held.entries, held.bytes) = (0, 0);
-        Taken::Batch(std::mem::take(&mut held.pending))
     }
 
     fn held(&self) -> MutexGuard<'_, Held> {
@@ -124,10 +175,24 @@ impl Queue {
     }
 }
 
+// === impl Held ===
+
+impl Held {
+    fn take(&mut self) -> Taken {
+        if self.pending.is_empty() {
+            self.is_stopped = true;
+            return Taken::Closed(std::mem::take(&mut self.stopped));
+        }
+        self.is_due = false;
+        (self.entries, self.bytes) = (0, 0);
+        Taken::Batch(std::mem::take(&mut self.pending))
+    }
+}
+
 // === impl Appends ===
 
 impl Appends {
-    pub(super) fn as_slice(&self) -> &[Append] {
+    pub(super) fn as_slice(&self) -> &[TailEntry] {
         match self {
             Self::One(append) => std::slice::from_ref(append),
             Self::Many(appends) => appends,
@@ -136,9 +201,7 @@ impl Appends {
 
     pub(super) fn weight(&self) -> (usize, usize) {
         let appends = self.as_slice();
-        let bytes = appends
-            .iter()
-            .map(|a| a.entry.len() + a.attachment.as_ref().map_or(0, |a| a.len()));
+        let bytes = appends.iter().map(|append| append.bytes() as usize);
         (appends.len(), bytes.sum())
     }
 }
@@ -164,7 +227,74 @@ impl Reply {
 
 /// The most entries one call may append.
 pub(super) const MAX_APPENDS: usize = 1_024;
+/// Entries that are worth a sync of their own: they are taken before the turn ends, so that what comes
+/// after is made ready while they are synced.
+const WORTH_A_COMMIT: usize = 32;
 /// The most entries that may wait.
 const MAX_QUEUED: usize = 16_384;
 /// The most bytes that may wait.
 const MAX_QUEUED_BYTES: usize = 64 * 1024 * 1024;
+
+#[cfg(test)]
+mod tests {
+    use std::sync::Arc;
+
+    use bytes::Bytes;
+
+    use super::*;
+    use crate::Append;
+
+    fn pending() -> Pending {
+        let append = Append {
+            entry: Bytes::from_static(b"entry"),
+            attachment: None,
+        };
+        Pending {
+            appends: Appends::One(append.into()),
+            reply: Reply::One(oneshot::channel().0),
+        }
+    }
+
+    fn taken(queue: &Queue) -> usize {
+        match queue.wait() {
+            Some(Taken::Batch(pending)) => pending.len(),
+            other => panic!("{other:?}"),
+        }
+    }
+
+    #[tokio::test]
+    async fn the_thread_takes_a_turn_whole_or_what_is_worth_a_commit() {
+        let queue = Arc::new(Queue::default());
+        let turns = Arc::clone(&queue);
+        let turns = tokio::spawn(async move { turns.end_turns().await });
+        for _ in 0..WORTH_A_COMMIT - 1 {
+            queue.push(pending()).unwrap();
+        }
+        assert!(!queue.held().is_due);
+        queue.push(pending()).unwrap();
+        assert_eq!(taken(&queue), WORTH_A_COMMIT);
+
+        queue.push(pending()).unwrap();
+        while !queue.held().is_due {
+            tokio::task::yield_now().await;
+        }
+        assert_eq!(taken(&queue), 1);
+
+        queue.push(pending()).unwrap();
+        queue.close(None);
+        turns.await.unwrap();
+        assert!(queue.push(pending()).is_err());
+        assert_eq!(taken(&queue), 1);
+        assert!(matches!(queue.wait(), Some(Taken::Closed(_))));
+    }
+
+    #[test]
+    fn the_thread_goes_on_after_a_failure_before_anything_else() {
+        let queue = Queue::default();
+        queue.push(pending()).unwrap();
+        queue.close(None);
+        queue.mend();
+        assert!(queue.wait().is_none());
+        assert_eq!(taken(&queue), 1);
+    }
+}

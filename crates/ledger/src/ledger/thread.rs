@@ -1,28 +1,23 @@
 //! One thread that appends, one that integrates, and two tasks that talk to them.
 //!
-//! Callers and their answers meet on the callers' runtime: a batch is handed over with one wake of the
-//! thread, and comes back with one wake of the runtime, however many callers it holds.
+//! Callers and their answers meet on the callers' runtime: a batch is handed over with at most one wake
+//! of the thread, and comes back with one wake of the runtime, however many callers it holds. Neither
+//! waits for the other: what is queued while the thread syncs is taken when it is done.
 
 use std::io;
 use std::sync::Arc;
 use std::thread;
 
-use tokio::sync::{mpsc, oneshot};
+use tokio::sync::mpsc;
 use tokio::time::{MissedTickBehavior, interval};
 
 use super::Pace;
 use super::publisher::{Command, Publisher};
-use super::queue::{Pending, Queue, Taken};
+use super::queue::{Queue, Taken};
 use super::writer::{Done, Writer};
 
-/// What the appending thread is asked to do.
-#[derive(Debug)]
-enum Work {
-    Commit(Vec<Pending>),
-    /// Go on after a failure, when there was one.
-    Reopen,
-    Close(Vec<oneshot::Sender<()>>),
-}
+/// The queue while the runtime lasts. When it goes the queue is closed, and the threads end as well.
+struct Turns(Arc<Queue>);
 
 /// Starts threads and tasks.
 pub(super) fn start(
@@ -33,39 +28,24 @@ pub(super) fn start(
     incoming: mpsc::UnboundedReceiver<Command>,
     pace: Pace,
 ) -> Result<(), io::Error> {
-    let (work, work_incoming) = mpsc::unbounded_channel();
     let (done, done_incoming) = mpsc::unbounded_channel();
+    let pending = Arc::clone(queue);
     thread::Builder::new()
         .name("ledger-append".to_owned())
-        .spawn(move || append(writer, work_incoming, &done))?;
+        .spawn(move || append(writer, &pending, &done))?;
     thread::Builder::new()
         .name("ledger-tiles".to_owned())
         .spawn(move || integrate(publisher, incoming))?;
-    tokio::spawn(submit(Arc::clone(queue), work.clone()));
-    tokio::spawn(answer(done_incoming, work.downgrade(), commands, pace));
+    tokio::spawn(end_turns(Turns(Arc::clone(queue))));
+    tokio::spawn(answer(done_incoming, Arc::clone(queue), commands, pace));
     Ok(())
 }
 
 /// The appending thread.
-fn append(
-    mut writer: Writer,
-    mut work: mpsc::UnboundedReceiver<Work>,
-    done: &mpsc::UnboundedSender<Done>,
-) {
-    while let Some(next) = work.blocking_recv() {
-        match next {
-            Work::Commit(mut pending) => {
-                // What came while the last sync ran is covered by the next one.
-                let mut then = None;
-                while let Ok(more) = work.try_recv() {
-                    match more {
-                        Work::Commit(more) => pending.extend(more),
-                        other => {
-                            then = Some(other);
-                            break;
-                        }
-                    }
-                }
+fn append(mut writer: Writer, queue: &Queue, done: &mpsc::UnboundedSender<Done>) {
+    loop {
+        match queue.wait() {
+            Some(Taken::Batch(pending)) => {
                 let committed = if writer.wait_for_room() {
                     writer.commit(pending)
                 } else {
@@ -74,22 +54,16 @@ fn append(
                 // The runtime is gone when this fails, and with it everyone who waited.
                 let _ = done.send(committed);
                 writer.ask_when_due();
-                match then {
-                    Some(Work::Close(stopped)) => return close(writer, stopped),
-                    Some(Work::Reopen) => writer.reopen(),
-                    Some(Work::Commit(_)) | None => {}
-                }
             }
-            Work::Reopen => writer.reopen(),
-            Work::Close(stopped) => return close(writer, stopped),
+            Some(Taken::Closed(stopped)) => {
+                writer.close();
+                for stopped in stopped {
+                    let _ = stopped.send(());
+                }
+                return;
+            }
+            None => writer.reopen(),
         }
-    }
-}
-
-fn close(writer: Writer, stopped: Vec<oneshot::Sender<()>>) {
-    writer.close();
-    for stopped in stopped {
-        let _ = stopped.send(());
     }
 }
 
@@ -103,27 +77,15 @@ fn integrate(mut publisher: Publisher, mut commands: mpsc::UnboundedReceiver<Com
     }
 }
 
-/// Hands over what tasks queued, a batch at a time.
-async fn submit(queue: Arc<Queue>, work: mpsc::UnboundedSender<Work>) {
-    loop {
-        match queue.take().await {
-            Taken::Batch(pending) => {
-                if work.send(Work::Commit(pending)).is_err() {
-                    return;
-                }
-            }
-            Taken::Closed(stopped) => {
-                let _ = work.send(Work::Close(stopped));
-                return;
-            }
-        }
-    }
+/// Hands over what tasks queued, a turn of the runtime at a time.
+async fn end_turns(turns: Turns) {
+    turns.0.end_turns().await;
 }
 
 /// Tells callers their results, and keeps the time for the threads.
 async fn answer(
     mut done: mpsc::UnboundedReceiver<Done>,
-    work: mpsc::WeakUnboundedSender<Work>,
+    queue: Arc<Queue>,
     commands: mpsc::WeakUnboundedSender<Command>,
     pace: Pace,
 ) {
@@ -144,9 +106,7 @@ async fn answer(
                 None => return,
             },
             _ = integrate.tick() => {
-                if let Some(work) = work.upgrade() {
-                    let _ = work.send(Work::Reopen);
-                }
+                queue.mend();
                 Command::Integrate
             }
             _ = checkpoint.tick() => Command::PublishWhenDue,
@@ -154,5 +114,13 @@ async fn answer(
         if let Some(commands) = commands.upgrade() {
             let _ = commands.send(command);
         }
+    }
+}
+
+// === impl Turns ===
+
+impl Drop for Turns {
+    fn drop(&mut self) {
+        self.0.close(None);
     }
 }

@@ -7,7 +7,8 @@ use tokio::sync::mpsc;
 use super::publisher::Command;
 use super::queue::{Appends, Pending, Reply};
 use super::signals::Signals;
-use super::{Append, AppendError, Appended};
+use super::{AppendError, Appended};
+use crate::log::tail::TailEntry;
 use crate::log::{Appender, LogAppendError};
 use crate::tile::WIDTH;
 
@@ -32,7 +33,7 @@ pub(super) struct Done {
 /// A group of appends for one commit.
 #[derive(Debug, Default)]
 struct Group {
-    appends: Vec<Append>,
+    entries: Vec<TailEntry>,
     replies: Vec<(Reply, usize)>,
     bytes: usize,
 }
@@ -63,14 +64,14 @@ impl Writer {
                 continue;
             }
             let (entries, bytes) = one.appends.weight();
-            if group.bytes + bytes > GROUP_BYTES || group.appends.len() + entries > GROUP_ENTRIES {
+            if group.bytes + bytes > GROUP_BYTES || group.entries.len() + entries > GROUP_ENTRIES {
                 self.commit_group(std::mem::take(&mut group), &mut done);
             }
             group.bytes += bytes;
             group.replies.push((one.reply, entries));
             match one.appends {
-                Appends::One(append) => group.appends.push(append),
-                Appends::Many(appends) => group.appends.extend(appends),
+                Appends::One(append) => group.entries.push(append),
+                Appends::Many(appends) => group.entries.extend(appends),
             }
         }
         self.commit_group(group, &mut done);
@@ -134,7 +135,7 @@ impl Writer {
         if group.replies.is_empty() {
             return;
         }
-        match self.appender.append_batch(&group.appends) {
+        match self.appender.append_entries(group.entries) {
             Ok(appended) => {
                 let mut at = done.appended.len();
                 done.appended.extend(appended);

@@ -11,7 +11,6 @@ use crate::layout::Layout;
 use crate::ledger::{Append, AppendError, Appended};
 use crate::log::tail::{SealedSegment, Tail, TailEntry};
 use crate::log::{LogError, MAX_COMMIT_BYTES};
-use crate::tree::leaf_hash;
 use crate::wal::{Segment, encode_entry, segment_name};
 use crate::{Entry, MAX_ATTACHMENT, MAX_ENTRY};
 
@@ -45,18 +44,16 @@ impl Appender {
     ///
     /// # Errors
     /// [`AppendError::Size`] or [`AppendError::ClockOff`].
-    pub fn check(&self, appends: &[Append]) -> Result<(), AppendError> {
+    pub(crate) fn check(&self, entries: &[TailEntry]) -> Result<(), AppendError> {
         let mut bytes = 0;
-        for append in appends {
-            let attached = append.attachment.as_ref().map_or(0, |a| a.len());
-            let refused = !self.keeps_attachments && append.attachment.is_some();
-            if !(1..=MAX_ENTRY).contains(&append.entry.len())
-                || attached > MAX_ATTACHMENT
-                || refused
+        for entry in entries {
+            let attached = entry.attachment.as_ref().map_or(0, |a| a.len());
+            let refused = !self.keeps_attachments && entry.attachment.is_some();
+            if !(1..=MAX_ENTRY).contains(&entry.entry.len()) || attached > MAX_ATTACHMENT || refused
             {
                 return Err(AppendError::Size);
             }
-            bytes += append.entry.len() + attached;
+            bytes += entry.entry.len() + attached;
         }
         if bytes > MAX_COMMIT_BYTES {
             return Err(AppendError::Size);
@@ -73,16 +70,24 @@ impl Appender {
     /// # Errors
     /// When a check fails, or the disk does; then [`Appender::reopen`] may mend it.
     pub fn append_batch(&mut self, appends: &[Append]) -> Result<Vec<Appended>, LogAppendError> {
-        self.check(appends)?;
-        if appends.is_empty() {
+        self.append_entries(appends.iter().cloned().map(TailEntry::from).collect())
+    }
+
+    /// The same, of entries whose callers hashed them.
+    pub(crate) fn append_entries(
+        &mut self,
+        entries: Vec<TailEntry>,
+    ) -> Result<Vec<Appended>, LogAppendError> {
+        self.check(&entries)?;
+        if entries.is_empty() {
             return Ok(Vec::new());
         }
         let first = self.next_index;
         let mut frames = std::mem::take(&mut self.frames);
         frames.clear();
-        for (index, append) in (first..).zip(appends) {
-            let attachment = append.attachment.as_deref();
-            encode_entry(&mut frames, index, first, &append.entry, attachment);
+        for (index, entry) in (first..).zip(&entries) {
+            let attachment = entry.attachment.as_deref();
+            encode_entry(&mut frames, index, first, &entry.entry, attachment);
         }
         let committed = self.commit(&frames);
         // One huge commit does not keep its memory.
@@ -92,24 +97,17 @@ impl Appender {
 
         // The entries are durable. If we crash here they are found again, and nobody was told yet: the
         // exchange they belong to is closed at the next start.
-        let mut appended = Vec::with_capacity(appends.len());
-        let mut entries = Vec::with_capacity(appends.len());
-        for (index, append) in (first..).zip(appends) {
-            let leaf = leaf_hash(&append.entry);
+        let mut appended = Vec::with_capacity(entries.len());
+        for (index, entry) in (first..).zip(&entries) {
             appended.push(Appended {
                 index,
-                leaf_hash: leaf,
+                leaf_hash: entry.leaf,
             });
-            if let Some(at) = Entry::time_of(&append.entry) {
+            if let Some(at) = Entry::time_of(&entry.entry) {
                 self.newest = self.newest.max(at);
             }
-            entries.push(TailEntry {
-                entry: append.entry.clone(),
-                leaf,
-                attachment: append.attachment.clone(),
-            });
         }
-        self.next_index += appends.len() as u64;
+        self.next_index += entries.len() as u64;
         self.tail.push(entries);
         Ok(appended)
     }

@@ -10,6 +10,8 @@ use bytes::Bytes;
 use entente_signing::Digest;
 
 use crate::disk::DiskFile;
+use crate::ledger::Append;
+use crate::tree::leaf_hash;
 
 /// Shared by the two halves of a [`super::Log`], and by readers.
 #[derive(Debug, Default)]
@@ -36,7 +38,7 @@ struct Held {
     bytes: u64,
 }
 
-/// One durable entry.
+/// One entry, hashed; durable once it is in a [`Tail`].
 #[derive(Clone, Debug)]
 pub(crate) struct TailEntry {
     pub(crate) entry: Bytes,
@@ -117,25 +119,26 @@ impl Tail {
     pub(crate) fn drop_attachments(&self, end: u64) {
         let mut held = self.held();
         let count = end.saturating_sub(held.start) as usize;
-        let mut freed = 0;
-        for entry in held.entries.iter_mut().take(count) {
-            freed += entry.attachment.take().map_or(0, |a| a.len() as u64);
-        }
-        held.bytes -= freed;
+        let entries = held.entries.iter_mut().take(count);
+        let dropped: Vec<Bytes> = entries.filter_map(|e| e.attachment.take()).collect();
+        held.bytes -= dropped.iter().map(|a| a.len() as u64).sum::<u64>();
+        drop(held);
         self.drained.notify_all();
+        // Memory is given back where no append waits for it.
+        drop(dropped);
     }
 
     /// Lets go of the entries below `end`: they are in full bundles.
     pub(crate) fn drop_entries(&self, end: u64) {
         let mut held = self.held();
-        while held.start < end {
-            let Some(entry) = held.entries.pop_front() else {
-                break;
-            };
-            held.bytes -= entry.bytes();
-            held.start += 1;
-        }
+        let count = (end.saturating_sub(held.start) as usize).min(held.entries.len());
+        let dropped: Vec<TailEntry> = held.entries.drain(..count).collect();
+        held.start += count as u64;
+        held.bytes -= dropped.iter().map(TailEntry::bytes).sum::<u64>();
+        drop(held);
         self.drained.notify_all();
+        // As above.
+        drop(dropped);
     }
 
     /// Waits until fewer than `bytes` are held; `false` when that took too long.
@@ -196,8 +199,19 @@ impl Tail {
 // === impl TailEntry ===
 
 impl TailEntry {
-    fn bytes(&self) -> u64 {
+    /// Bytes of the entry and its attachment.
+    pub(crate) fn bytes(&self) -> u64 {
         (self.entry.len() + self.attachment.as_ref().map_or(0, Bytes::len)) as u64
+    }
+}
+
+impl From<Append> for TailEntry {
+    fn from(append: Append) -> Self {
+        Self {
+            leaf: leaf_hash(&append.entry),
+            entry: append.entry,
+            attachment: append.attachment,
+        }
     }
 }
 

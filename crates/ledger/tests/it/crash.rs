@@ -1,11 +1,15 @@
 //! A crash at every step, with any part of what was not synced lost.
 
-use entente_ledger::Reader;
+use std::collections::BTreeMap;
+use std::sync::Arc;
+
 use entente_ledger::disk::Disk;
 use entente_ledger::log::Log;
+use entente_ledger::tree::leaf_hash;
+use entente_ledger::{Appended, Ledger, Reader, Runner};
 use entente_testkit::MemDisk;
 use entente_testkit::disk::Fault;
-use std::sync::Arc;
+use tokio::task::JoinSet;
 
 use crate::support::{
     DIR, FileCompanion, RecordingSigner, append, appends, check, config, entries, entry, publish,
@@ -153,4 +157,69 @@ fn a_process_that_dies_alone_loses_nothing_and_what_it_left_becomes_durable() {
         drop(log);
         recovers(&next.crash(), &signer, seen);
     }
+}
+
+/// Has 80 tasks append through the handle's threads, more than one commit takes, until they are done or
+/// the disk is; answers with what they were told.
+async fn answers(disk: &MemDisk, signer: &RecordingSigner) -> Vec<Appended> {
+    let Ok(ledger) = Ledger::open(config(disk, signer), Runner::Thread).await else {
+        return Vec::new();
+    };
+    let mut tasks = JoinSet::new();
+    for task in 0..80 {
+        let (ledger, disk) = (ledger.clone(), disk.clone());
+        tasks.spawn(async move {
+            let mut told = Vec::new();
+            for number in task * 3..task * 3 + 3 {
+                let Ok(appended) = ledger.append(append(number)).await else {
+                    break;
+                };
+                told.push((appended, disk.crash()));
+            }
+            told
+        });
+    }
+    let mut told = Vec::new();
+    for (appended, image) in tasks.join_all().await.into_iter().flatten() {
+        if appended.index % 8 == 0 {
+            let log = Log::open(config(&image, signer)).unwrap();
+            assert!(log.appender.size() > appended.index, "told too early");
+        }
+        told.push(appended);
+    }
+    // Fails when the disk did.
+    let _ = ledger.shutdown().await;
+    told
+}
+
+#[tokio::test]
+async fn no_crash_loses_an_entry_that_a_thread_answered_for() {
+    let whole = MemDisk::new();
+    assert_eq!(answers(&whole, &RecordingSigner::new()).await.len(), 240);
+    let mut answered = 0;
+    for at in (0..whole.operations()).step_by(9) {
+        let (disk, signer) = (MemDisk::new(), RecordingSigner::new());
+        disk.fail_at(at, Fault::Crash);
+        let told = answers(&disk, &signer).await;
+        answered += told.len();
+        let told: BTreeMap<_, _> = told.iter().map(|one| (one.index, one.leaf_hash)).collect();
+        for image in disk.crash_images(at).step_by(5) {
+            let mut log = Log::open(config(&image, &signer)).unwrap();
+            publish(&mut log).unwrap();
+            drop(log);
+            let image: Arc<dyn Disk> = Arc::new(image);
+            let mut reader = Reader::open(Arc::clone(&image), DIR).unwrap();
+            let read: BTreeMap<_, _> = reader.entries(0).map(|read| read.unwrap()).collect();
+            for (index, leaf) in &told {
+                let bytes = &read[index];
+                assert_eq!(leaf_hash(bytes), *leaf, "entry {index}");
+                let number = u64::from_be_bytes(bytes[..8].try_into().unwrap());
+                if number.is_multiple_of(5) {
+                    let kept = image.read(&FileCompanion::path(*index)).unwrap();
+                    assert_eq!(kept, entry(number + 1_000_000), "attachment of {index}");
+                }
+            }
+        }
+    }
+    assert!(answered > 500, "only {answered} answers");
 }
