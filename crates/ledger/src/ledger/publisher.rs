@@ -59,6 +59,8 @@ pub(super) enum Command {
     Cosigned(Witnessed),
     /// Integrate now: much is waiting.
     Integrate,
+    /// Fill the next segment of the write-ahead log ahead of use.
+    PrepareSpare,
     /// Publish a checkpoint over everything durable now.
     Publish(Waiter),
     /// Publish a checkpoint when the ledger grew, its newest one is not final, or its cosignatures have
@@ -110,9 +112,9 @@ impl Publisher {
                     let integrated = self.integrator.integrate();
                     self.note(integrated.as_ref().err());
                 }
-                // Without a spare the next segment grows as it is written; that is no failure.
-                let _ = self.integrator.prepare_spare();
+                self.prepare_spare();
             }
+            Command::PrepareSpare => self.prepare_spare(),
             Command::Publish(waiter) => self.begin(vec![waiter]),
             Command::PublishWhenDue => {
                 let is_due = self.integrator.has_grown() || !self.is_settled();
@@ -122,6 +124,11 @@ impl Publisher {
             }
         }
         Some(self)
+    }
+
+    fn prepare_spare(&self) {
+        // Without a spare the next segment grows as it is written; that is no failure.
+        let _ = self.integrator.prepare_spare();
     }
 
     /// Signs a checkpoint over everything durable now, or takes the newest when it covers that, and asks

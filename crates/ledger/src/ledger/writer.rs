@@ -17,10 +17,12 @@ use crate::tile::WIDTH;
 pub(super) struct Writer {
     appender: Appender,
     signals: Signals,
-    /// To ask for integration before its time.
+    /// To ask for what cannot wait for its time.
     commands: mpsc::WeakUnboundedSender<Command>,
     /// Size of the ledger when integration was last asked for.
     asked_at: u64,
+    /// Whether the next segment was asked for.
+    asked_for_spare: bool,
 }
 
 /// Results, not told yet: that is done on the callers' own runtime, at one wake for all.
@@ -48,6 +50,7 @@ impl Writer {
     ) -> Self {
         Self {
             asked_at: appender.size(),
+            asked_for_spare: false,
             appender,
             signals,
             commands,
@@ -102,17 +105,23 @@ impl Writer {
         if !self.is_behind() {
             return true;
         }
-        self.ask_to_integrate();
+        self.ask(Command::Integrate);
         self.appender.tail().wait_below(MAX_HELD, MAX_WAIT)
     }
 
-    /// Asks for integration when enough full bundles wait for it.
+    /// Asks for integration when enough full bundles wait for it, and for the next segment when this one
+    /// is half full.
     pub(super) fn ask_when_due(&mut self) {
         let size = self.appender.size();
         if size - self.asked_at >= BUNDLES_DUE * WIDTH {
             self.asked_at = size;
-            self.ask_to_integrate();
+            self.ask(Command::Integrate);
         }
+        let wants_spare = self.appender.wants_spare();
+        if wants_spare && !self.asked_for_spare {
+            self.ask(Command::PrepareSpare);
+        }
+        self.asked_for_spare = wants_spare;
     }
 
     /// Answers everyone that the ledger cannot be written.
@@ -124,10 +133,10 @@ impl Writer {
         }
     }
 
-    fn ask_to_integrate(&self) {
+    fn ask(&self, command: Command) {
         if let Some(commands) = self.commands.upgrade() {
             // That it is closing is no concern of ours.
-            let _ = commands.send(Command::Integrate);
+            let _ = commands.send(command);
         }
     }
 

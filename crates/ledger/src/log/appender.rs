@@ -247,6 +247,11 @@ impl Appender {
         }
     }
 
+    /// Whether it is time to fill the next segment ahead of use.
+    pub(crate) fn wants_spare(&self) -> bool {
+        self.preallocate && self.tail.wants_spare(self.segment_bytes)
+    }
+
     /// Ends the segment when the log is closed.
     pub(crate) fn close(&self) {
         if let Some(segment) = &self.segment {

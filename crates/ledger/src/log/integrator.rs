@@ -74,6 +74,9 @@ impl Integrator {
             while at < full {
                 self.write_full(at, &mut edge)?;
                 at += WIDTH;
+                // What is appended meanwhile does not wait for all of this to find room. Without a spare the
+                // next segment grows as it is written; that is no failure.
+                let _ = self.prepare_spare();
             }
             let root = root_with(&edge, &[]);
             self.files.sync()?;
@@ -176,9 +179,8 @@ impl Integrator {
     ///
     /// # Errors
     /// When the disk fails; appending goes on in a segment that grows.
-    pub fn prepare_spare(&mut self) -> Result<(), LogError> {
-        let is_due = self.tail.written() > self.segment_bytes / 2;
-        if self.preallocate && is_due && !self.tail.has_spare() {
+    pub fn prepare_spare(&self) -> Result<(), LogError> {
+        if self.preallocate && self.tail.wants_spare(self.segment_bytes) {
             let spare = Segment::spare(&*self.disk, &self.layout.wal(), self.segment_bytes)?;
             self.tail.put_spare(spare);
         }

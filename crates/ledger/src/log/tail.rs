@@ -187,8 +187,9 @@ impl Tail {
         *lock(&self.spare) = Some(spare);
     }
 
-    pub(crate) fn has_spare(&self) -> bool {
-        lock(&self.spare).is_some()
+    /// Whether the active segment, of `segment_bytes`, is half full and there is no spare.
+    pub(crate) fn wants_spare(&self, segment_bytes: u64) -> bool {
+        self.written() > segment_bytes / 2 && lock(&self.spare).is_none()
     }
 
     fn held(&self) -> MutexGuard<'_, Held> {
