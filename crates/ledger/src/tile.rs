@@ -195,7 +195,9 @@ pub fn decode_hashes(bytes: &[u8], width: u16) -> Result<Vec<Digest>, TileError>
 pub fn encode_bundle<'a>(
     entries: impl IntoIterator<Item = &'a Bytes>,
 ) -> Result<Vec<u8>, TileError> {
-    let mut out = Vec::new();
+    let entries: Vec<_> = entries.into_iter().collect();
+    let len = entries.iter().map(|entry| 2 + entry.len()).sum();
+    let mut out = Vec::with_capacity(len);
     for entry in entries {
         let len = u16::try_from(entry.len()).map_err(|_| TileError::EntryTooLong)?;
         out.extend_from_slice(&len.to_be_bytes());

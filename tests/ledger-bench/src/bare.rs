@@ -1,4 +1,7 @@
 //! The bare file: the bytes of each commit written and synced, and nothing else done.
+//!
+//! The least that any log does: [`Bare::write`] has nobody who waits. [`Bare::answer`] has as many tasks as
+//! the ledger has, each waiting for its own entry.
 
 use std::fs::{self, File, OpenOptions};
 use std::io;
@@ -9,6 +12,9 @@ use std::thread::{self, JoinHandle};
 use std::time::Duration;
 
 use anyhow::Context as _;
+use entente_ledger::Append;
+use tokio::sync::mpsc::{UnboundedReceiver, UnboundedSender};
+use tokio::sync::oneshot;
 
 use crate::subject::Source;
 use crate::usage::now;
@@ -24,6 +30,9 @@ pub(crate) struct Bare {
     file: File,
     at: u64,
 }
+
+/// An entry, and who waits for it.
+pub(crate) type Waiting = (Append, oneshot::Sender<()>);
 
 // === impl Bare ===
 
@@ -49,17 +58,48 @@ impl Bare {
     pub(crate) fn write(&mut self, commits: &[usize], source: &Source) -> io::Result<Duration> {
         let start = now();
         for commit in commits {
-            if self.at + *commit as u64 > self.len {
-                self.file = self.files.recv().map_err(io::Error::other)?;
-                self.at = 0;
-            }
-            for part in source.noise(*commit) {
-                self.file.write_all_at(part, self.at)?;
-                self.at += part.len() as u64;
-            }
-            self.file.sync_data()?;
+            self.commit(*commit, source.noise(*commit))?;
         }
         Ok(start.elapsed())
+    }
+
+    /// A thread's work: whatever waits is written, synced, and given back to be answered.
+    pub(crate) fn answer(
+        mut self,
+        mut waiting: UnboundedReceiver<Waiting>,
+        done: &UnboundedSender<Vec<Waiting>>,
+    ) -> io::Result<Self> {
+        let mut bytes = Vec::new();
+        loop {
+            let mut group = Vec::new();
+            if waiting.blocking_recv_many(&mut group, GROUP) == 0 {
+                return Ok(self);
+            }
+            bytes.clear();
+            for (append, _) in &group {
+                bytes.extend_from_slice(&append.entry);
+                bytes.extend_from_slice(append.attachment.as_deref().unwrap_or_default());
+            }
+            self.commit(bytes.len(), [bytes.as_slice()])?;
+            // Answered on the tasks' own runtime, at one wake for all, as the ledger does.
+            let _ = done.send(group);
+        }
+    }
+
+    fn commit<'a>(
+        &mut self,
+        len: usize,
+        parts: impl IntoIterator<Item = &'a [u8]>,
+    ) -> io::Result<()> {
+        if self.at + len as u64 > self.len {
+            self.file = self.files.recv().map_err(io::Error::other)?;
+            self.at = 0;
+        }
+        for part in parts {
+            self.file.write_all_at(part, self.at)?;
+            self.at += part.len() as u64;
+        }
+        self.file.sync_data()
     }
 
     /// Removes the files.
@@ -97,6 +137,9 @@ fn zeroed(path: &Path, len: u64) -> io::Result<File> {
     file.sync_data()?;
     Ok(file)
 }
+
+/// The most entries of a group, as the ledger's own.
+const GROUP: usize = 4_096;
 
 #[cfg(test)]
 mod tests {

@@ -1,5 +1,5 @@
-//! A disk that notes each commit of the write-ahead log, so that a bare file can be written in the
-//! same portions.
+//! A disk that notes each commit of the write-ahead log, so that a bare file can be written as many
+//! bytes.
 
 use std::path::Path;
 use std::sync::{Arc, Mutex, PoisonError};

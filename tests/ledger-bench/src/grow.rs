@@ -2,14 +2,16 @@
 
 use std::sync::Arc;
 use std::sync::atomic::{AtomicU64, Ordering};
+use std::thread;
 use std::time::{Duration, Instant};
 
 use anyhow::{Context as _, ensure};
 use entente_ledger::disk::RealDisk;
 use entente_ledger::{Append, Ledger, Runner};
+use tokio::sync::{mpsc, oneshot};
 use tokio::task::JoinSet;
 
-use crate::bare::Bare;
+use crate::bare::{Bare, Waiting};
 use crate::counting::Counting;
 use crate::measured::Measured;
 use crate::subject::{Source, Subject};
@@ -22,8 +24,9 @@ struct Spent {
     cpu_us: u64,
 }
 
-/// Grows the ledger to `size` with `in_flight` appends waiting at any time. In turn, slice by slice, the
-/// same commits are written to a bare file, so that both meet the same disk.
+/// Grows the ledger to `size` with `in_flight` appends waiting at any time. In turn, slice by slice, a bare
+/// file gets as many bytes, so that both meet the same disk: in commits of `in_flight` entries, which nobody
+/// waits for; then from as many tasks, each waiting for its own.
 pub(crate) async fn grow(
     subject: &Subject,
     size: u64,
@@ -36,8 +39,7 @@ pub(crate) async fn grow(
     ensure!(first < size, "the ledger has {first} entries already");
     let source = Arc::new(Source::new());
     let mut bare = Bare::start(subject.bare(), subject.segment_bytes())?;
-    let (mut file, mut appended, mut settled) =
-        (Spent::default(), Spent::default(), Spent::default());
+    let [mut appended, mut settled, mut file, mut waited] = [Spent::default(); 4];
     let (mut commits, mut at) = (0, first);
     while at < size {
         let end = size.min(at + SLICE);
@@ -50,9 +52,16 @@ pub(crate) async fn grow(
         settled.add(before)?;
 
         let slice = noted.take();
+        let groups = (end - at).div_ceil(in_flight) as usize;
+        let group = slice.iter().sum::<usize>() / groups;
         let before = (now(), Ticks::read()?);
-        bare.write(&slice, &source).context("writing a bare file")?;
+        let written = bare.write(&vec![group; groups], &source);
+        written.context("writing a bare file")?;
         file.add(before)?;
+
+        let before = (now(), Ticks::read()?);
+        bare = wait(bare, &source, at..end, in_flight).await?;
+        waited.add(before)?;
         commits += slice.len();
         at = end;
     }
@@ -63,10 +72,12 @@ pub(crate) async fn grow(
     let entries = (size - first) as f64;
     let rate = |spent: Spent| entries / spent.time.as_secs_f64();
     let cpu = |spent: Spent| spent.cpu_us as f64 / entries;
-    let ratio = rate(appended) / rate(file);
+    let ratio = |peer| rate(appended) / rate(peer);
     let measured = [
         ("file", "entries_per_s", "1/s", rate(file)),
         ("file", "cpu_us_per_entry", "us", cpu(file)),
+        ("waited", "entries_per_s", "1/s", rate(waited)),
+        ("waited", "cpu_us_per_entry", "us", cpu(waited)),
         ("append", "entries_per_s", "1/s", rate(appended)),
         ("append", "settled_per_s", "1/s", rate(settled)),
         ("append", "cpu_us_per_entry", "us", cpu(settled)),
@@ -77,7 +88,8 @@ pub(crate) async fn grow(
             entries / commits as f64,
         ),
         ("append", "rss_mib", "MiB", peak),
-        ("append/file", "entries_per_s", "ratio", ratio),
+        ("append/file", "entries_per_s", "ratio", ratio(file)),
+        ("append/waited", "entries_per_s", "ratio", ratio(waited)),
     ];
     Ok(measured
         .map(|(case, metric, unit, value)| {
@@ -164,6 +176,49 @@ async fn append(
     }
     ensure!(ledger.size() == range.end, "not as many entries as appends");
     Ok(())
+}
+
+/// The same tasks with a bare file: each waits until a thread has synced its entry.
+async fn wait(
+    bare: Bare,
+    source: &Arc<Source>,
+    range: std::ops::Range<u64>,
+    in_flight: u64,
+) -> anyhow::Result<Bare> {
+    let (send, waiting) = mpsc::unbounded_channel();
+    let (done, mut answers) = mpsc::unbounded_channel::<Vec<Waiting>>();
+    let thread = thread::spawn(move || bare.answer(waiting, &done));
+    let next = Arc::new(AtomicU64::new(range.start));
+    let mut tasks = JoinSet::new();
+    for _ in 0..in_flight {
+        let (send, source, next) = (send.clone(), Arc::clone(source), Arc::clone(&next));
+        tasks.spawn(async move {
+            loop {
+                let number = next.fetch_add(1, Ordering::Relaxed);
+                if number >= range.end {
+                    return Ok(());
+                }
+                let (reply, answer) = oneshot::channel();
+                send.send((source.append(number), reply))
+                    .map_err(|_| anyhow::anyhow!("the file takes no more"))?;
+                answer.await.context("the file could not be written")?;
+            }
+        });
+    }
+    drop(send);
+    // Ends when the thread does: when no task is left to send.
+    while let Some(group) = answers.recv().await {
+        for (_, reply) in group {
+            let _ = reply.send(());
+        }
+    }
+    while let Some(ended) = tasks.join_next().await {
+        let ended: anyhow::Result<()> = ended.context("a task panicked")?;
+        ended?;
+    }
+    let written = thread.join();
+    let written = written.map_err(|_| anyhow::anyhow!("the writing thread panicked"))?;
+    written.context("writing a bare file")
 }
 
 /// Entries that are appended before the bare file has its turn: 20 MB with their attachments.

@@ -149,7 +149,7 @@ impl Figure {
             .map(|(name, value)| format!("{name} {value}"))
             .collect();
         let mut line = format!(
-            "{:<13}{:<22}{:<18}{:>12} {:<6}",
+            "{:<15}{:<22}{:<18}{:>12} {:<6}",
             self.case,
             self.metric,
             setting.join(" "),
