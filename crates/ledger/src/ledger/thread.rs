@@ -28,6 +28,8 @@ pub(super) fn start(
     incoming: mpsc::UnboundedReceiver<Command>,
     pace: Pace,
 ) -> Result<(), io::Error> {
+    // Before the threads: should one of them not start, the other ends.
+    let turns = Turns(Arc::clone(queue));
     let (done, done_incoming) = mpsc::unbounded_channel();
     let pending = Arc::clone(queue);
     thread::Builder::new()
@@ -36,7 +38,7 @@ pub(super) fn start(
     thread::Builder::new()
         .name("ledger-tiles".to_owned())
         .spawn(move || integrate(publisher, incoming))?;
-    tokio::spawn(end_turns(Turns(Arc::clone(queue))));
+    tokio::spawn(end_turns(turns));
     tokio::spawn(answer(done_incoming, Arc::clone(queue), commands, pace));
     Ok(())
 }
