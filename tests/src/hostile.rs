@@ -196,7 +196,7 @@ impl Forger {
             },
             extensions: Default::default(),
         };
-        let receiver = ServerKeys::load_or_create(&KeyStore::open(site.dir.join("keys"))?)?;
+        let receiver = site.server_keys()?;
         Ok(Draft {
             parties: SealParties {
                 sender: statement.sender_server.clone(),
@@ -249,7 +249,7 @@ impl Wire {
     /// # Errors
     /// When keys cannot be used.
     pub fn dial(site: &Site, identity: Identity) -> anyhow::Result<Self> {
-        let there = ServerKeys::load_or_create(&KeyStore::open(site.dir.join("keys"))?)?;
+        let there = site.server_keys()?;
         let pins = Pins::new([there.tls.verifying_key().spki_digest()]);
         let tls = ClientTls::new(identity, pins)?;
         let endpoint = site.address.parse()?;

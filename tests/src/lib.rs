@@ -7,6 +7,7 @@ pub mod offer;
 pub mod plain;
 pub mod softhsm;
 pub mod ticker;
+pub mod town;
 pub mod tsa;
 pub mod verifiers;
 pub mod walk;

@@ -8,6 +8,7 @@ mod acts;
 mod logged;
 mod site;
 mod systems;
+mod witnesses;
 
 use std::collections::BTreeSet;
 use std::path::{Path, PathBuf};
@@ -25,7 +26,6 @@ use entente_directory::{
 use entente_follow::author::{Pen, next_act};
 use entente_follow::{Anchor, Follower, FollowerConfig, RegistryClient, View};
 use entente_identity::MethodName;
-use entente_keys::KeyStore;
 use entente_ledger::Runner;
 use entente_ledger::disk::{Disk, RealDisk};
 use entente_proto::VITAL_EVENTS_DESCRIPTOR_SET;
@@ -39,6 +39,7 @@ use site::write;
 
 pub use site::{InToken, Site, own_address};
 pub use systems::{Consumer, Source, answer, lookup};
+pub use witnesses::policy_of;
 
 /// A registry, two members with a server each, and an agreement in force.
 #[derive(Debug)]
@@ -156,6 +157,16 @@ impl World {
         Ok(SecurityServer::start(config, deps).await?)
     }
 
+    /// Starts the provider's system, which answers with a date of death.
+    ///
+    /// # Errors
+    /// When it cannot listen.
+    pub async fn serve_source(&self) -> anyhow::Result<Source> {
+        let source = Source::answering(answer("2026-03-04", "canary-cause"));
+        source.serve(&self.provider.source_socket()).await?;
+        Ok(source)
+    }
+
     /// The newest verified view of the registry.
     pub fn view(&self) -> Arc<View> {
         self.desk.directory().view()
@@ -250,7 +261,7 @@ impl World {
     }
 
     async fn register(&self, site: &Site) -> anyhow::Result<()> {
-        let store = KeyStore::open(site.dir.join("keys"))?;
+        let store = site.key_store()?;
         let keys = match &site.server_key {
             None => ServerKeys::load_or_create(&store)?,
             Some(key) => ServerKeys::with_server_key(&store, Arc::clone(key))?,

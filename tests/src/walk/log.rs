@@ -8,12 +8,10 @@ use anyhow::{Context as _, ensure};
 use bytes::Bytes;
 use entente_evidence::proof::SignedStatement;
 use entente_evidence::statement::{Body as Says, MessageId};
-use entente_keys::KeyStore;
 use entente_ledger::disk::Disk;
 use entente_ledger::entry::{Body, Entry, OutcomeKind};
 use entente_ledger::fsck::{Report, fsck};
 use entente_ledger::{Reader, tree};
-use entente_security_server::enrol::ServerKeys;
 use entente_signing::Digest;
 use tonic::Response;
 use tonic::metadata::MetadataMap;
@@ -65,7 +63,7 @@ impl Log {
     pub fn verify(disk: &Arc<dyn Disk>, data: &Path, site: &Site) -> anyhow::Result<Report> {
         let shards = data.join("ledger");
         let shard = disk.list(&shards)?.pop().context("no ledger yet")?;
-        let keys = ServerKeys::load_or_create(&KeyStore::open(site.dir.join("keys"))?)?;
+        let keys = site.server_keys()?;
         let key = keys.ledger.verifying_key();
         let report = fsck(
             Arc::clone(disk),

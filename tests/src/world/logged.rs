@@ -1,15 +1,19 @@
 //! What a server wrote into its ledger, read from its files.
 
 use std::collections::BTreeMap;
+use std::path::Path;
 use std::sync::Arc;
 
+use anyhow::Context as _;
+use bytes::Bytes;
 use entente_evidence::proof::SignedStatement;
-use entente_keys::{KeyStore, SessionCertificate, VerifiedSession};
+use entente_identity::ServerId;
+use entente_keys::{SessionCertificate, VerifiedSession};
 use entente_ledger::Reader;
 use entente_ledger::disk::RealDisk;
 use entente_ledger::entry::{Body, Entry};
-use entente_security_server::enrol::ServerKeys;
-use entente_signing::Digest;
+use entente_ledger::fsck::fsck;
+use entente_signing::{Digest, VerifyingKey};
 
 use super::{Site, World};
 
@@ -30,9 +34,49 @@ impl Site {
     /// # Errors
     /// As [`Site::entries`].
     pub fn dated_entries(&self) -> anyhow::Result<Vec<Entry>> {
-        let mut reader = Reader::open(Arc::new(RealDisk), self.ledger_dir()?)?;
-        let entries = reader.entries(0).map(|entry| Ok(Entry::decode(&entry?.1)?));
+        let entries = self.encoded_entries()?;
+        let decoded = entries.iter().map(|entry| Ok(Entry::decode(entry)?));
+        decoded.collect()
+    }
+
+    /// Its entries as the ledger has them.
+    ///
+    /// # Errors
+    /// When there is no ledger.
+    pub fn encoded_entries(&self) -> anyhow::Result<Vec<Bytes>> {
+        let mut reader = self.ledger()?;
+        let entries = reader.entries(0).map(|entry| Ok(entry?.1));
         entries.collect()
+    }
+
+    /// Its newest access ledger.
+    ///
+    /// # Errors
+    /// When there is none.
+    pub fn ledger(&self) -> anyhow::Result<Reader> {
+        Ok(Reader::open(Arc::new(RealDisk), self.ledger_dir()?)?)
+    }
+
+    /// The name of its newest access ledger.
+    ///
+    /// # Errors
+    /// When there is none.
+    pub fn origin(&self) -> anyhow::Result<String> {
+        let ledger = self.ledger()?;
+        Ok(ledger
+            .origin()
+            .context("a ledger without a name")?
+            .to_owned())
+    }
+
+    /// Whether the ledger in a folder is whole, and its server's.
+    ///
+    /// # Errors
+    /// When it cannot be read.
+    pub fn is_sound(&self, ledger: &Path) -> anyhow::Result<bool> {
+        let key = self.server_keys()?.ledger.verifying_key().clone();
+        let report = fsck(Arc::new(RealDisk), ledger, &key, &mut |_, _| {})?;
+        Ok(report.is_sound())
     }
 
     /// The statements in its IN and OUT entries.
@@ -57,6 +101,17 @@ impl Site {
 // === impl World ===
 
 impl World {
+    /// What the sessions of a server are certified by.
+    ///
+    /// # Errors
+    /// When it is the server of neither party.
+    pub fn key_of(&self, server: &ServerId) -> anyhow::Result<VerifyingKey> {
+        let sites = [&self.consumer, &self.provider];
+        let site = sites.into_iter().find(|site| site.server == *server);
+        let site = site.with_context(|| format!("a session of {server}"))?;
+        Ok(site.server_keys()?.server.verifying_key().clone())
+    }
+
     /// The sessions in a server's SESSION entries: its own, and those of the peers it met.
     ///
     /// # Errors
@@ -68,14 +123,10 @@ impl World {
             _ => None,
         });
         let verified = sessions.map(|session| {
-            let sites = [&self.consumer, &self.provider];
-            let of = sites.into_iter().find(|of| of.server == session.server);
-            let of = of.ok_or_else(|| anyhow::anyhow!("a session of {}", session.server))?;
-            let keys = ServerKeys::load_or_create(&KeyStore::open(of.dir.join("keys"))?)?;
-            let key = keys.server.verifying_key();
+            let key = self.key_of(&session.server)?;
             Ok(SessionCertificate::verify(
                 &session.chain[0],
-                key,
+                &key,
                 self.now(),
             )?)
         });

@@ -7,6 +7,8 @@ use std::sync::atomic::{AtomicU32, Ordering};
 use anyhow::Context as _;
 use entente_follow::Anchor;
 use entente_identity::{MemberId, ServerId, SystemId};
+use entente_keys::KeyStore;
+use entente_security_server::enrol::ServerKeys;
 use entente_signing::{P256Key, Signer};
 
 /// One member with one server.
@@ -85,6 +87,22 @@ impl Site {
         self.key = keys.member;
         self.server_key = Some(keys.server);
         Ok(())
+    }
+
+    /// The keys its server has in its folder.
+    ///
+    /// # Errors
+    /// When they cannot be read.
+    pub fn server_keys(&self) -> anyhow::Result<ServerKeys> {
+        Ok(ServerKeys::load_or_create(&self.key_store()?)?)
+    }
+
+    /// Its server's key folder.
+    ///
+    /// # Errors
+    /// When it cannot be opened.
+    pub fn key_store(&self) -> anyhow::Result<KeyStore> {
+        Ok(KeyStore::open(self.dir.join("keys"))?)
     }
 
     /// The socket its consumer system calls.

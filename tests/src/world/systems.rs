@@ -12,7 +12,7 @@ use tonic::client::Grpc;
 use tonic::metadata::{AsciiMetadataKey, MetadataMap};
 use tonic::{Request, Response, Status};
 
-use super::{METHOD, PURPOSE};
+use super::{METHOD, PURPOSE, Site};
 
 /// The provider's system: answers every call alike and counts them.
 #[derive(Clone, Debug)]
@@ -90,6 +90,11 @@ impl tonic::server::UnaryService<Bytes> for Asked {
 // === impl Consumer ===
 
 impl Consumer {
+    /// The system of a site.
+    pub fn of(site: &Site) -> Self {
+        Self::at(&site.caller_socket())
+    }
+
     /// A system that calls through this socket.
     pub fn at(socket: &Path) -> Self {
         Self::at_endpoint(Endpoint::Unix(socket.to_owned()))
@@ -110,6 +115,14 @@ impl Consumer {
     /// What the server answers.
     pub async fn ask(&self, body: Bytes, more: &[(&str, &str)]) -> Result<Response<Bytes>, Status> {
         self.call(&format!("/{METHOD}"), body, more).await
+    }
+
+    /// Asks about one person, in the usual way.
+    ///
+    /// # Errors
+    /// What the server answers.
+    pub async fn look_up(&self) -> Result<Response<Bytes>, Status> {
+        self.ask(lookup("046454286"), &[]).await
     }
 
     /// As [`Consumer::ask`], at any path.

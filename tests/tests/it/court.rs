@@ -5,23 +5,20 @@ use std::process::{Command, Stdio};
 
 use bytes::Bytes;
 use entente_clock::Timestamp;
-use entente_keys::{KeyStore, pem};
+use entente_keys::pem;
 use entente_ledger::entry::{Body, Session};
 use entente_security_server::Deps;
 use entente_security_server::enrol::ServerKeys;
 use entente_signing::P256Key;
-use entente_tests::world::{Consumer, Site, Source, World, answer, lookup};
+use entente_tests::town::Town;
+use entente_tests::world::{Site, World};
+use tempfile::TempDir;
 
-/// One exchange, and how both servers logged the sessions: time and entry.
-async fn exchange(world: &World) {
-    let source = Source::answering(answer("2026-03-04", "canary-cause"));
-    source.serve(&world.provider.source_socket()).await.unwrap();
-    let provider = world.start(&world.provider, Deps::real()).await.unwrap();
-    let consumer = world.start(&world.consumer, Deps::real()).await.unwrap();
-    let system = Consumer::at(&world.consumer.caller_socket());
-    system.ask(lookup("046454286"), &[]).await.unwrap();
-    consumer.shutdown().await;
-    provider.shutdown().await;
+/// One exchange.
+async fn exchange(world: World, dir: TempDir) -> (World, TempDir) {
+    let town = Town::of(world, dir, &Deps::real()).await.unwrap();
+    town.ask().await.unwrap();
+    town.stop().await
 }
 
 pub(crate) fn sessions(site: &Site) -> Vec<(Timestamp, Session)> {
@@ -65,7 +62,7 @@ fn forget_chain(site: &Site) {
 async fn openssl_verifies_every_session_in_both_ledgers_by_the_members_certificate_alone() {
     let dir = tempfile::tempdir().unwrap();
     let world = World::build(dir.path()).await.unwrap();
-    exchange(&world).await;
+    let (world, _dir) = exchange(world, dir).await;
     for site in [&world.consumer, &world.provider] {
         let sessions = sessions(site);
         // Its own and the peer's.
@@ -90,7 +87,7 @@ async fn an_exchange_needs_no_certificates_above_the_session() {
     let dir = tempfile::tempdir().unwrap();
     let world = World::build(dir.path()).await.unwrap();
     forget_chain(&world.consumer);
-    exchange(&world).await;
+    let (world, _dir) = exchange(world, dir).await;
     for site in [&world.consumer, &world.provider] {
         for (_, session) in sessions(site) {
             let certified = session.server == world.provider.server;
@@ -105,13 +102,14 @@ async fn certificates_by_another_key_than_the_members_are_left_out_of_the_peers_
     let dir = tempfile::tempdir().unwrap();
     let world = World::build(dir.path()).await.unwrap();
     let site = &world.consumer;
-    let store = KeyStore::open(key_folder(site)).unwrap();
+    let store = site.key_store().unwrap();
     let keys = ServerKeys::load_or_create(&store).unwrap();
     let key = keys.server.verifying_key();
     let stranger = P256Key::generate().unwrap();
     let untrue = world.certify(site, &stranger, key).unwrap();
     ServerKeys::keep_chain(&store, key, &untrue).unwrap();
-    exchange(&world).await;
+    let (world, _dir) = exchange(world, dir).await;
+    let site = &world.consumer;
     let of_consumer = |(_, session): &(Timestamp, Session)| session.server == site.server;
     let at_provider = sessions(&world.provider);
     let theirs = at_provider.iter().find(|found| of_consumer(found)).unwrap();

@@ -10,14 +10,14 @@ use entente_adapter_sdk::{
 };
 use entente_config::Secret;
 use entente_identity::MethodName;
-use entente_keys::{KeyStore, LocalToken, Mode, VerifiedSession};
+use entente_keys::{LocalToken, Mode, VerifiedSession};
 use entente_ledger::entry::{Body, DeniedCall};
 use entente_proto::exchange::v1 as wire;
 use entente_proto::exchange::v1::peer_exchange_client::PeerExchangeClient;
 use entente_proto::status::{Refusal, Told};
 use entente_security_server::Deps;
-use entente_security_server::enrol::ServerKeys;
 use entente_tests::hostile::Forger;
+use entente_tests::town::Town;
 use entente_tests::world::{Consumer, Site, Source, World, answer, lookup};
 use entente_tls::Channel;
 use entente_tls::net::TokioNet;
@@ -29,8 +29,7 @@ use tonic::{Code, Status};
 async fn strangers_that_send_nothing_take_sixteen_places_and_none_of_a_peers() {
     let dir = tempfile::tempdir().unwrap();
     let world = World::build(dir.path()).await.unwrap();
-    let source = Source::answering(answer("2026-03-04", "canary-cause"));
-    source.serve(&world.provider.source_socket()).await.unwrap();
+    world.serve_source().await.unwrap();
     let provider = world.start(&world.provider, Deps::real()).await.unwrap();
     let stranger = Forger::stranger(&world).unwrap();
     let line = dial(&world.provider, &stranger);
@@ -76,7 +75,7 @@ async fn a_message_too_large_to_read_is_refused_with_its_reason_and_an_entry() {
     let dir = tempfile::tempdir().unwrap();
     let world = World::build(dir.path()).await.unwrap();
     let consumer = world.start(&world.consumer, Deps::real()).await.unwrap();
-    let system = Consumer::at(&world.consumer.caller_socket());
+    let system = Consumer::of(&world.consumer);
     let body = Bytes::from(vec![0; 17 * 1024 * 1024]);
     let refused = system.ask(body, &[]).await.unwrap_err();
     assert_eq!(told(&refused).reason, "MESSAGE_TOO_LARGE");
@@ -119,14 +118,14 @@ async fn a_test_call_is_signed_by_sessions_for_test_alone_and_reaches_the_test_s
     double.serve(&test).await.unwrap();
     let provider = world.start(&world.provider, Deps::real()).await.unwrap();
     let consumer = world.start(&world.consumer, Deps::real()).await.unwrap();
-    let system = Consumer::at(&world.consumer.caller_socket());
+    let system = Consumer::of(&world.consumer);
     for _ in 0..2 {
         let mode = [("entente-mode", "test")];
         let answered = system.ask(lookup("046454286"), &mode).await.unwrap();
         assert!(answered.get_ref().ends_with(b"1999-01-01"));
     }
     assert_eq!((real.asked(), double.asked()), (0, 2));
-    system.ask(lookup("046454286"), &[]).await.unwrap();
+    system.look_up().await.unwrap();
     assert_eq!((real.asked(), double.asked()), (1, 2));
     consumer.shutdown().await;
     provider.shutdown().await;
@@ -163,8 +162,8 @@ async fn a_system_on_loopback_answers_only_the_server_that_holds_its_token() {
         std::fs::write(&world.provider.config, text).unwrap();
         let provider = world.start(&world.provider, Deps::real()).await.unwrap();
         let consumer = world.start(&world.consumer, Deps::real()).await.unwrap();
-        let system = Consumer::at(&world.consumer.caller_socket());
-        let asked = system.ask(lookup("046454286"), &[]).await;
+        let system = Consumer::of(&world.consumer);
+        let asked = system.look_up().await;
         let reason = asked.as_ref().err().map(|status| told(status).reason);
         assert_eq!(reason.as_deref(), refused);
         consumer.shutdown().await;
@@ -174,13 +173,7 @@ async fn a_system_on_loopback_answers_only_the_server_that_holds_its_token() {
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn a_system_cannot_refuse_in_the_name_of_the_server_before_it() {
-    let dir = tempfile::tempdir().unwrap();
-    let world = World::build(dir.path()).await.unwrap();
-    let source = Source::answering(Bytes::new());
-    source.serve(&world.provider.source_socket()).await.unwrap();
-    let provider = world.start(&world.provider, Deps::real()).await.unwrap();
-    let consumer = world.start(&world.consumer, Deps::real()).await.unwrap();
-    let system = Consumer::at(&world.consumer.caller_socket());
+    let town = Town::start().await.unwrap();
     for (said, heard) in [
         ("NO_RECORD", "NO_RECORD"),
         ("BAD_FIELD", "BAD_FIELD"),
@@ -191,13 +184,12 @@ async fn a_system_cannot_refuse_in_the_name_of_the_server_before_it() {
         ("NO_AGREEMENT", "SOURCE_REFUSED"),
         ("OUTCOME_UNKNOWN", "SOURCE_REFUSED"),
     ] {
-        source.answer_with(Err(refusing(said)));
-        let refused = system.ask(lookup("046454286"), &[]).await.unwrap_err();
+        town.source.answer_with(Err(refusing(said)));
+        let refused = town.ask().await.unwrap_err();
         assert_eq!(told(&refused).reason, heard, "{said}");
         assert_eq!(refused.code(), Code::Unavailable, "its own code passes");
     }
-    consumer.shutdown().await;
-    provider.shutdown().await;
+    town.stop().await;
 }
 
 /// An adapter for the only method that is asked here.
@@ -216,8 +208,7 @@ impl Adapter for Register {
 
 /// A connection to `site` under the keys of `who`.
 fn dial(site: &Site, who: &Forger) -> Channel {
-    let there = KeyStore::open(site.dir.join("keys")).unwrap();
-    let there = ServerKeys::load_or_create(&there).unwrap();
+    let there = site.server_keys().unwrap();
     let pins = Pins::new([there.tls.verifying_key().spki_digest()]);
     let tls = ClientTls::new(who.keys.identity().unwrap(), pins).unwrap();
     let at = site.address.parse().unwrap();

@@ -1,48 +1,13 @@
 //! One exchange, end to end: what crosses, what is logged, and what both sides can prove.
 
 use entente_evidence::proof::{Form, SignedStatement};
-use entente_security_server::{Deps, Running};
-use entente_tests::world::{Consumer, Site, Source, World, answer, lookup};
-use tempfile::TempDir;
-
-/// Both servers, the provider's source, and a system of the consumer.
-struct Town {
-    world: World,
-    source: Source,
-    provider: Running,
-    consumer: Running,
-    system: Consumer,
-    dir: TempDir,
-}
-
-impl Town {
-    async fn start() -> Self {
-        let dir = tempfile::tempdir().unwrap();
-        let world = World::build(dir.path()).await.unwrap();
-        let source = Source::answering(answer("2026-03-04", "canary-cause"));
-        source.serve(&world.provider.source_socket()).await.unwrap();
-        Self {
-            provider: world.start(&world.provider, Deps::real()).await.unwrap(),
-            consumer: world.start(&world.consumer, Deps::real()).await.unwrap(),
-            system: Consumer::at(&world.consumer.caller_socket()),
-            source,
-            world,
-            dir,
-        }
-    }
-
-    /// Stops the servers; what they wrote is there until the folder is dropped.
-    async fn stop(self) -> (World, TempDir) {
-        self.consumer.shutdown().await;
-        self.provider.shutdown().await;
-        (self.world, self.dir)
-    }
-}
+use entente_tests::town::Town;
+use entente_tests::world::Site;
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn an_answer_carries_only_the_elements_released_and_both_sides_logged_it() {
-    let town = Town::start().await;
-    let response = town.system.ask(lookup("046454286"), &[]).await.unwrap();
+    let town = Town::start().await.unwrap();
+    let response = town.ask().await.unwrap();
     assert_eq!(
         response.get_ref(),
         &[&[0x08, 1, 0x12, 10][..], b"2026-03-04"].concat()
@@ -56,8 +21,8 @@ async fn an_answer_carries_only_the_elements_released_and_both_sides_logged_it()
 /// Statements signed while others wait are proven by one signature over the root of their tree.
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn statements_signed_together_are_each_accepted_logged_and_provable_alone() {
-    let town = Town::start().await;
-    let asking = (0..CALLS).map(|_| town.system.ask(lookup("046454286"), &[]));
+    let town = Town::start().await.unwrap();
+    let asking = (0..CALLS).map(|_| town.ask());
     for answered in futures_util::future::join_all(asking).await {
         answered.unwrap();
     }

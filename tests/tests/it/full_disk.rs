@@ -195,7 +195,7 @@ impl Scene {
         let arrival = self.gate.asked() + 1;
         self.gate.close();
         let call = || {
-            let caller = Consumer::at(&self.world.consumer.caller_socket());
+            let caller = Consumer::of(&self.world.consumer);
             let patient = [("grpc-timeout", "60S")];
             tokio::spawn(async move { caller.ask(lookup("046454286"), &patient).await })
         };
@@ -246,8 +246,8 @@ impl Scene {
     }
 
     async fn call(&self) -> Result<Response<bytes::Bytes>, Status> {
-        let caller = Consumer::at(&self.world.consumer.caller_socket());
-        caller.ask(lookup("046454286"), &[]).await
+        let caller = Consumer::of(&self.world.consumer);
+        caller.look_up().await
     }
 
     /// How often a line is in the ledger on the small disk from `start` on.

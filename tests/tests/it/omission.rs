@@ -5,22 +5,10 @@ use entente_bundle::compare::{Side, Verdict, compare};
 use entente_evidence::proof::SignedStatement;
 use entente_identity::ServerId;
 use entente_keys::VerifiedSession;
-use entente_ledger::Reader;
-use entente_ledger::disk::RealDisk;
 use entente_ledger::entry::{Body, Boot, Entry};
 use entente_security_server::Deps;
-use entente_tests::world::{Consumer, Site, Source, World, answer, lookup};
-use std::sync::Arc;
-
-fn entries(site: &Site) -> Vec<Bytes> {
-    let mut reader = Reader::open(Arc::new(RealDisk), site.ledger_dir().unwrap()).unwrap();
-    reader.entries(0).map(|entry| entry.unwrap().1).collect()
-}
-
-fn origin(site: &Site) -> String {
-    let reader = Reader::open(Arc::new(RealDisk), site.ledger_dir().unwrap()).unwrap();
-    reader.origin().unwrap().to_owned()
-}
+use entente_tests::town::Town;
+use entente_tests::world::{Consumer, World};
 
 /// The n-th entry of a kind.
 fn find(entries: &[Bytes], is: fn(&Body) -> bool, n: usize) -> usize {
@@ -78,10 +66,10 @@ impl Parties {
         let (consumer, provider) = (&world.consumer, &world.provider);
         Self {
             servers: [consumer.server.clone(), provider.server.clone()],
-            origins: [origin(consumer), origin(provider)],
+            origins: [consumer.origin().unwrap(), provider.origin().unwrap()],
             sessions: world.sessions(consumer).unwrap(),
-            ours: entries(consumer),
-            theirs: entries(provider),
+            ours: consumer.encoded_entries().unwrap(),
+            theirs: provider.encoded_entries().unwrap(),
         }
     }
 
@@ -113,18 +101,11 @@ impl Parties {
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn whoever_drops_an_entry_is_shown_by_the_other_sides_signature_where_there_is_one() {
-    let dir = tempfile::tempdir().unwrap();
-    let world = World::build(dir.path()).await.unwrap();
-    let source = Source::answering(answer("2026-03-04", "canary-cause"));
-    source.serve(&world.provider.source_socket()).await.unwrap();
-    let provider = world.start(&world.provider, Deps::real()).await.unwrap();
-    let consumer = world.start(&world.consumer, Deps::real()).await.unwrap();
-    let system = Consumer::at(&world.consumer.caller_socket());
+    let town = Town::start().await.unwrap();
     for _ in 0..2 {
-        system.ask(lookup("046454286"), &[]).await.unwrap();
+        town.ask().await.unwrap();
     }
-    consumer.shutdown().await;
-    provider.shutdown().await;
+    let (world, _dir) = town.stop().await;
 
     let parties = Parties::of(&world);
     let (ours, theirs) = (parties.ours.clone(), parties.theirs.clone());
@@ -193,8 +174,7 @@ async fn a_refused_call_is_complete_and_a_refusal_that_was_dropped_is_shown() {
     let fork = format!("fork.{peer}.{}", entente_signing::Digest::of(b"seen"));
     std::fs::write(incidents.join(fork), "two notes").unwrap();
     let provider = world.start(&world.provider, Deps::real()).await.unwrap();
-    let system = Consumer::at(&world.consumer.caller_socket());
-    let refused = system.ask(lookup("046454286"), &[]).await;
+    let refused = Consumer::of(&world.consumer).look_up().await;
     assert!(format!("{refused:?}").contains("LOG_FORKED"), "{refused:?}");
     consumer.shutdown().await;
     provider.shutdown().await;

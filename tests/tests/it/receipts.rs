@@ -7,33 +7,23 @@ use bytes::Bytes;
 use entente_bundle::omission::{Omission, OmissionError};
 use entente_clock::{ManualClock, SystemClock, Timestamp};
 use entente_directory::{Author, Change, ServerUpdate};
-use entente_keys::KeyStore;
 use entente_ledger::disk::RealDisk;
 use entente_ledger::entry::{Body, Entry, Summary};
 use entente_ledger::log::Log;
-use entente_ledger::{Append, LedgerConfig, NoCompanion, Reader};
-use entente_security_server::enrol::ServerKeys;
+use entente_ledger::{Append, LedgerConfig, NoCompanion};
 use entente_security_server::{Checked, Deps};
 use entente_signing::{P256Key, Signer as _};
-use entente_tests::world::{Consumer, Site, Source, World, answer, lookup};
-
-fn entries(site: &Site) -> Vec<Bytes> {
-    let mut reader = Reader::open(Arc::new(RealDisk), site.ledger_dir().unwrap()).unwrap();
-    reader.entries(0).map(|entry| entry.unwrap().1).collect()
-}
+use entente_tests::town::{Town, at};
+use entente_tests::world::{Site, World};
 
 /// Writes a site's ledger anew, with its own key, as a server would that wants to hide something.
 fn rewrite(site: &Site, entries: &[Bytes]) {
     let dir = site.ledger_dir().unwrap();
-    let origin = {
-        let reader = Reader::open(Arc::new(RealDisk), &dir).unwrap();
-        reader.origin().unwrap().to_owned()
-    };
+    let origin = site.origin().unwrap();
     std::fs::remove_dir_all(&dir).unwrap();
     std::fs::remove_dir_all(site.dir.join("data/store")).unwrap();
     std::fs::remove_file(site.dir.join("keys/newest-checkpoint")).unwrap();
-    let keys = KeyStore::open(site.dir.join("keys")).unwrap();
-    let keys = ServerKeys::load_or_create(&keys).unwrap();
+    let keys = site.server_keys().unwrap();
     let mut log = Log::open(LedgerConfig::new(
         &dir,
         origin,
@@ -73,15 +63,16 @@ async fn checked(server: &entente_security_server::Running) -> Checked {
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn a_promise_that_was_kept_is_found_kept_and_a_broken_one_is_proven() {
-    let dir = tempfile::tempdir().unwrap();
-    let world = World::build(dir.path()).await.unwrap();
-    let source = Source::answering(answer("2026-03-04", "canary-cause"));
-    source.serve(&world.provider.source_socket()).await.unwrap();
-    let provider = world.start(&world.provider, Deps::real()).await.unwrap();
-    let consumer = world.start(&world.consumer, Deps::real()).await.unwrap();
-    let system = Consumer::at(&world.consumer.caller_socket());
+    let Town {
+        world,
+        provider,
+        consumer,
+        system,
+        dir: _dir,
+        ..
+    } = Town::start().await.unwrap();
     for _ in 0..3 {
-        system.ask(lookup("046454286"), &[]).await.unwrap();
+        system.look_up().await.unwrap();
     }
     // What the provider has not published is still open, not broken.
     let before = checked(&consumer).await;
@@ -97,10 +88,10 @@ async fn a_promise_that_was_kept_is_found_kept_and_a_broken_one_is_proven() {
 
     // Two more; then the provider rewrites its ledger without the first of them.
     for _ in 0..2 {
-        system.ask(lookup("046454286"), &[]).await.unwrap();
+        system.look_up().await.unwrap();
     }
     provider.shutdown().await;
-    let honest = entries(&world.provider);
+    let honest = world.provider.encoded_entries().unwrap();
     let dropped = honest.len() - 4 + index_of_request(&honest[honest.len() - 4..]);
     let mut altered = honest.clone();
     let at = Entry::decode(&honest[dropped]).unwrap().at;
@@ -168,26 +159,27 @@ async fn replace_server_key(world: &World) {
 /// A provider whose ledger forks behind what it tells: it showed one tree once, and shows another from then on.
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn a_ledger_that_does_not_continue_what_was_shown_before_is_kept_as_inconsistent() {
-    let dir = tempfile::tempdir().unwrap();
-    let world = World::build(dir.path()).await.unwrap();
-    let source = Source::answering(answer("2026-03-04", "canary-cause"));
-    source.serve(&world.provider.source_socket()).await.unwrap();
-    let provider = world.start(&world.provider, Deps::real()).await.unwrap();
-    let consumer = world.start(&world.consumer, Deps::real()).await.unwrap();
-    let system = Consumer::at(&world.consumer.caller_socket());
-    system.ask(lookup("046454286"), &[]).await.unwrap();
+    let Town {
+        world,
+        provider,
+        consumer,
+        system,
+        dir: _dir,
+        ..
+    } = Town::start().await.unwrap();
+    system.look_up().await.unwrap();
     provider.publish_checkpoint().await.unwrap();
     assert_eq!(checked(&consumer).await.kept, 1);
     provider.shutdown().await;
     consumer.shutdown().await;
     // All of it is another, and longer; the consumer's own memory of what it heard is gone with its process.
-    let mut altered = entries(&world.provider);
+    let mut altered = world.provider.encoded_entries().unwrap();
     altered.insert(0, altered[0].clone());
     rewrite(&world.provider, &altered);
     let provider = world.start(&world.provider, Deps::real()).await.unwrap();
     let consumer = world.start(&world.consumer, Deps::real()).await.unwrap();
     // A message that was told of a moment ago hides it no more.
-    system.ask(lookup("046454286"), &[]).await.unwrap();
+    system.look_up().await.unwrap();
     checked(&consumer).await;
     let incidents = std::fs::read_dir(world.consumer.dir.join("data/incidents")).unwrap();
     let names: Vec<_> = incidents
@@ -204,21 +196,19 @@ async fn a_ledger_that_does_not_continue_what_was_shown_before_is_kept_as_incons
 /// A provider that is away for longer than a day, and over the end of both its and our half-year.
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn a_promise_is_watched_beyond_the_day_the_restart_and_the_half_year() {
-    let dir = tempfile::tempdir().unwrap();
     // A minute before 2027 begins.
-    let clock = Arc::new(ManualClock::at(Timestamp::from_millis(1_798_761_540_000)));
-    let deps = Deps {
-        clock: clock.clone(),
-        ..Deps::real()
-    };
-    let world = World::build_at(dir.path(), clock.clone()).await.unwrap();
-    let source = Source::answering(answer("2026-03-04", "canary-cause"));
-    source.serve(&world.provider.source_socket()).await.unwrap();
-    let provider = world.start(&world.provider, deps.clone()).await.unwrap();
-    let consumer = world.start(&world.consumer, deps.clone()).await.unwrap();
-    let system = Consumer::at(&world.consumer.caller_socket());
+    let clock = ManualClock::at(Timestamp::from_millis(1_798_761_540_000));
+    let deps = at(&clock);
+    let Town {
+        world,
+        provider,
+        consumer,
+        system,
+        dir: _dir,
+        ..
+    } = Town::start_with(&deps).await.unwrap();
     for _ in 0..2 {
-        system.ask(lookup("046454286"), &[]).await.unwrap();
+        system.look_up().await.unwrap();
     }
     provider.shutdown().await;
     let open = Checked {

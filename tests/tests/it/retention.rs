@@ -7,30 +7,20 @@ use anyhow::ensure;
 use entente_clock::{Clock as _, ManualClock, SystemClock, Timestamp};
 use entente_evidence::proof::SignedStatement;
 use entente_evidence::statement::MessageId;
-use entente_keys::KeyStore;
-use entente_ledger::Reader;
 use entente_ledger::disk::{Disk, RealDisk};
-use entente_ledger::entry::{Body, Entry, Shred};
-use entente_ledger::fsck::fsck;
-use entente_security_server::enrol::ServerKeys;
+use entente_ledger::entry::{Body, Shred};
 use entente_security_server::{Config, Deps, END_OF_RETENTION, Order, OrderError};
 use entente_sidecar::{
     Audit, Plan, RecordOf, Shredding, Sidecar, SidecarError, Standing, Target, Violation,
 };
 use entente_signing::Digest;
 use entente_testkit::backup::copy;
+use entente_tests::town::{Town, at};
 use entente_tests::walk::until;
-use entente_tests::world::{Consumer, Site, Source, World, answer, lookup};
+use entente_tests::world::{Consumer, Site, World};
 
 /// The term of the scenario's clause, and more than the longest month.
 const TERM: Duration = Duration::from_secs((730 + 32) * 24 * 60 * 60);
-
-fn at(clock: &ManualClock) -> Deps {
-    Deps {
-        clock: Arc::new(clock.clone()),
-        ..Deps::real()
-    }
-}
 
 fn shreds(site: &Site) -> Vec<Shred> {
     let bodies = site.entries().unwrap().into_iter();
@@ -49,16 +39,8 @@ struct Kept {
     at: Timestamp,
 }
 
-fn entries(site: &Site) -> Vec<Entry> {
-    let mut reader = Reader::open(Arc::new(RealDisk), site.ledger_dir().unwrap()).unwrap();
-    let entries = reader.entries(0).map(|entry| entry.unwrap().1);
-    entries
-        .map(|bytes| Entry::decode(&bytes).unwrap())
-        .collect()
-}
-
 fn kept(site: &Site) -> Vec<Kept> {
-    let entries = entries(site).into_iter();
+    let entries = site.dated_entries().unwrap().into_iter();
     let kept = entries.filter_map(|entry| {
         let (kind, statement, hash) = match &entry.body {
             Body::In(body) => (1, &body.statement, body.sidecar?),
@@ -81,8 +63,7 @@ fn opened(site: &Site) -> usize {
     let disk: Arc<dyn Disk> = Arc::new(RealDisk);
     let (data, keys) = (site.dir.join("data/sidecar"), site.dir.join("keys/kek"));
     let sidecar = Sidecar::open(disk, data, keys).unwrap();
-    let origin = Reader::open(Arc::new(RealDisk), site.ledger_dir().unwrap()).unwrap();
-    let origin = origin.origin().unwrap().to_owned();
+    let origin = site.origin().unwrap();
     let opens = |kept: &&Kept| {
         let of = RecordOf {
             origin: &origin,
@@ -102,7 +83,7 @@ fn standings(site: &Site) -> Vec<Standing> {
     let keys = site.dir.join("keys/kek");
     let disk: Arc<dyn Disk> = Arc::new(RealDisk);
     let mut audit = Audit::open(disk, site.dir.join("data/sidecar"), Some(&keys)).unwrap();
-    for (index, entry) in (0..).zip(entries(site)) {
+    for (index, entry) in (0..).zip(site.dated_entries().unwrap()) {
         if let Body::Shred(shred) = entry.body {
             audit.note_shred(Shredding {
                 origin: "this one".to_owned(),
@@ -113,7 +94,7 @@ fn standings(site: &Site) -> Vec<Standing> {
         }
     }
     // What a running server has not moved out of its write-ahead log is not missing.
-    let reader = Reader::open(Arc::new(RealDisk), site.ledger_dir().unwrap()).unwrap();
+    let reader = site.ledger().unwrap();
     let noted = reader.attachments(|_, attachment| audit.note_waiting(attachment));
     noted.unwrap();
     let kept = kept(site).into_iter();
@@ -124,33 +105,21 @@ fn standings(site: &Site) -> Vec<Standing> {
 }
 
 fn is_sound(site: &Site) -> bool {
-    let keys = ServerKeys::load_or_create(&KeyStore::open(site.dir.join("keys")).unwrap());
-    let key = keys.unwrap().ledger.verifying_key().clone();
-    let dir = site.ledger_dir().unwrap();
-    let report = fsck(Arc::new(RealDisk), dir, &key, &mut |_, _| {}).unwrap();
-    report.is_sound()
+    site.is_sound(&site.ledger_dir().unwrap()).unwrap()
 }
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn at_the_end_of_retention_all_openings_are_gone_and_every_proof_still_verifies() {
     let clock = ManualClock::at(SystemClock.now());
-    let dir = tempfile::tempdir().unwrap();
-    let world = World::build_at(dir.path(), Arc::new(clock.clone()))
-        .await
-        .unwrap();
-    let source = Source::answering(answer("2026-03-04", "canary-cause"));
-    source.serve(&world.provider.source_socket()).await.unwrap();
-    let provider = world.start(&world.provider, at(&clock)).await.unwrap();
-    let consumer = world.start(&world.consumer, at(&clock)).await.unwrap();
-    let system = Consumer::at(&world.consumer.caller_socket());
-    system.ask(lookup("046454286"), &[]).await.unwrap();
-    for site in [&world.consumer, &world.provider] {
+    let town = Town::start_with(&at(&clock)).await.unwrap();
+    town.ask().await.unwrap();
+    for site in [&town.world.consumer, &town.world.provider] {
         assert_eq!(shreds(site), []);
         assert_eq!(standings(site), [Standing::Present, Standing::Present]);
     }
     let day = clock.now().day();
     clock.advance(TERM);
-    for site in [&world.consumer, &world.provider] {
+    for site in [&town.world.consumer, &town.world.provider] {
         // The key of the day's records, and that of the month's subject tags.
         let look = async || {
             let shreds = shreds(site);
@@ -159,8 +128,7 @@ async fn at_the_end_of_retention_all_openings_are_gone_and_every_proof_still_ver
         };
         until(look).await.unwrap();
     }
-    consumer.shutdown().await;
-    provider.shutdown().await;
+    let (world, _dir) = town.stop().await;
     for site in [&world.consumer, &world.provider] {
         let shreds = shreds(site);
         assert_eq!(shreds[0].class, "benefits.730d");
@@ -179,16 +147,9 @@ async fn at_the_end_of_retention_all_openings_are_gone_and_every_proof_still_ver
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn a_record_deleted_by_hand_is_a_violation_though_the_ledger_is_sound() {
-    let dir = tempfile::tempdir().unwrap();
-    let world = World::build(dir.path()).await.unwrap();
-    let source = Source::answering(answer("2026-03-04", "canary-cause"));
-    source.serve(&world.provider.source_socket()).await.unwrap();
-    let provider = world.start(&world.provider, Deps::real()).await.unwrap();
-    let consumer = world.start(&world.consumer, Deps::real()).await.unwrap();
-    let system = Consumer::at(&world.consumer.caller_socket());
-    system.ask(lookup("046454286"), &[]).await.unwrap();
-    consumer.shutdown().await;
-    provider.shutdown().await;
+    let town = Town::start().await.unwrap();
+    town.ask().await.unwrap();
+    let (world, _dir) = town.stop().await;
     let site = &world.provider;
     assert_eq!(opened(site), 2);
     for entry in std::fs::read_dir(site.dir.join("data/sidecar")).unwrap() {
@@ -223,13 +184,12 @@ async fn a_server_does_not_start_while_others_may_read_the_keys_of_its_records()
 async fn a_clock_that_jumps_ahead_of_the_registry_destroys_nothing() {
     let dir = tempfile::tempdir().unwrap();
     let world = World::build(dir.path()).await.unwrap();
-    let source = Source::answering(answer("2026-03-04", "canary-cause"));
-    source.serve(&world.provider.source_socket()).await.unwrap();
+    world.serve_source().await.unwrap();
     let clock = ManualClock::at(SystemClock.now());
     let provider = world.start(&world.provider, at(&clock)).await.unwrap();
     let consumer = world.start(&world.consumer, Deps::real()).await.unwrap();
-    let system = Consumer::at(&world.consumer.caller_socket());
-    system.ask(lookup("046454286"), &[]).await.unwrap();
+    let asked = Consumer::of(&world.consumer).look_up().await;
+    asked.unwrap();
     let directory = provider.directory();
     let confirmed = async |expected: bool| {
         let look = async || {
@@ -261,16 +221,9 @@ async fn a_clock_that_jumps_ahead_of_the_registry_destroys_nothing() {
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn what_was_planned_when_a_server_stopped_is_logged_and_destroyed_at_its_next_start() {
-    let dir = tempfile::tempdir().unwrap();
-    let world = World::build(dir.path()).await.unwrap();
-    let source = Source::answering(answer("2026-03-04", "canary-cause"));
-    source.serve(&world.provider.source_socket()).await.unwrap();
-    let provider = world.start(&world.provider, Deps::real()).await.unwrap();
-    let consumer = world.start(&world.consumer, Deps::real()).await.unwrap();
-    let system = Consumer::at(&world.consumer.caller_socket());
-    system.ask(lookup("046454286"), &[]).await.unwrap();
-    consumer.shutdown().await;
-    provider.shutdown().await;
+    let town = Town::start().await.unwrap();
+    town.ask().await.unwrap();
+    let (world, _dir) = town.stop().await;
     let site = &world.provider;
     let day = SystemClock.now().day();
     {
@@ -281,7 +234,7 @@ async fn what_was_planned_when_a_server_stopped_is_logged_and_destroyed_at_its_n
             retention: "benefits.730d".parse().unwrap(),
             day: kept.at.day(),
         });
-        let reader = Reader::open(Arc::new(RealDisk), site.ledger_dir().unwrap()).unwrap();
+        let reader = site.ledger().unwrap();
         let plan = Plan {
             authority: "Superior Court, file 26-1001".to_owned(),
             origin: reader.origin().unwrap().to_owned(),
@@ -313,21 +266,17 @@ async fn a_courts_order_is_carried_out_at_the_next_start_and_forks_no_ledger() {
     let world = World::build_at(dir.path(), Arc::new(clock.clone()))
         .await
         .unwrap();
-    let source = Source::answering(answer("2026-03-04", "canary-cause"));
-    source.serve(&world.provider.source_socket()).await.unwrap();
-    let (site, system) = (
-        &world.provider,
-        Consumer::at(&world.consumer.caller_socket()),
-    );
+    world.serve_source().await.unwrap();
+    let (site, system) = (&world.provider, Consumer::of(&world.consumer));
     let provider = world.start(site, at(&clock)).await.unwrap();
     let consumer = world.start(&world.consumer, at(&clock)).await.unwrap();
-    system.ask(lookup("046454286"), &[]).await.unwrap();
+    system.look_up().await.unwrap();
     clock.advance(Duration::from_secs(70));
     provider.shutdown().await;
     let provider = world.start(site, at(&clock)).await.unwrap();
     assert_eq!(site.ledger_dir().unwrap(), site.shard_dir("2027h1.1"));
     for _ in 0..2 {
-        system.ask(lookup("046454286"), &[]).await.unwrap();
+        system.look_up().await.unwrap();
     }
     // As if the process had died: what was not moved yet waits in the write-ahead log.
     drop(provider);
@@ -358,7 +307,7 @@ async fn a_courts_order_is_carried_out_at_the_next_start_and_forks_no_ledger() {
     copy(&data, &backup).unwrap();
     let second = kept(site).last().unwrap().message;
     let provider = world.start(site, at(&clock)).await.unwrap();
-    system.ask(lookup("046454286"), &[]).await.unwrap();
+    system.look_up().await.unwrap();
     provider.shutdown().await;
     std::fs::remove_dir_all(&data).unwrap();
     copy(&backup, &data).unwrap();

@@ -7,15 +7,11 @@ use std::time::Duration;
 
 use entente_clock::{Clock, ManualClock, SystemClock};
 use entente_evidence::proof::SignedStatement;
-use entente_identity::ServerId;
-use entente_keys::SessionCertificate;
-use entente_keys::{KeyStore, VerifiedSession};
+use entente_keys::{SessionCertificate, VerifiedSession};
 use entente_ledger::entry::Body;
-use entente_security_server::enrol::ServerKeys;
-use entente_security_server::{Deps, Running};
 use entente_signing::KeyId;
-use entente_tests::world::{Consumer, Site, Source, World, answer, lookup};
-use tempfile::TempDir;
+use entente_tests::town::{Town, at};
+use entente_tests::world::{Site, World};
 use tokio::task::JoinSet;
 
 const HOUR: Duration = Duration::from_secs(3600);
@@ -24,13 +20,10 @@ const MINUTE: Duration = Duration::from_secs(60);
 /// Callers at once.
 const CALLERS: usize = 8;
 
-struct Town {
+/// A town whose time the scenario moves.
+struct Scene {
     clock: ManualClock,
-    world: World,
-    provider: Running,
-    consumer: Running,
-    system: Consumer,
-    _dir: TempDir,
+    town: Town,
 }
 
 /// Calls that go on until they are told to end.
@@ -40,35 +33,19 @@ struct Load {
     callers: JoinSet<Vec<String>>,
 }
 
-// === impl Town ===
+// === impl Scene ===
 
-impl Town {
-    async fn start() -> Self {
-        let dir = tempfile::tempdir().unwrap();
+impl Scene {
+    async fn begin() -> Self {
         let clock = ManualClock::at(SystemClock.now());
-        let world = World::build_at(dir.path(), Arc::new(clock.clone()))
-            .await
-            .unwrap();
-        let source = Source::answering(answer("2026-03-04", "canary-cause"));
-        source.serve(&world.provider.source_socket()).await.unwrap();
-        let deps = || Deps {
-            clock: Arc::new(clock.clone()),
-            ..Deps::real()
-        };
-        Self {
-            provider: world.start(&world.provider, deps()).await.unwrap(),
-            consumer: world.start(&world.consumer, deps()).await.unwrap(),
-            system: Consumer::at(&world.consumer.caller_socket()),
-            clock,
-            world,
-            _dir: dir,
-        }
+        let town = Town::start_with(&at(&clock)).await.unwrap();
+        Self { clock, town }
     }
 
     /// Lets time go by while nothing is called, until both have heard from the registry again.
     async fn sleep(&self, by: Duration) {
         self.clock.advance(by);
-        for running in [&self.consumer, &self.provider] {
+        for running in [&self.town.consumer, &self.town.provider] {
             let directory = running.directory();
             until(|| directory.age() < MINUTE).await;
         }
@@ -78,12 +55,12 @@ impl Town {
         let (stop, answered) = (Arc::<AtomicBool>::default(), Arc::<AtomicUsize>::default());
         let mut callers = JoinSet::new();
         for _ in 0..CALLERS {
-            let (system, stop) = (self.system.clone(), Arc::clone(&stop));
+            let (system, stop) = (self.town.system.clone(), Arc::clone(&stop));
             let answered = Arc::clone(&answered);
             callers.spawn(async move {
                 let mut failed = Vec::new();
                 while !stop.load(Ordering::SeqCst) {
-                    match system.ask(lookup("046454286"), &[]).await {
+                    match system.look_up().await {
                         Ok(_) => drop(answered.fetch_add(1, Ordering::SeqCst)),
                         Err(status) => failed.push(status.to_string()),
                     }
@@ -96,12 +73,6 @@ impl Town {
             answered,
             callers,
         }
-    }
-
-    async fn stop(self) -> (World, TempDir) {
-        self.consumer.shutdown().await;
-        self.provider.shutdown().await;
-        (self.world, self._dir)
     }
 }
 
@@ -142,7 +113,7 @@ fn sessions_before_their_use(world: &World, site: &Site) -> BTreeMap<KeyId, Veri
         let statement = match entry.body {
             Body::Session(session) => {
                 let leaf = &session.chain[0];
-                let key = key_of(world, &session.server);
+                let key = world.key_of(&session.server).unwrap();
                 let session = SessionCertificate::verify(leaf, &key, entry.at).unwrap();
                 assert!(known.insert(session.key().key_id(), session).is_none());
                 continue;
@@ -162,20 +133,6 @@ fn sessions_before_their_use(world: &World, site: &Site) -> BTreeMap<KeyId, Veri
     known
 }
 
-fn key_of(world: &World, server: &ServerId) -> entente_signing::VerifyingKey {
-    let sites = [&world.consumer, &world.provider];
-    let site = sites
-        .into_iter()
-        .find(|site| site.server == *server)
-        .unwrap();
-    let store = KeyStore::open(site.dir.join("keys")).unwrap();
-    ServerKeys::load_or_create(&store)
-        .unwrap()
-        .server
-        .verifying_key()
-        .clone()
-}
-
 fn count(sessions: &BTreeMap<KeyId, VerifiedSession>, of: &Site) -> usize {
     let theirs = sessions
         .values()
@@ -186,26 +143,26 @@ fn count(sessions: &BTreeMap<KeyId, VerifiedSession>, of: &Site) -> usize {
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn sessions_of_both_servers_are_followed_by_others_and_no_exchange_fails() {
     const DAYS: usize = 2;
-    let town = Town::start().await;
+    let scene = Scene::begin().await;
     let mut answered = 0;
     for day in 1..=DAYS {
         // Ten minutes before the next session is due, and then through it, with calls all the time.
-        town.sleep(22 * HOUR - 12 * MINUTE).await;
+        scene.sleep(22 * HOUR - 12 * MINUTE).await;
         let before = [
-            town.consumer.sessions_begun(),
-            town.provider.sessions_begun(),
+            scene.town.consumer.sessions_begun(),
+            scene.town.provider.sessions_begun(),
         ];
-        let load = town.load();
+        let load = scene.load();
         let rotated = || {
             let now = [
-                town.consumer.sessions_begun(),
-                town.provider.sessions_begun(),
+                scene.town.consumer.sessions_begun(),
+                scene.town.provider.sessions_begun(),
             ];
             now.iter().zip(before).all(|(now, before)| *now > before)
         };
         let mut steps = 0;
         while !rotated() {
-            town.clock.advance(Duration::from_secs(20));
+            scene.clock.advance(Duration::from_secs(20));
             load.goes_on().await;
             steps += 1;
             assert!(
@@ -218,7 +175,7 @@ async fn sessions_of_both_servers_are_followed_by_others_and_no_exchange_fails()
         assert_eq!(failed, Vec::<String>::new());
         answered += some;
     }
-    let (world, _dir) = town.stop().await;
+    let (world, _dir) = scene.town.stop().await;
     for site in [&world.consumer, &world.provider] {
         let sessions = sessions_before_their_use(&world, site);
         for of in [&world.consumer, &world.provider] {
@@ -237,14 +194,14 @@ async fn sessions_of_both_servers_are_followed_by_others_and_no_exchange_fails()
 /// The overlap is long gone when it wakes: the first call begins the next session itself.
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn the_first_call_after_a_long_sleep_is_answered() {
-    let town = Town::start().await;
-    town.system.ask(lookup("046454286"), &[]).await.unwrap();
-    town.sleep(23 * HOUR + 57 * MINUTE).await;
-    let calls = (0..CALLERS).map(|_| town.system.ask(lookup("046454286"), &[]));
+    let scene = Scene::begin().await;
+    scene.town.ask().await.unwrap();
+    scene.sleep(23 * HOUR + 57 * MINUTE).await;
+    let calls = (0..CALLERS).map(|_| scene.town.ask());
     for answered in futures_util::future::join_all(calls).await {
         answered.unwrap();
     }
-    let (world, _dir) = town.stop().await;
+    let (world, _dir) = scene.town.stop().await;
     for site in [&world.consumer, &world.provider] {
         let sessions = sessions_before_their_use(&world, site);
         assert_eq!(sessions.len(), 4);
@@ -254,18 +211,20 @@ async fn the_first_call_after_a_long_sleep_is_answered() {
 /// Whoever revokes the sessions of a server need not restart it.
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn a_server_whose_sessions_are_revoked_begins_another() {
-    let town = Town::start().await;
-    town.system.ask(lookup("046454286"), &[]).await.unwrap();
-    let begun = town.consumer.sessions_begun();
-    town.sleep(MINUTE).await;
-    let before = town.world.now().saturating_sub(MINUTE / 2);
-    town.world
-        .revoke_sessions(&town.world.consumer, before)
+    let scene = Scene::begin().await;
+    scene.town.ask().await.unwrap();
+    let begun = scene.town.consumer.sessions_begun();
+    scene.sleep(MINUTE).await;
+    let before = scene.town.world.now().saturating_sub(MINUTE / 2);
+    scene
+        .town
+        .world
+        .revoke_sessions(&scene.town.world.consumer, before)
         .await
         .unwrap();
-    until(|| town.consumer.sessions_begun() > begun).await;
-    town.system.ask(lookup("046454286"), &[]).await.unwrap();
-    let (world, _dir) = town.stop().await;
+    until(|| scene.town.consumer.sessions_begun() > begun).await;
+    scene.town.ask().await.unwrap();
+    let (world, _dir) = scene.town.stop().await;
     let sessions = sessions_before_their_use(&world, &world.provider);
     assert_eq!(count(&sessions, &world.consumer), 2);
 }

@@ -7,19 +7,17 @@ use std::time::Duration;
 
 use entente_clock::{ManualClock, Timestamp};
 use entente_directory::Mode;
-use entente_keys::KeyStore;
 use entente_ledger::Reader;
 use entente_ledger::disk::RealDisk;
 use entente_ledger::entry::{Body, Boot, Entry};
-use entente_ledger::fsck::fsck;
 use entente_ledger::note::{NoteKey, SignedNote};
 use entente_ledger::{Checkpoint, SignedCheckpoint};
 use entente_oversight::witness;
-use entente_security_server::enrol::ServerKeys;
-use entente_security_server::{Checked, Deps, Running};
+use entente_security_server::{Checked, Running};
 use entente_signing::Digest;
 use entente_testkit::backup::copy;
-use entente_tests::world::{Consumer, Site, Source, World, answer, lookup};
+use entente_tests::town::at;
+use entente_tests::world::{Consumer, Site, World};
 use tokio::io::AsyncWriteExt as _;
 use tokio::net::TcpListener;
 
@@ -27,22 +25,9 @@ use tokio::net::TcpListener;
 const YEARS_END: Timestamp = Timestamp::from_millis(1_798_761_600_000 - 60_000);
 const FIRST: &str = "2026h2.1";
 
-fn deps(clock: &Arc<ManualClock>) -> Deps {
-    Deps {
-        clock: clock.clone(),
-        ..Deps::real()
-    }
-}
-
 async fn ask(world: &World) {
-    let system = Consumer::at(&world.consumer.caller_socket());
-    system.ask(lookup("046454286"), &[]).await.unwrap();
-}
-
-async fn serve_source(world: &World) -> Source {
-    let source = Source::answering(answer("2026-03-04", "canary-cause"));
-    source.serve(&world.provider.source_socket()).await.unwrap();
-    source
+    let asked = Consumer::of(&world.consumer).look_up().await;
+    asked.unwrap();
 }
 
 /// The first entry of a shard, which says how the one before ended.
@@ -57,8 +42,7 @@ fn opening(folder: &Path) -> Boot {
 
 /// The checkpoint in a BOOT, verified with the server's own ledger key, and its note's hash.
 fn checkpoint_in(site: &Site, boot: &Boot, origin: &str) -> (SignedCheckpoint, Digest) {
-    let keys = KeyStore::open(site.dir.join("keys")).unwrap();
-    let key = ServerKeys::load_or_create(&keys).unwrap().ledger;
+    let key = site.server_keys().unwrap().ledger;
     let key = NoteKey::new(origin, key.verifying_key().clone()).unwrap();
     let note = boot.note.as_ref().unwrap();
     let note = note.split_once("\n\n").unwrap().1;
@@ -67,16 +51,7 @@ fn checkpoint_in(site: &Site, boot: &Boot, origin: &str) -> (SignedCheckpoint, D
 }
 
 fn is_sound(site: &Site, shard: &str) -> bool {
-    let keys = KeyStore::open(site.dir.join("keys")).unwrap();
-    let keys = ServerKeys::load_or_create(&keys).unwrap();
-    let key = keys.ledger.verifying_key().clone();
-    let report = fsck(
-        Arc::new(RealDisk),
-        site.shard_dir(shard),
-        &key,
-        &mut |_, _| {},
-    );
-    report.unwrap().is_sound()
+    site.is_sound(&site.shard_dir(shard)).unwrap()
 }
 
 fn origin_of(site: &Site, shard: &str) -> String {
@@ -94,19 +69,21 @@ fn previous(world: &World, site: &Site, shard: &str) -> Digest {
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn with_the_half_year_a_new_shard_begins_and_carries_the_last_checkpoint_of_the_old_one() {
-    let clock = Arc::new(ManualClock::at(YEARS_END));
+    let clock = ManualClock::at(YEARS_END);
     let dir = tempfile::tempdir().unwrap();
-    let world = World::build_at(dir.path(), clock.clone()).await.unwrap();
-    let source = serve_source(&world).await;
-    let provider = world.start(&world.provider, deps(&clock)).await.unwrap();
-    let consumer = world.start(&world.consumer, deps(&clock)).await.unwrap();
+    let world = World::build_at(dir.path(), Arc::new(clock.clone()))
+        .await
+        .unwrap();
+    let source = world.serve_source().await.unwrap();
+    let provider = world.start(&world.provider, at(&clock)).await.unwrap();
+    let consumer = world.start(&world.consumer, at(&clock)).await.unwrap();
     ask(&world).await;
     clock.advance(Duration::from_secs(70));
     // It goes on in the old shard until it is started again, which is asked for at once.
     ask(&world).await;
     provider.shard_over().await;
     provider.shutdown().await;
-    let provider = world.start(&world.provider, deps(&clock)).await.unwrap();
+    let provider = world.start(&world.provider, at(&clock)).await.unwrap();
     let site = &world.provider;
     assert_eq!(site.ledger_dir().unwrap(), site.shard_dir("2027h1.1"));
     ask(&world).await;
@@ -135,28 +112,10 @@ async fn with_the_half_year_a_new_shard_begins_and_carries_the_last_checkpoint_o
     }
 }
 
-async fn commissioner(world: &World, clock: &Arc<ManualClock>, listen: &str) -> witness::Running {
-    let dir = world.dir.join("commissioner");
-    std::fs::create_dir_all(&dir).unwrap();
-    let anchor = world.consumer.dir.join("anchor.yaml");
-    let yaml = format!(
-        "name: witness.commissioner.example\nlisten: {listen}\ndata: ./data\nkeys: ./keys\n\
-         anchors: [\"{}\"]\n",
-        anchor.display()
-    );
-    let file = dir.join("witness.yaml");
-    std::fs::write(&file, yaml).unwrap();
-    let deps = witness::Deps {
-        clock: clock.clone(),
-        ..witness::Deps::real()
-    };
-    let config = witness::Config::load(&file).unwrap();
-    let running = witness::Running::start(config, deps).await.unwrap();
-    let (key, at) = (running.key(), running.endpoint());
-    let policy = format!("witness commissioner {key} http://{at}\nquorum commissioner\n");
-    let policy = policy.parse().unwrap();
-    let changed = world.change_policy(|held| held.witnesses = policy);
-    changed.await.unwrap();
+/// The commissioner's witness, and nothing is final without it.
+async fn commissioner(world: &World, listen: &str) -> witness::Running {
+    let running = world.commissioner(listen).await.unwrap();
+    world.trust(&running).await.unwrap();
     running
 }
 
@@ -175,15 +134,15 @@ fn files(dir: &Path) -> Vec<(std::path::PathBuf, Vec<u8>)> {
 }
 
 /// A world whose ledgers are witnessed, after one exchange; its servers are stopped.
-async fn witnessed(dir: &Path) -> (World, Arc<ManualClock>, witness::Running) {
-    let clock = Arc::new(ManualClock::at(Timestamp::from_millis(1_795_305_600_000)));
-    let world = World::build_at(dir, clock.clone()).await.unwrap();
-    let witness = commissioner(&world, &clock, "127.0.0.1:0").await;
+async fn witnessed(dir: &Path) -> (World, ManualClock, witness::Running) {
+    let clock = ManualClock::at(Timestamp::from_millis(1_795_305_600_000));
+    let world = World::build_at(dir, Arc::new(clock.clone())).await.unwrap();
+    let witness = commissioner(&world, "127.0.0.1:0").await;
     (world, clock, witness)
 }
 
-async fn exchange_and_stop(world: &World, clock: &Arc<ManualClock>, provider: Running) {
-    let consumer = world.start(&world.consumer, deps(clock)).await.unwrap();
+async fn exchange_and_stop(world: &World, clock: &ManualClock, provider: Running) {
+    let consumer = world.start(&world.consumer, at(clock)).await.unwrap();
     ask(world).await;
     provider.publish_checkpoint().await.unwrap();
     consumer.shutdown().await;
@@ -195,13 +154,13 @@ async fn exchange_and_stop(world: &World, clock: &Arc<ManualClock>, provider: Ru
 async fn an_older_copy_ends_in_a_new_shard_with_an_incident_and_never_in_a_fork() {
     let dir = tempfile::tempdir().unwrap();
     let (world, clock, witness) = witnessed(dir.path()).await;
-    let source = serve_source(&world).await;
+    let source = world.serve_source().await.unwrap();
     let site = &world.provider;
-    let provider = world.start(site, deps(&clock)).await.unwrap();
+    let provider = world.start(site, at(&clock)).await.unwrap();
     exchange_and_stop(&world, &clock, provider).await;
     let (data, backup) = (site.dir.join("data"), site.dir.join("backup"));
     copy(&data, &backup).unwrap();
-    let provider = world.start(site, deps(&clock)).await.unwrap();
+    let provider = world.start(site, at(&clock)).await.unwrap();
     exchange_and_stop(&world, &clock, provider).await;
     let newest = std::fs::read(site.shard_dir(FIRST).join("log/.state/final")).unwrap();
     let newest: Checkpoint = SignedNote::parse(&newest).unwrap().text().parse().unwrap();
@@ -209,7 +168,7 @@ async fn an_older_copy_ends_in_a_new_shard_with_an_incident_and_never_in_a_fork(
     std::fs::remove_dir_all(&data).unwrap();
     copy(&backup, &data).unwrap();
     let restored = files(&site.shard_dir(FIRST).join("log"));
-    let provider = world.start(site, deps(&clock)).await.unwrap();
+    let provider = world.start(site, at(&clock)).await.unwrap();
     assert_eq!(site.ledger_dir().unwrap(), site.shard_dir("2026h2.2"));
     let boot = opening(&site.shard_dir("2026h2.2"));
     let note = boot.note.as_ref().unwrap();
@@ -228,7 +187,7 @@ async fn an_older_copy_ends_in_a_new_shard_with_an_incident_and_never_in_a_fork(
         assert!(is_sound(site, shard), "{shard}");
     }
     // The next start goes on in it.
-    let provider = world.start(site, deps(&clock)).await.unwrap();
+    let provider = world.start(site, at(&clock)).await.unwrap();
     assert_eq!(site.ledger_dir().unwrap(), site.shard_dir("2026h2.2"));
     provider.shutdown().await;
     witness.shutdown().await;
@@ -237,24 +196,26 @@ async fn an_older_copy_ends_in_a_new_shard_with_an_incident_and_never_in_a_fork(
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn data_put_back_is_told_by_the_mark_beside_the_keys_where_there_is_no_witness() {
     let dir = tempfile::tempdir().unwrap();
-    let clock = Arc::new(ManualClock::at(Timestamp::from_millis(1_795_305_600_000)));
-    let world = World::build_at(dir.path(), clock.clone()).await.unwrap();
-    serve_source(&world).await;
+    let clock = ManualClock::at(Timestamp::from_millis(1_795_305_600_000));
+    let world = World::build_at(dir.path(), Arc::new(clock.clone()))
+        .await
+        .unwrap();
+    world.serve_source().await.unwrap();
     let site = &world.provider;
-    let provider = world.start(site, deps(&clock)).await.unwrap();
+    let provider = world.start(site, at(&clock)).await.unwrap();
     exchange_and_stop(&world, &clock, provider).await;
     let (data, backup) = (site.dir.join("data"), site.dir.join("backup"));
     copy(&data, &backup).unwrap();
-    let provider = world.start(site, deps(&clock)).await.unwrap();
+    let provider = world.start(site, at(&clock)).await.unwrap();
     exchange_and_stop(&world, &clock, provider).await;
     std::fs::remove_dir_all(&data).unwrap();
     copy(&backup, &data).unwrap();
-    let provider = world.start(site, deps(&clock)).await.unwrap();
+    let provider = world.start(site, at(&clock)).await.unwrap();
     assert_eq!(site.ledger_dir().unwrap(), site.shard_dir("2026h2.2"));
     exchange_and_stop(&world, &clock, provider).await;
     // And the whole folder.
     std::fs::remove_dir_all(&data).unwrap();
-    let provider = world.start(site, deps(&clock)).await.unwrap();
+    let provider = world.start(site, at(&clock)).await.unwrap();
     assert_eq!(site.ledger_dir().unwrap(), site.shard_dir("2026h2.3"));
     provider.shutdown().await;
 }
@@ -264,23 +225,23 @@ async fn data_put_back_is_told_by_the_mark_beside_the_keys_where_there_is_no_wit
 async fn a_server_that_lost_its_mark_waits_for_a_witness_before_it_signs() {
     let dir = tempfile::tempdir().unwrap();
     let (world, clock, witness) = witnessed(dir.path()).await;
-    serve_source(&world).await;
+    world.serve_source().await.unwrap();
     let site = &world.provider;
-    let provider = world.start(site, deps(&clock)).await.unwrap();
+    let provider = world.start(site, at(&clock)).await.unwrap();
     exchange_and_stop(&world, &clock, provider).await;
     let (whole, backup) = (site.dir.clone(), dir.path().join("backup"));
     copy(&whole, &backup).unwrap();
-    let provider = world.start(site, deps(&clock)).await.unwrap();
+    let provider = world.start(site, at(&clock)).await.unwrap();
     exchange_and_stop(&world, &clock, provider).await;
     std::fs::remove_dir_all(&whole).unwrap();
     copy(&backup, &whole).unwrap();
     std::fs::remove_file(whole.join("keys/newest-checkpoint")).unwrap();
-    let at = witness.endpoint().to_string();
+    let listen = witness.endpoint().to_string();
     witness.shutdown().await;
     let restored = files(&site.shard_dir(FIRST));
-    serve_source(&world).await;
-    let mut starting = std::pin::pin!(world.start(site, deps(&clock)));
-    let silent = TcpListener::bind(&at).await.unwrap();
+    world.serve_source().await.unwrap();
+    let mut starting = std::pin::pin!(world.start(site, at(&clock)));
+    let silent = TcpListener::bind(&listen).await.unwrap();
     for _ in 0..3 {
         // Asked again, as nobody answered who is a witness: it waits.
         let mut stranger = tokio::select! {
@@ -292,7 +253,7 @@ async fn a_server_that_lost_its_mark_waits_for_a_witness_before_it_signs() {
     }
     drop(silent);
     assert_eq!(files(&site.shard_dir(FIRST)), restored);
-    let witness = commissioner(&world, &clock, &at).await;
+    let witness = commissioner(&world, &listen).await;
     let provider = starting.await.unwrap();
     assert_eq!(site.ledger_dir().unwrap(), site.shard_dir("2026h2.2"));
     provider.shutdown().await;
@@ -303,15 +264,15 @@ async fn a_server_that_lost_its_mark_waits_for_a_witness_before_it_signs() {
 async fn a_ledger_whose_write_ahead_log_or_whole_folder_is_gone_goes_on_in_a_new_shard() {
     let dir = tempfile::tempdir().unwrap();
     let (world, clock, witness) = witnessed(dir.path()).await;
-    serve_source(&world).await;
+    world.serve_source().await.unwrap();
     let site = &world.provider;
-    let provider = world.start(site, deps(&clock)).await.unwrap();
+    let provider = world.start(site, at(&clock)).await.unwrap();
     exchange_and_stop(&world, &clock, provider).await;
     let wal = site.shard_dir(FIRST).join("wal");
     for file in std::fs::read_dir(&wal).unwrap().flatten() {
         std::fs::remove_file(file.path()).unwrap();
     }
-    let provider = world.start(site, deps(&clock)).await.unwrap();
+    let provider = world.start(site, at(&clock)).await.unwrap();
     let boot = opening(&site.shard_dir("2026h2.2"));
     let (last, _) = checkpoint_in(site, &boot, &origin_of(site, FIRST));
     assert!(last.size() > 0);
@@ -319,7 +280,7 @@ async fn a_ledger_whose_write_ahead_log_or_whole_folder_is_gone_goes_on_in_a_new
 
     // The whole disk.
     std::fs::remove_dir_all(site.dir.join("data")).unwrap();
-    let provider = world.start(site, deps(&clock)).await.unwrap();
+    let provider = world.start(site, at(&clock)).await.unwrap();
     let boot = opening(&site.shard_dir("2026h2.3"));
     let (last, hash) = checkpoint_in(site, &boot, &origin_of(site, "2026h2.2"));
     assert!(last.size() > 0);
@@ -337,26 +298,28 @@ async fn a_ledger_whose_write_ahead_log_or_whole_folder_is_gone_goes_on_in_a_new
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn a_copy_from_before_the_half_years_end_is_never_written_to_again() {
     let dir = tempfile::tempdir().unwrap();
-    let clock = Arc::new(ManualClock::at(YEARS_END));
-    let mut world = World::build_at(dir.path(), clock.clone()).await.unwrap();
-    serve_source(&world).await;
-    let provider = world.start(&world.provider, deps(&clock)).await.unwrap();
+    let clock = ManualClock::at(YEARS_END);
+    let mut world = World::build_at(dir.path(), Arc::new(clock.clone()))
+        .await
+        .unwrap();
+    world.serve_source().await.unwrap();
+    let provider = world.start(&world.provider, at(&clock)).await.unwrap();
     exchange_and_stop(&world, &clock, provider).await;
     let (data, backup) = {
         let site = &world.provider;
         (site.dir.join("data"), site.dir.join("backup"))
     };
     copy(&data, &backup).unwrap();
-    let provider = world.start(&world.provider, deps(&clock)).await.unwrap();
+    let provider = world.start(&world.provider, at(&clock)).await.unwrap();
     exchange_and_stop(&world, &clock, provider).await;
     clock.advance(Duration::from_secs(70));
-    let provider = world.start(&world.provider, deps(&clock)).await.unwrap();
+    let provider = world.start(&world.provider, at(&clock)).await.unwrap();
     exchange_and_stop(&world, &clock, provider).await;
     std::fs::remove_dir_all(&data).unwrap();
     copy(&backup, &data).unwrap();
     let first = world.provider.shard_dir(FIRST).join("log");
     let restored = files(&first);
-    let provider = world.start(&world.provider, deps(&clock)).await.unwrap();
+    let provider = world.start(&world.provider, at(&clock)).await.unwrap();
     assert_eq!(files(&first), restored);
     let site = &world.provider;
     // Of the newest shard nothing is left here either.
@@ -367,7 +330,7 @@ async fn a_copy_from_before_the_half_years_end_is_never_written_to_again() {
     std::fs::remove_dir_all(&data).unwrap();
     copy(&backup, &data).unwrap();
     world.registry.take().unwrap().shutdown().await.unwrap();
-    let starting = world.start(&world.provider, deps(&clock));
+    let starting = world.start(&world.provider, at(&clock));
     let waited = tokio::time::timeout(Duration::from_secs(8), starting).await;
     assert!(waited.is_err(), "{waited:?}");
     assert_eq!(files(&first), restored);
@@ -377,13 +340,15 @@ async fn a_copy_from_before_the_half_years_end_is_never_written_to_again() {
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn a_shard_whose_files_are_gone_is_not_begun_again_from_nothing() {
     let dir = tempfile::tempdir().unwrap();
-    let clock = Arc::new(ManualClock::at(Timestamp::from_millis(1_795_305_600_000)));
-    let world = World::build_at(dir.path(), clock.clone()).await.unwrap();
-    serve_source(&world).await;
+    let clock = ManualClock::at(Timestamp::from_millis(1_795_305_600_000));
+    let world = World::build_at(dir.path(), Arc::new(clock.clone()))
+        .await
+        .unwrap();
+    world.serve_source().await.unwrap();
     let site = &world.provider;
     for (shard, next, keeps_format) in [(FIRST, "2026h2.2", false), ("2026h2.2", "2026h2.3", true)]
     {
-        let provider = world.start(site, deps(&clock)).await.unwrap();
+        let provider = world.start(site, at(&clock)).await.unwrap();
         exchange_and_stop(&world, &clock, provider).await;
         let folder = site.shard_dir(shard);
         let format = std::fs::read(folder.join("FORMAT")).unwrap();
@@ -392,7 +357,7 @@ async fn a_shard_whose_files_are_gone_is_not_begun_again_from_nothing() {
         if keeps_format {
             std::fs::write(folder.join("FORMAT"), format).unwrap();
         }
-        let provider = world.start(site, deps(&clock)).await.unwrap();
+        let provider = world.start(site, at(&clock)).await.unwrap();
         assert_eq!(site.ledger_dir().unwrap(), site.shard_dir(next));
         provider.shutdown().await;
     }
@@ -402,13 +367,15 @@ async fn a_shard_whose_files_are_gone_is_not_begun_again_from_nothing() {
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn the_mark_is_of_the_last_checkpoint_whatever_comes_after_it() {
     let dir = tempfile::tempdir().unwrap();
-    let clock = Arc::new(ManualClock::at(Timestamp::from_millis(1_795_305_600_000)));
-    let world = World::build_at(dir.path(), clock.clone()).await.unwrap();
-    serve_source(&world).await;
+    let clock = ManualClock::at(Timestamp::from_millis(1_795_305_600_000));
+    let world = World::build_at(dir.path(), Arc::new(clock.clone()))
+        .await
+        .unwrap();
+    world.serve_source().await.unwrap();
     let site = &world.provider;
-    let provider = world.start(site, deps(&clock)).await.unwrap();
+    let provider = world.start(site, at(&clock)).await.unwrap();
     let (data, backup) = (site.dir.join("data"), site.dir.join("backup"));
-    let consumer = world.start(&world.consumer, deps(&clock)).await.unwrap();
+    let consumer = world.start(&world.consumer, at(&clock)).await.unwrap();
     ask(&world).await;
     provider.publish_checkpoint().await.unwrap();
     copy(&data, &backup).unwrap();
@@ -419,7 +386,7 @@ async fn the_mark_is_of_the_last_checkpoint_whatever_comes_after_it() {
     assert_eq!(mark, published);
     std::fs::remove_dir_all(&data).unwrap();
     copy(&backup, &data).unwrap();
-    let provider = world.start(site, deps(&clock)).await.unwrap();
+    let provider = world.start(site, at(&clock)).await.unwrap();
     assert_eq!(site.ledger_dir().unwrap(), site.shard_dir("2026h2.2"));
     provider.shutdown().await;
     consumer.shutdown().await;

@@ -12,9 +12,10 @@ use entente_security_server::{Deps, Running};
 use entente_signing::Digest;
 use entente_testkit::Authority;
 use entente_testkit::authority::Keys;
+use entente_tests::town::Town;
 use entente_tests::tsa::{Mood, Tsa};
 use entente_tests::walk::until;
-use entente_tests::world::{Consumer, Site, Source, World, answer, lookup};
+use entente_tests::world::{Site, World};
 use entente_timestamp::{Authorities, verify};
 use tempfile::TempDir;
 use tokio::io::{AsyncReadExt as _, AsyncWriteExt as _};
@@ -22,12 +23,8 @@ use tonic::Status;
 
 /// A federation, one of whose servers has its ledger stamped.
 struct Scene {
-    world: World,
+    town: Town,
     tsa: Tsa,
-    system: Consumer,
-    consumer: Running,
-    provider: Running,
-    dir: TempDir,
 }
 
 /// Which server is stamped.
@@ -54,26 +51,17 @@ impl Scene {
         if listens {
             tsa.listen().await.unwrap();
         }
-        let source = Source::answering(answer("2026-03-04", "x"));
-        source.serve(&world.provider.source_socket()).await.unwrap();
-        Self {
-            provider: world.start(&world.provider, Deps::real()).await.unwrap(),
-            consumer: world.start(&world.consumer, Deps::real()).await.unwrap(),
-            system: Consumer::at(&world.consumer.caller_socket()),
-            world,
-            tsa,
-            dir,
-        }
+        let town = Town::of(world, dir, &Deps::real()).await.unwrap();
+        Self { town, tsa }
     }
 
     async fn ask(&self) -> Result<(), Status> {
-        self.system.ask(lookup("046454286"), &[]).await.map(|_| ())
+        self.town.ask().await.map(drop)
     }
 
     async fn end(self) -> (World, Tsa, TempDir) {
-        self.consumer.shutdown().await;
-        self.provider.shutdown().await;
-        (self.world, self.tsa, self.dir)
+        let (world, dir) = self.town.stop().await;
+        (world, self.tsa, dir)
     }
 }
 
@@ -109,17 +97,17 @@ async fn an_exchange_is_stamped_and_openssl_accepts_the_token() {
     for keys in [Keys::P256, Keys::Rsa] {
         let scene = Scene::begin(Stamped::Consumer, keys, "", true).await;
         scene.ask().await.unwrap();
-        let size = scene.consumer.ledger_size();
+        let size = scene.town.consumer.ledger_size();
         until(|| async {
-            scene.consumer.publish_checkpoint().await?;
-            let stamps = stamps(&scene.world.consumer);
+            scene.town.consumer.publish_checkpoint().await?;
+            let stamps = stamps(&scene.town.world.consumer);
             ensure!(stamps.iter().any(|stamp| stamp.size >= size), "no stamp");
             Ok(())
         })
         .await
         .unwrap();
         let (world, tsa, _dir) = scene.end().await;
-        let origin = origin(&world);
+        let origin = world.consumer.origin().unwrap();
         let authorities = Authorities::parse(&tsa.authority().root()).unwrap();
         for TimeStamp { size, root, token } in stamps(&world.consumer) {
             let origin = origin.clone();
@@ -137,10 +125,13 @@ async fn no_stamp_is_made_for_stamps_and_views_alone() {
     let scene = Scene::begin(Stamped::Consumer, Keys::P256, "", true).await;
     for _ in 0..3 {
         scene.ask().await.unwrap();
-        let before = stamps(&scene.world.consumer).len();
+        let before = stamps(&scene.town.world.consumer).len();
         until(|| async {
-            scene.consumer.publish_checkpoint().await?;
-            ensure!(stamps(&scene.world.consumer).len() > before, "no stamp");
+            scene.town.consumer.publish_checkpoint().await?;
+            ensure!(
+                stamps(&scene.town.world.consumer).len() > before,
+                "no stamp"
+            );
             Ok(())
         })
         .await
@@ -169,8 +160,8 @@ async fn without_stamps_exchange_stops_and_goes_on_by_itself() {
         )
         .await;
         let server = match stamped {
-            Stamped::Consumer => &scene.consumer,
-            Stamped::Provider => &scene.provider,
+            Stamped::Consumer => &scene.town.consumer,
+            Stamped::Provider => &scene.town.provider,
         };
         until(|| async {
             let told = scene.ask().await.err().and_then(|s| Told::from_status(&s));
@@ -223,9 +214,9 @@ async fn a_restart_does_not_make_entries_younger() {
     })
     .await
     .unwrap();
-    scene.consumer.shutdown().await;
-    let site = &scene.world.consumer;
-    scene.consumer = scene.world.start(site, Deps::real()).await.unwrap();
+    scene.town.consumer.shutdown().await;
+    let site = &scene.town.world.consumer;
+    scene.town.consumer = scene.town.world.start(site, Deps::real()).await.unwrap();
     assert_eq!(reason(scene.ask().await), "TIME_UNPROVEN");
     scene.end().await;
 }
@@ -234,7 +225,7 @@ async fn a_restart_does_not_make_entries_younger() {
 async fn a_bad_token_is_never_logged_and_counted_by_its_cause() {
     let scene = Scene::begin(Stamped::Consumer, Keys::P256, "", false).await;
     let other = Arc::new(Authority::create(
-        &scene.dir.path().join("foreign"),
+        &scene.town.dir.path().join("foreign"),
         Keys::P256,
     ));
     let authorities = Authorities::parse(&scene.tsa.authority().root()).unwrap();
@@ -253,20 +244,20 @@ async fn a_bad_token_is_never_logged_and_counted_by_its_cause() {
     for (mood, cause) in moods {
         let name = format!("entente_time_stamp_failures_total{{cause=\"{cause}\"}}");
         scene.tsa.answer(mood.clone());
-        let before = metric(&scene.consumer, &name).await.unwrap_or(0.0);
+        let before = metric(&scene.town.consumer, &name).await.unwrap_or(0.0);
         // Twice: the first may still be the answer before.
         until(|| async {
-            let now = metric(&scene.consumer, &name).await.unwrap_or(0.0);
+            let now = metric(&scene.town.consumer, &name).await.unwrap_or(0.0);
             ensure!(now >= before + 2.0, "{mood:?}: {now}");
             Ok(())
         })
         .await
         .unwrap();
     }
-    assert!(stamps(&scene.world.consumer).is_empty());
+    assert!(stamps(&scene.town.world.consumer).is_empty());
     scene.tsa.answer(Mood::Good);
     until(|| async {
-        ensure!(!stamps(&scene.world.consumer).is_empty(), "no stamp");
+        ensure!(!stamps(&scene.town.world.consumer).is_empty(), "no stamp");
         Ok(())
     })
     .await
@@ -289,11 +280,4 @@ async fn a_server_does_not_start_without_its_authority_s_roots() {
         let error = started.unwrap_err().to_string();
         assert_eq!(error, "preparing time stamps");
     }
-}
-
-fn origin(world: &World) -> String {
-    let dir = world.consumer.ledger_dir().unwrap();
-    let disk = Arc::new(entente_ledger::disk::RealDisk);
-    let reader = entente_ledger::Reader::open(disk, dir).unwrap();
-    reader.origin().unwrap().to_owned()
 }

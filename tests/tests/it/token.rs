@@ -10,7 +10,7 @@ use entente_security_server::Deps;
 use entente_signing::Signer as _;
 use entente_tests::softhsm::{PIN, Pipe, Token, TokenKey};
 use entente_tests::walk::Launch;
-use entente_tests::world::{Consumer, InToken, Source, World, answer, lookup};
+use entente_tests::world::{Consumer, InToken, World};
 
 use super::court::{openssl_accepts, sessions};
 
@@ -167,18 +167,17 @@ async fn a_server_whose_key_is_in_a_token_exchanges_and_the_key_is_never_on_disk
     };
     let world = World::build_with_token(dir.path(), keys).await.unwrap();
     let site = &world.consumer;
-    let source = Source::answering(answer("2026-03-04", "canary-cause"));
-    source.serve(&world.provider.source_socket()).await.unwrap();
+    world.serve_source().await.unwrap();
     let provider = world.start(&world.provider, Deps::real()).await.unwrap();
     let (name, value) = token.environment();
     let mut launch = Launch::of(Path::new(env!("CARGO_BIN_EXE_walk-server")));
     launch.through = vec!["env".into(), format!("{name}={}", value.display()).into()];
     let consumer = launch.start(site).await.unwrap();
-    let system = Consumer::at(&site.caller_socket());
-    system.ask(lookup("046454286"), &[]).await.unwrap();
+    let system = Consumer::of(site);
+    system.look_up().await.unwrap();
     // The session key is in memory: the token is not needed until tomorrow.
     token.away(true).unwrap();
-    system.ask(lookup("046454286"), &[]).await.unwrap();
+    system.look_up().await.unwrap();
     consumer.stop().await.unwrap();
     // Without it the server does not start, and says why.
     assert!(launch.start(site).await.is_err());

@@ -7,112 +7,69 @@ use axum::http::StatusCode;
 use axum::http::header::CONTENT_TYPE;
 use entente_clock::{Clock as _, ManualClock, SystemClock};
 use entente_ledger::note::WitnessKey;
-use entente_oversight::witness;
-use entente_security_server::{Deps, Running};
-use entente_signing::{Ed25519Key, Signer as _};
-use entente_tests::world::{Consumer, Source, World, answer, lookup};
-
 use entente_proto::status::Told;
+use entente_signing::{Ed25519Key, Signer as _};
+use entente_tests::town::{Town, at};
+use entente_tests::world::{World, policy_of};
 
-/// A witness of the registry's servers in a folder of its own; at `listen`, which may be any port.
-async fn commissioner(
-    world: &World,
-    clock: &Arc<ManualClock>,
-    listen: &str,
-) -> anyhow::Result<witness::Running> {
-    let dir = world.dir.join("commissioner");
-    std::fs::create_dir_all(&dir)?;
-    let anchor = world.consumer.dir.join("anchor.yaml");
-    let yaml = format!(
-        "name: witness.commissioner.example\nlisten: {listen}\ndata: ./data\nkeys: ./keys\n\
-         anchors: [\"{}\"]\n",
-        anchor.display()
-    );
-    let file = dir.join("witness.yaml");
-    std::fs::write(&file, yaml)?;
-    let deps = witness::Deps {
-        clock: clock.clone(),
-        ..witness::Deps::real()
-    };
-    Ok(witness::Running::start(witness::Config::load(&file)?, deps).await?)
-}
-
-/// A policy of one witness.
-fn one(witness: &witness::Running) -> String {
-    let (key, at) = (witness.key(), witness.endpoint());
-    format!("witness commissioner {key} http://{at}\nquorum commissioner\n")
-}
-
-fn deps(clock: &Arc<ManualClock>) -> Deps {
-    Deps {
-        clock: clock.clone(),
-        ..Deps::real()
-    }
-}
-
-async fn both_publish(servers: [&Running; 2]) {
-    for server in servers {
+async fn both_publish(town: &Town) {
+    for server in [&town.provider, &town.consumer] {
         server.publish_checkpoint().await.unwrap();
     }
 }
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn exchange_goes_on_while_a_quorum_cosigns_stops_when_it_does_not_and_recovers() {
-    let clock = Arc::new(ManualClock::at(SystemClock.now()));
+    let clock = ManualClock::at(SystemClock.now());
     let dir = tempfile::tempdir().unwrap();
-    let world = World::build_at(dir.path(), clock.clone()).await.unwrap();
-    let witness = commissioner(&world, &clock, "127.0.0.1:0").await.unwrap();
-    let at = witness.endpoint().to_string();
-    let policy = one(&witness).parse().unwrap();
-    world
-        .change_policy(|held| held.witnesses = policy)
+    let world = World::build_at(dir.path(), Arc::new(clock.clone()))
         .await
         .unwrap();
+    let witness = world.commissioner("127.0.0.1:0").await.unwrap();
+    let listen = witness.endpoint().to_string();
+    world.trust(&witness).await.unwrap();
 
-    let source = Source::answering(answer("2026-03-04", "canary-cause"));
-    source.serve(&world.provider.source_socket()).await.unwrap();
-    let provider = world.start(&world.provider, deps(&clock)).await.unwrap();
-    let consumer = world.start(&world.consumer, deps(&clock)).await.unwrap();
-    let system = Consumer::at(&world.consumer.caller_socket());
+    let town = Town::of(world, dir, &at(&clock)).await.unwrap();
     // Cosigned at their start, before anybody called.
-    system.ask(lookup("046454286"), &[]).await.unwrap();
+    town.ask().await.unwrap();
 
     witness.shutdown().await;
     clock.advance(Duration::from_secs(14 * 60));
-    both_publish([&provider, &consumer]).await;
-    system.ask(lookup("046454286"), &[]).await.unwrap();
+    both_publish(&town).await;
+    town.ask().await.unwrap();
     clock.advance(Duration::from_secs(2 * 60));
-    let refused = system.ask(lookup("046454286"), &[]).await.unwrap_err();
+    let refused = town.ask().await.unwrap_err();
     let told = Told::from_status(&refused).unwrap();
     assert_eq!(told.reason, "LOG_UNWITNESSED");
-    assert_eq!(source.asked(), 2);
+    assert_eq!(town.source.asked(), 2);
 
-    let witness = commissioner(&world, &clock, &at).await.unwrap();
-    both_publish([&provider, &consumer]).await;
-    system.ask(lookup("046454286"), &[]).await.unwrap();
-    assert_eq!(source.asked(), 3);
-    consumer.shutdown().await;
-    provider.shutdown().await;
+    let witness = town.world.commissioner(&listen).await.unwrap();
+    both_publish(&town).await;
+    town.ask().await.unwrap();
+    assert_eq!(town.source.asked(), 3);
+    town.stop().await;
     witness.shutdown().await;
 }
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn the_registry_is_a_witness_and_any_of_two_suffices() {
-    let clock = Arc::new(ManualClock::at(SystemClock.now()));
+    let clock = ManualClock::at(SystemClock.now());
     let dir = tempfile::tempdir().unwrap();
-    let mut world = World::build_at(dir.path(), clock.clone()).await.unwrap();
-    let witness = commissioner(&world, &clock, "127.0.0.1:0").await.unwrap();
+    let mut world = World::build_at(dir.path(), Arc::new(clock.clone()))
+        .await
+        .unwrap();
+    let witness = world.commissioner("127.0.0.1:0").await.unwrap();
     let registry = world.registry.take().unwrap();
-    let (at, key) = registry.witness().unwrap();
-    let policy = one(&witness).replace("quorum commissioner\n", "")
-        + &format!("witness registry {key} http://{at}\n")
+    let (listen, key) = registry.witness().unwrap();
+    let policy = policy_of(&witness, "")
+        + &format!("witness registry {key} http://{listen}\n")
         + "group any-of-two any commissioner registry\nquorum any-of-two\n";
     let policy = policy.parse().unwrap();
     world
         .change_policy(|held| held.witnesses = policy)
         .await
         .unwrap();
-    let provider = world.start(&world.provider, deps(&clock)).await.unwrap();
+    let provider = world.start(&world.provider, at(&clock)).await.unwrap();
     let lines = |note: &str| {
         note.lines()
             .filter(|line| line.starts_with('\u{2014}'))
@@ -147,33 +104,30 @@ async fn liar(status: StatusCode, body: &'static str) -> String {
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn a_witness_that_says_there_is_more_and_does_not_show_it_stops_nobody() {
-    let clock = Arc::new(ManualClock::at(SystemClock.now()));
+    let clock = ManualClock::at(SystemClock.now());
     let dir = tempfile::tempdir().unwrap();
-    let world = World::build_at(dir.path(), clock.clone()).await.unwrap();
-    let witness = commissioner(&world, &clock, "127.0.0.1:0").await.unwrap();
+    let world = World::build_at(dir.path(), Arc::new(clock.clone()))
+        .await
+        .unwrap();
+    let witness = world.commissioner("127.0.0.1:0").await.unwrap();
     let ahead = liar(StatusCode::CONFLICT, "18446744073709551615\n").await;
     let other = liar(StatusCode::UNPROCESSABLE_ENTITY, "").await;
     let key = |seed, name: &str| {
         let key = Ed25519Key::from_seed(&[seed; 32]).unwrap();
         WitnessKey::new(name, key.verifying_key().clone()).unwrap()
     };
-    let policy = one(&witness).replace("quorum commissioner\n", "")
+    let policy = policy_of(&witness, "")
         + &format!("witness ahead {} {ahead}\n", key(3, "ahead.example"))
         + &format!("witness other {} {other}\n", key(4, "other.example"))
         + "group two any commissioner ahead other\nquorum two\n";
     let policy = policy.parse().unwrap();
     let changed = world.change_policy(|held| held.witnesses = policy);
     changed.await.unwrap();
-    let source = Source::answering(answer("2026-03-04", "canary-cause"));
-    source.serve(&world.provider.source_socket()).await.unwrap();
-    let provider = world.start(&world.provider, deps(&clock)).await.unwrap();
-    let consumer = world.start(&world.consumer, deps(&clock)).await.unwrap();
-    let system = Consumer::at(&world.consumer.caller_socket());
+    let town = Town::of(world, dir, &at(&clock)).await.unwrap();
     for _ in 0..2 {
-        system.ask(lookup("046454286"), &[]).await.unwrap();
-        both_publish([&provider, &consumer]).await;
+        town.ask().await.unwrap();
+        both_publish(&town).await;
     }
-    consumer.shutdown().await;
-    provider.shutdown().await;
+    town.stop().await;
     witness.shutdown().await;
 }

@@ -13,11 +13,11 @@ use entente_ledger::disk::RealDisk;
 use entente_ledger::entry::{Body, Entry};
 use entente_ledger::note::NoteKey;
 use entente_ledger::proof::TlogProof;
-use entente_security_server::Deps;
 use entente_sidecar::{RecordOf, Sidecar};
 use entente_signing::{KeyId, VerifyingKey};
+use entente_tests::town::Town;
 use entente_tests::verifiers::{Session, Verifier};
-use entente_tests::world::{Consumer, Site, Source, World, answer, lookup};
+use entente_tests::world::{Site, World, lookup};
 
 use crate::ledgers::unbase64;
 
@@ -171,23 +171,17 @@ fn check_site(others: &mut Others, world: &World, site: &Site) -> [usize; 2] {
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn others_verify_all_that_real_exchanges_leave_behind() {
-    let dir = tempfile::tempdir().unwrap();
-    let mut world = World::build(dir.path()).await.unwrap();
-    let source = Source::answering(answer("2026-03-04", "no one's business"));
-    source.serve(&world.provider.source_socket()).await.unwrap();
-    let provider = world.start(&world.provider, Deps::real()).await.unwrap();
-    let consumer = world.start(&world.consumer, Deps::real()).await.unwrap();
-    let system = Consumer::at(&world.consumer.caller_socket());
+    let town = Town::start().await.unwrap();
     // One alone; many at once, which are signed together; and one that is refused.
-    system.ask(lookup("046454286"), &[]).await.unwrap();
-    let asking = (0..CALLS).map(|_| system.ask(lookup("046454286"), &[]));
+    town.ask().await.unwrap();
+    let asking = (0..CALLS).map(|_| town.ask());
     for answered in futures_util::future::join_all(asking).await {
         answered.unwrap();
     }
-    let refused = system.ask(lookup("046454286"), &[("entente-purpose", "CURIOSITY")]);
+    let curious = [("entente-purpose", "CURIOSITY")];
+    let refused = town.system.ask(lookup("046454286"), &curious);
     assert!(refused.await.is_err());
-    consumer.shutdown().await;
-    provider.shutdown().await;
+    let (mut world, dir) = town.stop().await;
 
     let mut others = Others::new();
     for site in [&world.consumer, &world.provider] {

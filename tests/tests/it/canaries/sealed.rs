@@ -5,22 +5,12 @@ use std::sync::Arc;
 
 use entente_directory::Mode;
 use entente_evidence::proof::SignedStatement;
-use entente_ledger::Reader;
 use entente_ledger::disk::{Disk, RealDisk};
-use entente_ledger::entry::{Body, Entry};
+use entente_ledger::entry::Body;
 use entente_sidecar::{RecordOf, Sidecar};
-use entente_tests::world::{Site, World};
+use entente_tests::world::World;
 
 use super::{BORN, CASE, DIED, PERSON, PERSON_BARE, USER};
-
-/// Every entry of a site's ledger.
-pub(super) fn entries(site: &Site) -> Vec<Entry> {
-    let disk: Arc<dyn Disk> = Arc::new(RealDisk);
-    let mut reader = Reader::open(disk, site.ledger_dir().unwrap()).unwrap();
-    let read = reader.entries(0);
-    let decoded = read.map(|read| Entry::decode(&read.unwrap().1).unwrap());
-    decoded.collect()
-}
 
 /// Opens every record of both servers.
 pub(super) fn check(world: &World) {
@@ -32,7 +22,7 @@ pub(super) fn check(world: &World) {
         let shard = view.state.shard(&site.server, Mode::Live).unwrap();
         let origin = shard.origin.clone();
         let (mut with, mut without) = (0, 0);
-        for entry in entries(site) {
+        for entry in site.dated_entries().unwrap() {
             let (kind, statement, hash) = match &entry.body {
                 Body::In(entry) => (1, &entry.statement, entry.sidecar),
                 Body::Out(entry) => (2, &entry.statement, entry.sidecar),

@@ -16,7 +16,6 @@ use entente_tests::world::{METHOD, PURPOSE, World};
 use tonic_types::{ErrorDetails, StatusExt as _};
 
 use super::roles::{Role, Roles};
-use super::sealed::entries;
 use super::{
     BORN, CASE, CAUSE, DIED, ERROR, EXTRA, EXTRA_METHOD, EXTRA_NAME, EXTRA_PURPOSE, HEADER,
     INFORMANT, PANIC, PERSON, PERSON_BARE, PLACE, USER,
@@ -117,7 +116,7 @@ impl Story {
         }
         assert_eq!(self.heard(), 0);
         let reasons: Vec<_> = denials.iter().map(|denied| denied.reason).collect();
-        let entries = entries(&self.world.consumer);
+        let entries = self.world.consumer.dated_entries().unwrap();
         let logged = entries.iter().filter_map(|entry| match &entry.body {
             Body::Denied(denied) => Some(denied.reason.as_str()),
             _ => None,
@@ -196,7 +195,7 @@ impl Story {
         self.heard();
         self.world.revoke().await.unwrap();
         self.until_reached("AGREEMENT_REVOKED").await;
-        let entries = entries(&self.world.provider);
+        let entries = self.world.provider.dated_entries().unwrap();
         let denied = entries.iter().any(|entry| match &entry.body {
             Body::Denied(denied) => denied.peer.is_some(),
             _ => false,

@@ -8,11 +8,9 @@ use entente_evidence::statement::{LogOrigin, MessageId};
 use entente_evidence::tag::{Tag, TagKey};
 use entente_ledger::disk::RealDisk;
 use entente_ledger::entry::Body;
-use entente_security_server::Deps;
 use entente_signing::Digest;
-use entente_tests::world::{Consumer, Site, Source, World, answer, lookup};
-
-use super::sealed::entries;
+use entente_tests::town::Town;
+use entente_tests::world::{Site, lookup};
 
 /// What one ledger says of one exchange.
 #[derive(Default)]
@@ -23,18 +21,11 @@ struct Traces {
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn a_persons_exchanges_are_linked_by_the_members_key_and_by_nothing_else() {
-    let dir = tempfile::tempdir().unwrap();
-    let world = World::build(dir.path()).await.unwrap();
-    let source = Source::answering(answer("2026-03-04", "x"));
-    source.serve(&world.provider.source_socket()).await.unwrap();
-    let provider = world.start(&world.provider, Deps::real()).await.unwrap();
-    let consumer = world.start(&world.consumer, Deps::real()).await.unwrap();
-    let system = Consumer::at(&world.consumer.caller_socket());
+    let town = Town::start().await.unwrap();
     for person in ["046 454 286", "046454286", "130 692 544"] {
-        system.ask(lookup(person), &[]).await.unwrap();
+        town.system.ask(lookup(person), &[]).await.unwrap();
     }
-    consumer.shutdown().await;
-    provider.shutdown().await;
+    let (world, _dir) = town.stop().await;
 
     let person = Subject::new("ca.sin", "046454286").unwrap();
     let mut tags = BTreeSet::new();
@@ -71,7 +62,7 @@ async fn a_persons_exchanges_are_linked_by_the_members_key_and_by_nothing_else()
 fn traces(site: &Site) -> (LogOrigin, BTreeMap<MessageId, Traces>) {
     let mut origin = None;
     let mut found: BTreeMap<MessageId, Traces> = BTreeMap::new();
-    for entry in entries(site) {
+    for entry in site.dated_entries().unwrap() {
         let (statement, own) = match entry.body {
             Body::In(entry) => (entry.statement, entry.tags),
             Body::Out(entry) => (entry.statement, Vec::new()),

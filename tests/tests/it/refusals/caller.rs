@@ -7,7 +7,7 @@ use entente_keys::LocalToken;
 use entente_ledger::entry::{Attempt, DeniedCall};
 use entente_security_server::Deps;
 use entente_tests::ticker;
-use entente_tests::world::{Consumer, METHOD, PURPOSE, Source, answer, lookup};
+use entente_tests::world::{Consumer, METHOD, PURPOSE, lookup};
 
 use super::support::{Refused, Window, refusal, within_5_s};
 
@@ -177,8 +177,7 @@ async fn refuses_a_streaming_method_for_now() {
 async fn refuses_within_seconds_of_a_revocation_and_without_a_restart() {
     let window = Window::open().await;
     let world = &window.world;
-    let source = Source::answering(answer("2026-03-04", "canary-cause"));
-    source.serve(&world.provider.source_socket()).await.unwrap();
+    let source = world.serve_source().await.unwrap();
     let provider = world.start(&world.provider, Deps::real()).await.unwrap();
     window.ask(&[]).await.unwrap();
     world.revoke().await.unwrap();

@@ -7,11 +7,12 @@ use entente_clock::{Clock as _, ManualClock, SystemClock};
 use entente_proto::oversight::v1::ListLedgersRequest;
 use entente_security_server::Deps;
 use entente_tests::hostile::{Forger, Heard, Says, openings_about};
+use entente_tests::town::at;
 use tokio::net::UnixListener;
 use tokio::sync::Notify;
 use tokio::task::JoinSet;
 
-use super::support::{CONSUMER, Gate, Log, Window, at, refusal, released, within_5_s};
+use super::support::{CONSUMER, Gate, Log, Window, refusal, released, within_5_s};
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn joins_denials_of_a_peer_beyond_ten_a_second() {

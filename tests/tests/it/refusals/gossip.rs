@@ -12,9 +12,10 @@ use entente_ledger::note::WitnessKey;
 use entente_ledger::{Checkpoint, SignedCheckpoint};
 use entente_signing::{Digest, Ed25519Key, Signer as _};
 use entente_tests::hostile::{Envelope, Forger, Says};
+use entente_tests::town::at;
 use entente_tests::world::World;
 
-use super::support::{Gate, Window, at, released};
+use super::support::{Gate, Window, released};
 
 /// Opens the next shard of a forger's ledger in the registry.
 async fn open_shard(world: &World, forger: &Forger) -> LogOrigin {

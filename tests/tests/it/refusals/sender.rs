@@ -6,8 +6,9 @@ use entente_clock::{Clock as _, ManualClock, SystemClock};
 use entente_evidence::statement::Mode;
 use entente_keys::Mode as SessionMode;
 use entente_tests::hostile::{Forger, Session, stretched};
+use entente_tests::town::at;
 
-use super::support::{CONSUMER, Gate, at, refusal};
+use super::support::{CONSUMER, Gate, refusal};
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn refuses_a_server_that_no_registry_knows() {

@@ -3,8 +3,9 @@
 use std::time::Duration;
 
 use entente_clock::{ManualClock, Timestamp};
+use entente_tests::town::at;
 
-use super::support::{Gate, at};
+use super::support::Gate;
 
 /// A minute before 2027 begins.
 const YEARS_END: Timestamp = Timestamp::from_millis(1_798_761_600_000 - 60_000);

@@ -6,18 +6,17 @@
 //! server and returns its ledger as a [`Log`], with every signed promise checked against it.
 
 use std::future::Future;
-use std::sync::{Arc, Mutex};
+use std::sync::Mutex;
 use std::time::Duration;
 
 use bytes::Bytes;
-use entente_clock::{ManualClock, Timestamp};
+use entente_clock::Timestamp;
 use entente_evidence::proof::SignedStatement;
 use entente_evidence::receipt::Receipt;
 use entente_evidence::statement::{Body as Says, Failure, Statement};
 use entente_keys::{Mode as SessionMode, SessionCertificate};
-use entente_ledger::disk::RealDisk;
 use entente_ledger::entry::{Body, Denied, DeniedCall, Entry};
-use entente_ledger::{Reader, tree};
+use entente_ledger::tree;
 use entente_proto::exchange::v1 as wire;
 use entente_proto::status::Told;
 use entente_security_server::{Deps, Running};
@@ -25,7 +24,7 @@ use entente_signing::{Digest, VerifyingKey};
 use entente_tests::hostile::{
     Draft, Envelope, Forger, Heard, Impostor, Says as Line, Session, Wire,
 };
-use entente_tests::world::{Consumer, Site, Source, World, answer, lookup};
+use entente_tests::world::{Consumer, Site, Source, World, lookup};
 use tempfile::TempDir;
 use tonic::{Response, Status};
 
@@ -103,8 +102,7 @@ impl Gate {
             .await
             .unwrap();
         extend(&world.provider, settings);
-        let source = Source::answering(answer("2026-03-04", "canary-cause"));
-        source.serve(&world.provider.source_socket()).await.unwrap();
+        let source = world.serve_source().await.unwrap();
         let provider = world.start(&world.provider, deps.clone()).await.unwrap();
         let forger = Forger::of(&world, &world.consumer).unwrap();
         Self {
@@ -275,7 +273,7 @@ impl Window {
         extend(&world.consumer, settings);
         let consumer = world.start(&world.consumer, deps).await.unwrap();
         Self {
-            system: Consumer::at(&world.consumer.caller_socket()),
+            system: Consumer::of(&world.consumer),
             consumer,
             world,
             _dir: dir,
@@ -296,7 +294,7 @@ impl Window {
         std::fs::write(&site.config, text.replace(socket, &[list, door].concat())).unwrap();
         let consumer = world.start(site, deps).await.unwrap();
         Self {
-            system: Consumer::at(&world.consumer.caller_socket()),
+            system: Consumer::of(&world.consumer),
             consumer,
             world,
             _dir: dir,
@@ -334,14 +332,10 @@ impl Window {
 
 impl Log {
     fn read(site: &Site, asked: usize) -> Self {
-        let dir = site.ledger_dir().unwrap();
-        let mut reader = Reader::open(Arc::new(RealDisk), dir).unwrap();
-        let entries = reader.entries(0).map(|entry| {
-            let (_, bytes) = entry.unwrap();
-            Logged {
-                leaf: tree::leaf_hash(&bytes),
-                body: Entry::decode(&bytes).unwrap().body,
-            }
+        let entries = site.encoded_entries().unwrap();
+        let entries = entries.iter().map(|bytes| Logged {
+            leaf: tree::leaf_hash(bytes),
+            body: Entry::decode(bytes).unwrap().body,
         });
         Self {
             entries: entries.collect(),
@@ -395,14 +389,6 @@ impl Log {
         assert_eq!(denied.call, DeniedCall::Statement(promise.request.clone()));
         let view = usize::try_from(denied.view.unwrap()).unwrap();
         assert!(matches!(self.entries[view].body, Body::View(_)));
-    }
-}
-
-/// The real machine, but for a clock that only the test moves.
-pub(super) fn at(clock: &ManualClock) -> Deps {
-    Deps {
-        clock: Arc::new(clock.clone()),
-        ..Deps::real()
     }
 }
 

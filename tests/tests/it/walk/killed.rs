@@ -7,7 +7,7 @@ use std::sync::atomic::{AtomicBool, Ordering};
 use anyhow::{Context as _, ensure};
 use entente_ledger::disk::{Disk, RealDisk};
 use entente_tests::walk::{Acknowledged, Gate, Launch, Log, ServerProcess, check_pair};
-use entente_tests::world::{Consumer, World, answer, lookup};
+use entente_tests::world::{Consumer, World, answer};
 use tokio::sync::watch;
 use tokio::task::JoinSet;
 
@@ -62,8 +62,8 @@ async fn rounds() -> anyhow::Result<()> {
             Some(consumer) => consumer,
             None => launch.start(&world.consumer).await?,
         };
-        let again = Consumer::at(&world.consumer.caller_socket());
-        let again = again.ask(lookup("046454286"), &[]).await;
+        let again = Consumer::of(&world.consumer);
+        let again = again.look_up().await;
         acknowledged.push(Acknowledged::by(&again.context("the call after it")?)?);
         consumer.stop().await?;
         provider.stop().await?;
@@ -123,7 +123,7 @@ impl Load {
             callers.spawn(async move {
                 let mut answers = Vec::new();
                 while !over.load(Ordering::SeqCst) {
-                    if let Ok(answer) = caller.ask(lookup("046454286"), &[]).await {
+                    if let Ok(answer) = caller.look_up().await {
                         answers.push(Acknowledged::by(&answer));
                         count.send_modify(|count| *count += 1);
                     }

@@ -8,7 +8,7 @@ use entente_ledger::disk::{Disk, RealDisk};
 use entente_tests::walk::{
     Gate, Got, Launch, Log, Row, ServerProcess, Side, TABLE, When, check_pair, document, until,
 };
-use entente_tests::world::{Consumer, Site, World, answer, lookup};
+use entente_tests::world::{Consumer, Site, World, answer};
 
 /// Two servers, one after the other stopped and started again.
 struct Walk {
@@ -89,8 +89,8 @@ impl Walk {
         // The one that stopped runs again; the other never did otherwise.
         self.start(row.side, None).await?;
         until(async || self.lines_are(row.consumer, row.provider)).await?;
-        let again = Consumer::at(&self.world.consumer.caller_socket());
-        let again = again.ask(lookup("046454286"), &[]).await;
+        let again = Consumer::of(&self.world.consumer);
+        let again = again.look_up().await;
         ensure!(again.is_ok(), "the call after it fails: {again:?}");
         let after = |lines: &[&'static str], more: [&'static str; 2]| [lines, &more].concat();
         let consumer = after(row.consumer, ["OUT request", "IN response"]);
@@ -101,8 +101,8 @@ impl Walk {
 
     /// Calls, and sees the server stop; says what the caller gets.
     async fn stop_in(&mut self, row: &Row) -> anyhow::Result<Got> {
-        let caller = Consumer::at(&self.world.consumer.caller_socket());
-        let call = tokio::spawn(async move { caller.ask(lookup("046454286"), &[]).await });
+        let caller = Consumer::of(&self.world.consumer);
+        let call = tokio::spawn(async move { caller.look_up().await });
         let arrival = self.gate.asked() + 1;
         match row.when {
             When::Step(_) => {

@@ -25,7 +25,7 @@ use entente_testkit::disk::Fault;
 use entente_tests::walk::{
     Acknowledged, Gate, Got, Log, Row, Side, TABLE, When, check_pair, until,
 };
-use entente_tests::world::{Consumer, Site, World, answer, lookup};
+use entente_tests::world::{Consumer, Site, World, answer};
 
 use machine::{Freeze, Machine};
 
@@ -122,8 +122,8 @@ impl Stage {
         let disks = (MemDisk::new(), MemDisk::new());
         let provider = Machine::start(&world.provider, &disks.1, Arc::new(NoProbe)).await?;
         let consumer = Machine::start(&world.consumer, &disks.0, Arc::new(NoProbe)).await?;
-        let system = Consumer::at(&world.consumer.caller_socket());
-        let answered = system.ask(lookup("046454286"), &[]).await?;
+        let system = Consumer::of(&world.consumer);
+        let answered = system.look_up().await?;
         consumer.stop().await?;
         provider.stop().await?;
         let mut stage = Self {
@@ -333,8 +333,8 @@ impl Stage {
     fn call(
         &self,
     ) -> tokio::task::JoinHandle<Result<tonic::Response<bytes::Bytes>, tonic::Status>> {
-        let system = Consumer::at(&self.world.consumer.caller_socket());
-        tokio::spawn(async move { system.ask(lookup("046454286"), &[]).await })
+        let system = Consumer::of(&self.world.consumer);
+        tokio::spawn(async move { system.look_up().await })
     }
 
     fn has(&self, side: Side, disk: &MemDisk, lines: &[&str]) -> anyhow::Result<()> {
