@@ -1,5 +1,7 @@
 //! File custody: a folder only this user can enter, one file a key.
 
+mod name;
+
 use std::fs;
 use std::io;
 use std::path::{Path, PathBuf};
@@ -13,6 +15,7 @@ use crate::durable;
 use crate::key_use::KeyUse;
 use crate::pem;
 use crate::secret::Secret;
+use name::{CERTIFICATES, PEM, SECRET, extension, file_name, parse_name};
 
 /// A folder of keys: mode 0700, files `<use>.<label>.pem` (PKCS#8) and `<use>.<label>.secret` (raw
 /// bytes) of mode 0600, `<use>.<label>.crt` (certificates, public), and `FORMAT`.
@@ -432,35 +435,6 @@ fn parse(algorithm: Algorithm, pkcs8: &[u8]) -> Option<Arc<dyn Signer>> {
     }
 }
 
-fn file_name(key_use: KeyUse, label: &str, extension: &str) -> Result<String, KeyStoreError> {
-    if is_label(label) {
-        Ok(format!("{key_use}.{label}.{extension}"))
-    } else {
-        Err(KeyStoreError::Label)
-    }
-}
-
-fn parse_name(name: &str) -> Option<(KeyUse, &str)> {
-    let (key_use, rest) = name.split_once('.')?;
-    let (label, suffix) = rest.split_once('.')?;
-    let key_use = key_use.parse().ok()?;
-    (is_label(label) && suffix == extension(key_use)).then_some((key_use, label))
-}
-
-const fn extension(key_use: KeyUse) -> &'static str {
-    match key_use.algorithm() {
-        Some(_) => PEM,
-        None => SECRET,
-    }
-}
-
-fn is_label(label: &str) -> bool {
-    (1..=KeyStore::MAX_LABEL).contains(&label.len())
-        && label
-            .bytes()
-            .all(|b| b.is_ascii_lowercase() || b.is_ascii_digit() || b == b'-')
-}
-
 fn refuse_open_to_others(path: &Path) -> Result<(), KeyStoreError> {
     match durable::is_private(path) {
         Ok(true) => Ok(()),
@@ -483,6 +457,3 @@ const FORMAT: &str = "entente-keys 1\n";
 /// The most keys one folder holds.
 const MAX_KEYS: usize = 4096;
 const SECRET_BYTES: std::ops::RangeInclusive<usize> = 16..=4096;
-const PEM: &str = "pem";
-const CERTIFICATES: &str = "crt";
-const SECRET: &str = "secret";
