@@ -1,22 +1,23 @@
 //! The commands, step by step.
 
+mod trees;
+
 use base64::Engine as _;
 use base64::engine::general_purpose::STANDARD as BASE64;
 use entente_clock::Timestamp;
-use entente_directory::RegistryEntry;
 use entente_evidence::proof::{Form, SignedStatement};
 use entente_evidence::statement::Statement;
 use entente_ledger::proof::InclusionProof;
 use entente_ledger::tree::leaf_hash;
+use entente_signing::Digest;
 use entente_signing::cbor::Reader;
 use entente_signing::cose::Sign1;
-use entente_signing::{Digest, VerifyingKey};
-use entente_timestamp::stated;
 
 use super::{NAME, SAME, Script, find};
 use crate::container::Files;
-use crate::dossier::{Disclosed, Dossier, Party, Session, Tree, binds, binds_member};
+use crate::dossier::{Disclosed, Dossier, Party, Session};
 use crate::manifest::{HEAD, MANIFEST, SEAL, TAIL};
+use trees::steps;
 
 pub(super) fn write(script: &mut Script, dossier: &Dossier, files: &Files, sealed_at: Timestamp) {
     script.container(files, sealed_at);
@@ -214,199 +215,6 @@ impl Script {
         }
     }
 
-    fn ledger(&mut self, side: &str, tree: &Tree, dossier: &Dossier, files: &Files) {
-        self.step(
-            &format!("The {side}'s ledger signed a checkpoint over the entries of this exchange."),
-            &format!(
-                "Le journal ({side}) a signé un point de contrôle sur les entrées de cet échange."
-            ),
-        );
-        self.tree(side, tree);
-        let mut parts: Vec<(String, Vec<u8>)> = Vec::new();
-        for name in ["request", "answer"] {
-            let file = format!("ev/{name}.cose");
-            if let Some(bytes) = files.get(&file) {
-                parts.push((format!("cat {file}"), bytes.to_vec()));
-            }
-        }
-        for (of, party) in [
-            ("consumer", &dossier.consumer),
-            ("provider", &dossier.provider),
-        ] {
-            if let Some(session) = &party.session {
-                let command = format!("openssl x509 -in ev/{of}/session.pem -outform DER");
-                parts.push((command, session.certificate.to_vec()));
-            }
-        }
-        for (index, entry) in &tree.entries {
-            for (command, bytes) in &parts {
-                self.stands(
-                    command,
-                    bytes,
-                    &entry.bytes,
-                    &format!("ev/{side}/entry-{index}.bin"),
-                );
-            }
-        }
-    }
-
-    /// The checkpoint's signature, and that every entry is under it.
-    fn tree(&mut self, side: &str, tree: &Tree) {
-        let folder = format!("ev/{side}");
-        self.run(
-            &format!(
-                "openssl pkeyutl -verify -pubin -inkey {folder}/ledger-key.pem -rawin -in \
-                 {folder}/checkpoint.text -sigfile {folder}/checkpoint.sig"
-            ),
-            "Signature Verified Successfully",
-        );
-        let Some((size, root)) = size_and_root(&tree.checkpoint) else {
-            return;
-        };
-        let origin = tree.key.name();
-        let text = format!("{origin}\n{size}\n{root}\n");
-        let command = format!("cat {folder}/checkpoint.text");
-        self.stands(
-            &command,
-            text.as_bytes(),
-            tree.checkpoint.as_bytes(),
-            &format!("{folder}/checkpoint"),
-        );
-        for (index, entry) in &tree.entries {
-            let proof = InclusionProof {
-                index: *index,
-                size,
-                path: entry.path.clone(),
-            };
-            self.root_of(
-                &format!("{folder}/entry-{index}.bin"),
-                &proof,
-                origin,
-                &format!("{folder}/checkpoint.text"),
-            );
-        }
-    }
-
-    /// That the way up from an entry gives the root in a text of three lines.
-    fn root_of(&mut self, entry: &str, proof: &InclusionProof, origin: &str, text: &str) {
-        let (size, steps) = (proof.size, steps(proof));
-        let command = format!(
-            "{{ printf '%s\\n' '{origin}' {size}; leaf {entry}{steps} | openssl base64; }} | cmp - {text} \
-             && echo same"
-        );
-        self.run(&command, SAME);
-    }
-
-    fn registry(&mut self, tree: &Tree, dossier: &Dossier) {
-        self.step(
-            "The registry's ledger holds the changes that bind these keys to their owners.",
-            "Le journal du registre contient les modifications qui lient ces clés à leurs titulaires.",
-        );
-        self.tree("registry", tree);
-        let mut keys: Vec<(String, &VerifyingKey, &str)> = Vec::new();
-        let parties = [
-            ("consumer", &dossier.consumer),
-            ("provider", &dossier.provider),
-        ];
-        let request = dossier.request.statement();
-        for (index, entry) in &tree.entries {
-            let file = format!("ev/registry/entry-{index}.bin");
-            let Ok(parsed) = RegistryEntry::parse(&entry.bytes) else {
-                continue;
-            };
-            keys.clear();
-            let change = parsed.change.change();
-            for (side, party) in parties {
-                let server = match side {
-                    "consumer" => &request.sender_server,
-                    _ => &request.receiver_server,
-                };
-                let server_key = party
-                    .session
-                    .as_ref()
-                    .map(|s| ("server-key", &s.server_key));
-                let ledger = party
-                    .ledger
-                    .as_ref()
-                    .map(|tree| ("ledger-key", tree.key.key()));
-                for (name, key) in [server_key, ledger].into_iter().flatten() {
-                    if binds(change, server, key) {
-                        let spki =
-                            format!("openssl pkey -pubin -in ev/{side}/{name}.pem -outform DER");
-                        keys.push((spki, key, server.as_str()));
-                    }
-                }
-            }
-            let sealer = &dossier.sealer;
-            if binds_member(change, sealer.member(), sealer.key()) {
-                let spki = "openssl x509 -in ev/seal.pem -noout -pubkey | openssl pkey -pubin -outform DER";
-                keys.push((spki.to_owned(), sealer.key(), sealer.member().as_str()));
-            }
-            for (command, key, owner) in &keys {
-                self.stands(command, key.spki_der(), &entry.bytes, &file);
-                let name = format!("printf %s '{owner}'");
-                self.stands(&name, owner.as_bytes(), &entry.bytes, &file);
-            }
-        }
-    }
-
-    /// The policy in the registry's ledger, and the cosignatures by its witnesses.
-    fn witnesses(&mut self, registry: &Tree, dossier: &Dossier) {
-        let Some(named) = dossier.witnesses() else {
-            return;
-        };
-        let (index, policy) = (named.index, named.policy.to_string());
-        let Some(entry) = registry.entries.get(&index) else {
-            return;
-        };
-        self.step(
-            "The registry's policy names witnesses, and in its last line how many must cosign. Those below \
-             cosigned the ledgers' checkpoints.",
-            "La politique du registre nomme des témoins et, à sa dernière ligne, combien doivent cosigner. \
-             Ceux-ci ont cosigné les points de contrôle des journaux.",
-        );
-        let file = format!("ev/registry/entry-{index}.bin");
-        self.stands(
-            "cat ev/registry/policy",
-            policy.as_bytes(),
-            &entry.bytes,
-            &file,
-        );
-        for (side, party) in [
-            ("consumer", &dossier.consumer),
-            ("provider", &dossier.provider),
-        ] {
-            for (n, cosignature) in (1..).zip(party.cosignatures(&named)) {
-                let file = format!("ev/{side}/witness-{n}");
-                let seconds = cosignature.seconds;
-                self.run(
-                    &format!(
-                        "{{ printf 'cosignature/v1\\ntime {seconds}\\n'; cat ev/{side}/checkpoint.text; }} | \
-                         cmp - {file}.text && echo same"
-                    ),
-                    SAME,
-                );
-                self.run(
-                    &format!(
-                        "openssl pkeyutl -verify -pubin -inkey {file}.pem -rawin -in {file}.text \
-                         -sigfile {file}.sig"
-                    ),
-                    "Signature Verified Successfully",
-                );
-                // As a `vkey` ends: the kind of signature, and the last 32 bytes of the key's DER.
-                let spki = cosignature.key.key().spki_der();
-                let raw = &spki[spki.len().saturating_sub(32)..];
-                let key = BASE64.encode([&[COSIGNATURE][..], raw].concat());
-                let command = format!(
-                    "{{ printf '\\004'; openssl pkey -pubin -in {file}.pem -outform DER | tail -c 32; }} | \
-                     openssl base64 -A"
-                );
-                let whole = "ev/registry/policy";
-                self.stands(&command, key.as_bytes(), policy.as_bytes(), whole);
-            }
-        }
-    }
-
     fn openings(&mut self, dossier: &Dossier) {
         self.step(
             "The disclosed values are those that the statements commit to.",
@@ -437,66 +245,6 @@ impl Script {
             &format!("ev/{of}.statement"),
         );
     }
-
-    fn stamps(&mut self, side: &str, tree: &Tree) {
-        if tree.stamps.is_empty() {
-            return;
-        }
-        self.step(
-            &format!(
-                "An authority stamped the {side}'s ledger when the entries were in it. Put its root \
-                 certificate, which you have from elsewhere, into tsa-root.pem first."
-            ),
-            &format!(
-                "Une autorité a horodaté le journal ({side}) quand il contenait les entrées. Mettre \
-                 d'abord son certificat racine, obtenu par ailleurs, dans tsa-root.pem."
-            ),
-        );
-        for (size, stamp) in &tree.stamps {
-            let file = format!("ev/{side}/stamp-{size}");
-            let imprint = Digest::of(tree.stamped_text(*size, stamp).as_bytes());
-            // Its certificate is judged at the time it states: bundles outlive certificates.
-            let at = stated(&stamp.token, imprint).unwrap_or_default();
-            let at = at.as_millis() / 1000;
-            self.run(
-                &format!(
-                    "openssl ts -verify -attime {at} -token_in -in {file}.tst -data {file}.text -CAfile \
-                     tsa-root.pem 2>&1 | tail -n 1"
-                ),
-                "Verification: OK",
-            );
-            for (index, path) in &stamp.paths {
-                let proof = InclusionProof {
-                    index: *index,
-                    size: *size,
-                    path: path.clone(),
-                };
-                let entry = format!("ev/{side}/entry-{index}.bin");
-                self.root_of(&entry, &proof, tree.key.name(), &format!("{file}.text"));
-            }
-        }
-    }
-}
-
-/// The way up from a leaf, as commands: as `InclusionProof::root` goes it.
-fn steps(proof: &InclusionProof) -> String {
-    let (mut node, mut last) = (proof.index, proof.size.saturating_sub(1));
-    let mut out = String::new();
-    for sibling in &proof.path {
-        let sibling = BASE64.encode(sibling.as_bytes());
-        if node & 1 == 1 || node == last {
-            out += &format!(" | l {sibling}");
-            while node & 1 == 0 && node != 0 {
-                node >>= 1;
-                last >>= 1;
-            }
-        } else {
-            out += &format!(" | r {sibling}");
-        }
-        node >>= 1;
-        last >>= 1;
-    }
-    out
 }
 
 /// The place of a statement in the tree whose root was signed, in the batch form.
@@ -515,16 +263,6 @@ fn batch_proof(signed: &SignedStatement) -> Option<InclusionProof> {
         path.push(Digest::from_bytes(reader.bytes_exact().ok()?));
     }
     Some(InclusionProof { index, size, path })
-}
-
-/// The kind of signature in a witness's `vkey`: `cosignature/v1` with Ed25519.
-const COSIGNATURE: u8 = 4;
-
-/// Size and root of a checkpoint: its second and third line.
-fn size_and_root(checkpoint: &str) -> Option<(u64, &str)> {
-    let mut lines = checkpoint.lines().skip(1);
-    let (size, root) = (lines.next()?, lines.next()?);
-    Some((size.parse().ok()?, root))
 }
 
 /// Where in a certificate its signed part and its signature begin.
