@@ -25,8 +25,8 @@ struct Spent {
 }
 
 /// Grows the ledger to `size` with `in_flight` appends waiting at any time. In turn, slice by slice, a bare
-/// file gets as many bytes, so that both meet the same disk: in commits of `in_flight` entries, which nobody
-/// waits for; then from as many tasks, each waiting for its own.
+/// file gets as many bytes, so that both meet the same disk: in the very commits of the ledger; in commits of
+/// `in_flight` entries, which nobody waits for; then from as many tasks, each waiting for its own.
 pub(crate) async fn grow(
     subject: &Subject,
     size: u64,
@@ -39,7 +39,7 @@ pub(crate) async fn grow(
     ensure!(first < size, "the ledger has {first} entries already");
     let source = Arc::new(Source::new());
     let mut bare = Bare::start(subject.bare(), subject.segment_bytes())?;
-    let [mut appended, mut settled, mut file, mut waited] = [Spent::default(); 4];
+    let [mut appended, mut settled, mut same, mut file, mut waited] = [Spent::default(); 5];
     let (mut commits, mut at) = (0, first);
     while at < size {
         let end = size.min(at + SLICE);
@@ -52,6 +52,10 @@ pub(crate) async fn grow(
         settled.add(before)?;
 
         let slice = noted.take();
+        let before = (now(), Ticks::read()?);
+        bare.write(&slice, &source).context("writing a bare file")?;
+        same.add(before)?;
+
         let groups = (end - at).div_ceil(in_flight) as usize;
         let group = slice.iter().sum::<usize>() / groups;
         let before = (now(), Ticks::read()?);
@@ -74,6 +78,8 @@ pub(crate) async fn grow(
     let cpu = |spent: Spent| spent.cpu_us as f64 / entries;
     let ratio = |peer| rate(appended) / rate(peer);
     let measured = [
+        ("same", "entries_per_s", "1/s", rate(same)),
+        ("same", "cpu_us_per_entry", "us", cpu(same)),
         ("file", "entries_per_s", "1/s", rate(file)),
         ("file", "cpu_us_per_entry", "us", cpu(file)),
         ("waited", "entries_per_s", "1/s", rate(waited)),
@@ -88,6 +94,7 @@ pub(crate) async fn grow(
             entries / commits as f64,
         ),
         ("append", "rss_mib", "MiB", peak),
+        ("append/same", "entries_per_s", "ratio", ratio(same)),
         ("append/file", "entries_per_s", "ratio", ratio(file)),
         ("append/waited", "entries_per_s", "ratio", ratio(waited)),
     ];

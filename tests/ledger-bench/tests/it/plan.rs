@@ -38,7 +38,15 @@ fn a_small_plan_measures_everything_at_each_size() {
     let (ended, measured, errors) = run(&folder, &plan);
     assert!(ended, "{errors}");
 
-    for case in ["file", "waited", "append", "append/file", "append/waited"] {
+    for case in [
+        "same",
+        "file",
+        "waited",
+        "append",
+        "append/same",
+        "append/file",
+        "append/waited",
+    ] {
         let rates = values(&measured, case, "entries_per_s", None);
         assert_eq!(rates.len(), 4, "{case}");
         assert!(rates.iter().all(|rate| *rate > 0.0), "{case}");
