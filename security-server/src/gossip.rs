@@ -10,12 +10,10 @@ use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::time::Duration;
 
 use bytes::Bytes;
-use entente_bundle::omission::Omission;
 use entente_clock::{Clock, Timestamp};
 use entente_directory::{Mode, Policy};
 use entente_evidence::statement::LogOrigin;
 use entente_identity::ServerId;
-use entente_ledger::disk::DiskError;
 use entente_ledger::entry::{Body, PeerCheckpoint};
 use entente_ledger::note::NoteKey;
 use entente_ledger::{Ledger, SignedCheckpoint};
@@ -150,9 +148,11 @@ impl Gossip {
                     .or_insert_with(|| Heard::since(now)),
             };
             heard.last_contact = now;
+            if heard.is_forked || note.is_empty() {
+                return;
+            }
             let known = heard.newest.get(log);
-            let is_known = known.is_some_and(|newest| newest.note == *note);
-            if heard.is_forked || is_known || note.is_empty() {
+            if known.is_some_and(|newest| newest.note == *note) {
                 return;
             }
         }
@@ -184,10 +184,8 @@ impl Gossip {
         for note in &notes {
             self.log(note.clone());
         }
-        if let Err(error) = self.keep(peer, Against::Fork(notes)).await {
-            // The entries in the ledger remain.
-            tracing::error!(event = "incident.not_kept", peer = %peer, %error);
-        }
+        // Where it cannot be kept, the entries in the ledger remain.
+        let _ = self.incidents.keep(peer, Against::Fork(notes)).await;
     }
 
     /// Takes up a checkpoint; answers with both notes when it shows a fork, once for each peer.
@@ -276,31 +274,9 @@ impl Gossip {
         Some(Arc::clone(&newest.checkpoint))
     }
 
-    /// Keeps two checkpoints of which a peer did not show how one continues the other.
-    pub(crate) async fn keep_inconsistent(
-        &self,
-        peer: &ServerId,
-        checkpoints: [&SignedCheckpoint; 2],
-    ) -> Result<(), DiskError> {
-        let notes = checkpoints.map(|checkpoint| checkpoint.note().to_string());
-        self.keep(peer, Against::Inconsistent(notes)).await
-    }
-
-    /// Keeps the proof of a broken promise.
-    pub(crate) async fn keep_omission(
-        &self,
-        peer: &ServerId,
-        omission: Omission,
-    ) -> Result<(), DiskError> {
-        self.keep(peer, Against::Omission(Box::new(omission))).await
-    }
-
-    /// Keeps an incident where it may wait for the disk.
-    async fn keep(&self, peer: &ServerId, against: Against) -> Result<(), DiskError> {
-        let (incidents, peer) = (self.incidents.clone(), peer.clone());
-        let kept = tokio::task::spawn_blocking(move || incidents.keep(&peer, &against)).await;
-        // Stopped as if the process had died.
-        kept.unwrap_or(Ok(()))
+    /// Where what peers signed against themselves is kept.
+    pub(crate) const fn incidents(&self) -> &Incidents {
+        &self.incidents
     }
 
     /// Logs what is heard, until it is dropped.

@@ -17,6 +17,7 @@ use std::sync::Arc;
 use entente_bundle::omission::Omission;
 use entente_identity::ServerId;
 use entente_ledger::disk::{Disk, DiskError, durable};
+use entente_reason::Reason;
 use entente_signing::Digest;
 
 /// The folder of incidents.
@@ -56,7 +57,22 @@ impl Incidents {
 
     /// Keeps what a server signed against itself: the first of each kind and about each ledger. Durable
     /// when it returns.
-    pub(crate) fn keep(&self, peer: &ServerId, against: &Against) -> Result<(), DiskError> {
+    ///
+    /// # Errors
+    /// `LOG_UNAVAILABLE` when it is not.
+    pub(crate) async fn keep(&self, peer: &ServerId, against: Against) -> Result<(), Reason> {
+        let (incidents, named) = (self.clone(), peer.clone());
+        let kept = tokio::task::spawn_blocking(move || incidents.write(&named, &against)).await;
+        match kept {
+            Ok(Ok(())) => return Ok(()),
+            Ok(Err(error)) => tracing::error!(event = "incident.not_kept", peer = %peer, %error),
+            // Stopped, as if the process had died.
+            Err(_) => tracing::error!(event = "incident.not_kept", peer = %peer),
+        }
+        Err(Reason::LogUnavailable)
+    }
+
+    fn write(&self, peer: &ServerId, against: &Against) -> Result<(), DiskError> {
         let (kind, about, bytes) = match against {
             Against::Fork(notes) => ("fork", origin_of(notes), notes.concat()),
             Against::Inconsistent(notes) => ("inconsistent", origin_of(notes), notes.concat()),
@@ -97,10 +113,10 @@ mod tests {
         assert_eq!(open().forked(), []);
         let notes = |root: &str| ["o\n7\n", "o\n7\n"].map(|note| note.to_owned() + root);
         let inconsistent = Against::Inconsistent(notes("a"));
-        open().keep(&peer, &inconsistent).unwrap();
+        open().write(&peer, &inconsistent).unwrap();
         assert_eq!(open().forked(), []);
         for root in ["a", "b"] {
-            open().keep(&peer, &Against::Fork(notes(root))).unwrap();
+            open().write(&peer, &Against::Fork(notes(root))).unwrap();
         }
         // Of one ledger once: who has forked could go on for ever.
         assert_eq!(open().forked(), [peer]);

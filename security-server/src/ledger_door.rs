@@ -27,7 +27,6 @@ use tonic::{Request, Response, Status};
 use crate::limits::Place;
 use crate::refusal::Refusal;
 use crate::server::Server;
-use crate::shard::folder_of;
 
 /// Answers peers about this server's ledger.
 #[derive(Clone, Debug)]
@@ -73,7 +72,7 @@ impl LedgerDoor {
             .ok_or(Reason::NoRecord)
     }
 
-    /// Looks something up in a shard that is closed, where it may wait for the disk.
+    /// Looks something up in a shard that is closed.
     async fn in_closed<T: Send + 'static>(
         &self,
         origin: &str,
@@ -82,15 +81,9 @@ impl LedgerDoor {
         let adopted = self.server.adopted()?;
         let shards = adopted.state().shards(&self.server.id, Mode::Live);
         let shard = shards.iter().find(|shard| shard.origin == origin);
-        let origin: LogOrigin = match shard {
-            Some(shard) => shard.origin.parse().map_err(|_| Reason::NoRecord)?,
-            None => return Err(Reason::NoRecord),
-        };
-        let ledgers = self.server.config.data.as_path().join("ledger");
-        let (disk, folder) = (self.server.disk.clone(), ledgers.join(folder_of(&origin)));
-        let looked = tokio::task::spawn_blocking(move || look(Reader::open(disk, folder)?)).await;
-        let looked = looked.map_err(|_| Reason::ShuttingDown)?;
-        looked.map_err(|error| error.reason())
+        let origin = shard.ok_or(Reason::NoRecord)?.origin.parse::<LogOrigin>();
+        let origin = origin.map_err(|_| Reason::NoRecord)?;
+        self.server.in_closed(&origin, look).await
     }
 
     /// The last final checkpoint of a shard that is closed.

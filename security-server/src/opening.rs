@@ -175,8 +175,7 @@ pub(crate) async fn end(
     ledger.shutdown().await?;
     let ledgers = server.config.data.as_path().join("ledger");
     let (id, clock) = (&server.id, &*server.clock);
-    shard::open_next(id, keys, follower, clock, disk, &ledgers, &ended).await?;
-    Ok(())
+    shard::open_next(id, keys, follower, clock, disk, &ledgers, &ended).await
 }
 
 /// How often a start looks whether it is known by now which ledger is the newest.

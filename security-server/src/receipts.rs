@@ -17,12 +17,13 @@ use entente_bundle::omission::Omission;
 use entente_directory::Mode;
 use entente_evidence::statement::LogOrigin;
 use entente_identity::ServerId;
+use entente_ledger::SignedCheckpoint;
 use entente_ledger::disk::{Disk, DiskError, durable};
 use entente_ledger::note::NoteKey;
-use entente_ledger::{Reader, SignedCheckpoint};
 use entente_reason::Reason;
 use entente_signing::{Digest, VerifyingKey};
 
+use crate::incidents::Against;
 use crate::server::Server;
 use crate::shard::folder_of;
 use crate::view::Adopted;
@@ -62,9 +63,9 @@ struct Found {
 enum Unchecked {
     #[error("asking the provider's server: {0}")]
     Asking(Reason),
-    #[error("keeping a proof")]
+    #[error("keeping what was proven")]
     Disk(#[from] DiskError),
-    #[error("reading our own ledger: {0}")]
+    #[error("reading our own ledger, or keeping a proof: {0}")]
     Own(Reason),
     #[error("finding the certificate of the session that signed the answer")]
     Session,
@@ -150,18 +151,13 @@ impl Server {
             if origin == *self.journal.origin() {
                 continue;
             }
-            let folder = self.config.data.as_path().join("ledger");
-            let (disk, folder) = (Arc::clone(&self.disk), folder.join(folder_of(&origin)));
-            let opened = tokio::task::spawn_blocking(move || Reader::open(disk, folder)).await;
+            let opened = self.in_closed(&origin, Ok).await;
             match opened {
-                Ok(Ok(reader)) => {
-                    closed.push((origin, Own::Closed(Arc::new(Mutex::new(reader)))));
+                Ok(reader) => closed.push((origin, Own::Closed(Arc::new(Mutex::new(reader))))),
+                Err(reason) => {
+                    let (shard, reason) = (origin.as_str(), reason.code());
+                    tracing::warn!(event = "receipts.unchecked", shard, reason);
                 }
-                Ok(Err(error)) => {
-                    let (shard, error): (_, &dyn std::error::Error) = (origin.as_str(), &error);
-                    tracing::warn!(event = "receipts.unchecked", shard, error);
-                }
-                Err(_) => {}
             }
         }
         closed
@@ -355,7 +351,10 @@ impl Server {
                 // No proof against it: it may just have answered nonsense. Both notes are kept for whoever
                 // asks it, and broken promises are looked for all the same: they are proof.
                 tracing::error!(event = "peer.inconsistent", peer = %server, size = now.size());
-                Ok(self.gossip.keep_inconsistent(server, [before, now]).await?)
+                let notes = [before, now].map(|checkpoint| checkpoint.note().to_string());
+                let against = Against::Inconsistent(notes);
+                let kept = self.gossip.incidents().keep(server, against).await;
+                kept.map_err(Unchecked::Own)
             }
             // Asked again in the next round.
             Err(error) => {
@@ -394,7 +393,8 @@ impl Server {
         // Proven here as it will be elsewhere.
         omission.verify().map_err(|_| Unchecked::Unproven)?;
         tracing::error!(event = "receipt.broken", peer = %server, entry = promise.at);
-        self.gossip.keep_omission(server, omission).await?;
-        Ok(())
+        let against = Against::Omission(Box::new(omission));
+        let kept = self.gossip.incidents().keep(server, against).await;
+        kept.map_err(Unchecked::Own)
     }
 }

@@ -4,9 +4,11 @@ use std::collections::BTreeMap;
 use std::sync::Arc;
 
 use entente_clock::{Clock, Timestamp};
-use entente_evidence::statement::Mode;
+use entente_evidence::statement::{LogOrigin, Mode};
 use entente_identity::{ServerId, SystemId};
+use entente_ledger::Reader;
 use entente_ledger::disk::Disk;
+use entente_ledger::log::LogError;
 use entente_reason::Reason;
 use entente_store::ReplayWindow;
 use entente_telemetry::Metrics;
@@ -27,6 +29,7 @@ use crate::probe::{Probe, Step};
 use crate::receipts::Receipts;
 use crate::seals::{SealsIn, SealsOut};
 use crate::session::OwnSessions;
+use crate::shard::folder_of;
 use crate::signing_task::SigningTask;
 use crate::stamping::Stamping;
 use crate::system::ProviderSystem;
@@ -88,6 +91,19 @@ impl Server {
             return Err(Reason::RegistryStale);
         }
         Ok(adopted)
+    }
+
+    /// Looks something up in an earlier shard of our ledger, where it may wait for the disk.
+    pub(crate) async fn in_closed<T: Send + 'static>(
+        &self,
+        origin: &LogOrigin,
+        look: impl FnOnce(Reader) -> Result<T, LogError> + Send + 'static,
+    ) -> Result<T, Reason> {
+        let ledgers = self.config.data.as_path().join("ledger");
+        let (disk, folder) = (Arc::clone(&self.disk), ledgers.join(folder_of(origin)));
+        let looked = tokio::task::spawn_blocking(move || look(Reader::open(disk, folder)?)).await;
+        let looked = looked.map_err(|_| Reason::ShuttingDown)?;
+        looked.map_err(|error| error.reason())
     }
 
     /// The view to exchange under: as [`Server::adopted`], while our own ledger is one others can rely on.

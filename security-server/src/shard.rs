@@ -98,13 +98,13 @@ impl Ended {
     }
 }
 
-/// The origin of this server's open shard, opened in the registry when there is none yet.
+/// Waits until the registry knows this server, and opens its first shard there when it has none.
 pub(crate) async fn open_first(
     server: &ServerId,
     keys: &ServerKeys,
     follower: &Follower,
     clock: &dyn Clock,
-) -> Result<LogOrigin, StartError> {
+) -> Result<(), StartError> {
     let is_ours = |view: &Arc<View>| {
         view.state.server(server).is_some_and(|record| {
             let current = record.keys.iter().filter(|key| key.is_current());
@@ -120,7 +120,7 @@ pub(crate) async fn open_first(
     let registered = registered.map(|view| Arc::clone(&view));
     let view = registered.ok_or_else(|| not_registered(server))?;
     match view.state.shard(server, Mode::Live) {
-        Some(shard) => shard.origin.parse().map_err(|_| not_registered(server)),
+        Some(_) => Ok(()),
         None => open_in_registry(server, keys, follower, clock, None).await,
     }
 }
@@ -148,7 +148,7 @@ pub(crate) async fn open_next(
     disk: &dyn Disk,
     folder: &Path,
     ended: &Ended,
-) -> Result<LogOrigin, StartError> {
+) -> Result<(), StartError> {
     tracing::error!(
         event = "shard.ended",
         origin = ended.origin.as_str(),
@@ -167,7 +167,7 @@ async fn open_in_registry(
     follower: &Follower,
     clock: &dyn Clock,
     previous: Option<Digest>,
-) -> Result<LogOrigin, StartError> {
+) -> Result<(), StartError> {
     let view = follower.directory().view();
     let now = clock.now();
     let ledger_key = keys.ledger.verifying_key().clone();
@@ -184,7 +184,7 @@ async fn open_in_registry(
     };
     let mut views = follower.directory().views();
     match tokio::time::timeout(REGISTERED_WITHIN, views.wait_for(is_open)).await {
-        Ok(Ok(_)) => origin.parse().map_err(|_| not_registered(server)),
+        Ok(Ok(_)) => Ok(()),
         _ => Err(not_registered(server)),
     }
 }

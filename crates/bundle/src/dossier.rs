@@ -4,6 +4,7 @@
 //! so that openssl finds what it needs. Reading takes the few that say something new, writes all of them
 //! again and compares, so none can say anything else.
 
+mod bindings;
 mod files;
 mod gaps;
 mod report;
@@ -21,9 +22,9 @@ use entente_ledger::note::NoteKey;
 use entente_reason::Reason;
 use entente_signing::{Digest, VerifyingKey};
 
+pub(crate) use bindings::{binds, binds_member};
 pub(crate) use files::SIGNATURE;
 pub use report::{Fault, Gap, Proven, Report, Trust};
-pub(crate) use verify::{binds, binds_member};
 
 /// One exchange.
 #[derive(Clone, Debug)]

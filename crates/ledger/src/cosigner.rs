@@ -22,8 +22,7 @@ pub trait Cosigner: fmt::Debug + Send + Sync {
     ///
     /// # Errors
     /// Then the checkpoint is shown to nobody, and signed again later.
-    fn remember(&self, signed: &SignedCheckpoint) -> Result<(), DiskError> {
-        let _ = signed;
+    fn remember(&self, _signed: &SignedCheckpoint) -> Result<(), DiskError> {
         Ok(())
     }
 

@@ -69,30 +69,26 @@ impl Reader {
         let signed = read_state(&**disk, layout.signed(), SIGNED)?;
         let size = tree.as_ref().map_or(0, |tree| tree.size);
         let mut waiting: Vec<Bytes> = Vec::new();
-        if !disk.exists(&layout.wal())? {
+        let torn_bytes = match disk.exists(&layout.wal())? {
             // Never begun, or lost: then the tiles are all there is.
-            return Ok(Self {
-                tiles: Tiles::new(Arc::clone(disk), layout.clone(), size),
-                disk: Arc::clone(disk),
-                layout: layout.clone(),
-                origin: tree.or(signed).map(|state: State| state.origin),
-                waiting,
-                torn_bytes: 0,
-            });
-        }
-        let replayed = replay(&**disk, &layout.wal(), |frame| {
-            let next = size + waiting.len() as u64;
-            if frame.index > next {
-                return Err(LogError::Damaged {
-                    path: layout.wal(),
-                    what: "entries are missing between it and the tiles",
-                });
+            false => 0,
+            true => {
+                replay(&**disk, &layout.wal(), |frame| {
+                    let next = size + waiting.len() as u64;
+                    if frame.index > next {
+                        return Err(LogError::Damaged {
+                            path: layout.wal(),
+                            what: "entries are missing between it and the tiles",
+                        });
+                    }
+                    if frame.index == next {
+                        waiting.push(Bytes::copy_from_slice(&frame.entry));
+                    }
+                    Ok(())
+                })?
+                .torn_bytes
             }
-            if frame.index == next {
-                waiting.push(Bytes::copy_from_slice(&frame.entry));
-            }
-            Ok(())
-        })?;
+        };
         let origin = tree.or(signed).map(|state: State| state.origin);
         Ok(Self {
             tiles: Tiles::new(Arc::clone(disk), layout.clone(), size),
@@ -100,7 +96,7 @@ impl Reader {
             layout: layout.clone(),
             origin,
             waiting,
-            torn_bytes: replayed.torn_bytes,
+            torn_bytes,
         })
     }
 

@@ -141,6 +141,14 @@ async fn witnessed(dir: &Path) -> (World, ManualClock, witness::Running) {
     (world, clock, witness)
 }
 
+/// A world whose ledgers nobody has to cosign, whose source answers.
+async fn unwitnessed(dir: &Path) -> (World, ManualClock) {
+    let clock = ManualClock::at(Timestamp::from_millis(1_795_305_600_000));
+    let world = World::build_at(dir, Arc::new(clock.clone())).await.unwrap();
+    world.serve_source().await.unwrap();
+    (world, clock)
+}
+
 async fn exchange_and_stop(world: &World, clock: &ManualClock, provider: Running) {
     let consumer = world.start(&world.consumer, at(clock)).await.unwrap();
     ask(world).await;
@@ -196,11 +204,7 @@ async fn an_older_copy_ends_in_a_new_shard_with_an_incident_and_never_in_a_fork(
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn data_put_back_is_told_by_the_mark_beside_the_keys_where_there_is_no_witness() {
     let dir = tempfile::tempdir().unwrap();
-    let clock = ManualClock::at(Timestamp::from_millis(1_795_305_600_000));
-    let world = World::build_at(dir.path(), Arc::new(clock.clone()))
-        .await
-        .unwrap();
-    world.serve_source().await.unwrap();
+    let (world, clock) = unwitnessed(dir.path()).await;
     let site = &world.provider;
     let provider = world.start(site, at(&clock)).await.unwrap();
     exchange_and_stop(&world, &clock, provider).await;
@@ -340,11 +344,7 @@ async fn a_copy_from_before_the_half_years_end_is_never_written_to_again() {
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn a_shard_whose_files_are_gone_is_not_begun_again_from_nothing() {
     let dir = tempfile::tempdir().unwrap();
-    let clock = ManualClock::at(Timestamp::from_millis(1_795_305_600_000));
-    let world = World::build_at(dir.path(), Arc::new(clock.clone()))
-        .await
-        .unwrap();
-    world.serve_source().await.unwrap();
+    let (world, clock) = unwitnessed(dir.path()).await;
     let site = &world.provider;
     for (shard, next, keeps_format) in [(FIRST, "2026h2.2", false), ("2026h2.2", "2026h2.3", true)]
     {
@@ -367,11 +367,7 @@ async fn a_shard_whose_files_are_gone_is_not_begun_again_from_nothing() {
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn the_mark_is_of_the_last_checkpoint_whatever_comes_after_it() {
     let dir = tempfile::tempdir().unwrap();
-    let clock = ManualClock::at(Timestamp::from_millis(1_795_305_600_000));
-    let world = World::build_at(dir.path(), Arc::new(clock.clone()))
-        .await
-        .unwrap();
-    world.serve_source().await.unwrap();
+    let (world, clock) = unwitnessed(dir.path()).await;
     let site = &world.provider;
     let provider = world.start(site, at(&clock)).await.unwrap();
     let (data, backup) = (site.dir.join("data"), site.dir.join("backup"));

@@ -10,9 +10,9 @@ use entente_ledger::SignedCheckpoint;
 use entente_ledger::entry::{Body, Entry};
 use entente_signing::VerifyingKey;
 
+use super::bindings::{binds, binds_member};
 use super::report::Gap;
 use super::{Dossier, Tree};
-use crate::dossier::{binds, binds_member};
 
 // === impl Dossier ===
 
@@ -65,11 +65,9 @@ impl Dossier {
             }
         }
         for (member, key) in self.member_keys() {
+            let is_bound = self.is_members(&member, &key);
             let gap = Gap::MemberNotBound { member };
-            let Gap::MemberNotBound { member } = &gap else {
-                continue;
-            };
-            if !self.is_members(member, &key) && !gaps.contains(&gap) {
+            if !is_bound && !gaps.contains(&gap) {
                 gaps.push(gap);
             }
         }

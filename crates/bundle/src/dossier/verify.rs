@@ -4,9 +4,9 @@ use std::sync::Arc;
 
 use bytes::Bytes;
 use entente_clock::Timestamp;
-use entente_directory::{Change, RegistryEntry};
+use entente_directory::RegistryEntry;
 use entente_evidence::proof::SignedStatement;
-use entente_identity::{MemberId, ServerId};
+use entente_identity::ServerId;
 use entente_keys::SessionCertificate;
 use entente_ledger::SignedCheckpoint;
 use entente_ledger::entry::{Body, Entry};
@@ -15,6 +15,7 @@ use entente_ledger::tree::leaf_hash;
 use entente_signing::{Digest, VerifyingKey};
 use entente_timestamp::verify as verify_token;
 
+use super::bindings::{binds, binds_member, server_of};
 use super::report::{Fault, Gap, Proven, Report, Trust};
 use super::{Dossier, Party, Session, Tree};
 use crate::container::Files;
@@ -412,40 +413,5 @@ impl Check<'_> {
                 by: verified.latest(),
             });
         }
-    }
-}
-
-/// Whether a change says that this is a key of this server or of its ledgers.
-pub(crate) fn binds(change: &Change, server: &ServerId, key: &VerifyingKey) -> bool {
-    match change {
-        Change::ServerRegister(said) => {
-            said.server == *server && [&said.key, &said.ledger].contains(&key)
-        }
-        Change::ServerUpdate(said) => {
-            let keys = [&said.key, &said.ledger];
-            said.server == *server && keys.into_iter().flatten().any(|held| held == key)
-        }
-        Change::ShardOpen(said) => said.server == *server && said.key == *key,
-        _ => false,
-    }
-}
-
-/// Whether a change says that this is a key by which this member seals.
-pub(crate) fn binds_member(change: &Change, member: &MemberId, key: &VerifyingKey) -> bool {
-    use entente_directory::{KeyRole, NewKey};
-    let is_it = |new: &NewKey| new.role == KeyRole::Member && new.key == *key;
-    match change {
-        Change::MemberAdmit(said) => said.member == *member && said.keys.iter().any(is_it),
-        Change::KeyAdd(said) => said.member == *member && is_it(&said.key),
-        _ => false,
-    }
-}
-
-fn server_of(change: &Change) -> Option<&ServerId> {
-    match change {
-        Change::ServerRegister(said) => Some(&said.server),
-        Change::ServerUpdate(said) => Some(&said.server),
-        Change::ShardOpen(said) => Some(&said.server),
-        _ => None,
     }
 }

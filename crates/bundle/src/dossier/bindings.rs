@@ -1,0 +1,40 @@
+//! Which of the registry's changes bind a key to its owner.
+
+use entente_directory::{Change, KeyRole, NewKey};
+use entente_identity::{MemberId, ServerId};
+use entente_signing::VerifyingKey;
+
+/// Whether a change says that this is a key of this server or of its ledgers.
+pub(crate) fn binds(change: &Change, server: &ServerId, key: &VerifyingKey) -> bool {
+    match change {
+        Change::ServerRegister(said) => {
+            said.server == *server && [&said.key, &said.ledger].contains(&key)
+        }
+        Change::ServerUpdate(said) => {
+            let keys = [&said.key, &said.ledger];
+            said.server == *server && keys.into_iter().flatten().any(|held| held == key)
+        }
+        Change::ShardOpen(said) => said.server == *server && said.key == *key,
+        _ => false,
+    }
+}
+
+/// Whether a change says that this is a key by which this member seals.
+pub(crate) fn binds_member(change: &Change, member: &MemberId, key: &VerifyingKey) -> bool {
+    let is_it = |new: &NewKey| new.role == KeyRole::Member && new.key == *key;
+    match change {
+        Change::MemberAdmit(said) => said.member == *member && said.keys.iter().any(is_it),
+        Change::KeyAdd(said) => said.member == *member && is_it(&said.key),
+        _ => false,
+    }
+}
+
+/// Whose keys a change is about, when it is about a server's.
+pub(super) fn server_of(change: &Change) -> Option<&ServerId> {
+    match change {
+        Change::ServerRegister(said) => Some(&said.server),
+        Change::ServerUpdate(said) => Some(&said.server),
+        Change::ShardOpen(said) => Some(&said.server),
+        _ => None,
+    }
+}
