@@ -1,4 +1,5 @@
-//! The promises in our own ledger: each answer we received is an IN entry, so none is forgotten.
+//! The promises in our own ledger: each answer we received is an IN entry, or DENIED when it was not used, so
+//! none is forgotten.
 
 use std::collections::BTreeMap;
 use std::sync::{Arc, Mutex, PoisonError};
@@ -10,7 +11,7 @@ use entente_evidence::receipt::Receipt;
 use entente_evidence::statement::LogOrigin;
 use entente_identity::ServerId;
 use entente_keys::SessionCertificate;
-use entente_ledger::entry::{Body, Entry};
+use entente_ledger::entry::{Body, Denied, DeniedCall, Entry};
 use entente_ledger::{Ledger, Reader};
 use entente_reason::Reason;
 use entente_signing::{KeyId, VerifyingKey};
@@ -192,8 +193,14 @@ fn add(at: u64, entry: &Bytes, promises: &mut Promises) {
 }
 
 fn answer(entry: &Bytes) -> Option<SignedStatement> {
-    let Ok(Body::In(entry)) = Entry::decode(entry).map(|entry| entry.body) else {
-        return None;
+    let statement = match Entry::decode(entry).ok()?.body {
+        Body::In(entry) => entry.statement,
+        // An answer that was not used is a promise all the same.
+        Body::Denied(Denied {
+            call: DeniedCall::Statement(statement),
+            ..
+        }) => statement,
+        _ => return None,
     };
-    SignedStatement::parse(entry.statement).ok()
+    SignedStatement::parse(statement).ok()
 }

@@ -9,7 +9,7 @@ use entente_evidence::proof::SignedStatement;
 use entente_evidence::receipt::Receipt;
 use entente_keys::SessionCertificate;
 use entente_ledger::Reader;
-use entente_ledger::entry::{Body, Entry};
+use entente_ledger::entry::{Body, Denied, DeniedCall, Entry};
 use entente_ledger::note::NoteKey;
 use entente_ledger::tree::leaf_hash;
 use entente_signing::VerifyingKey;
@@ -155,34 +155,41 @@ fn answer(
     let mut sessions = Vec::new();
     for entry in reader.entries(0) {
         let (_, bytes) = entry.map_err(|error| damaged(dir, &error, screen))?;
-        match Entry::decode(&bytes).map(|entry| entry.body) {
-            Ok(Body::Session(session)) => sessions.push(session),
-            Ok(Body::In(entry)) => {
-                let Ok(statement) = SignedStatement::parse(entry.statement) else {
-                    continue;
-                };
-                let says = statement.statement();
-                let Some(receipt) = says.receipt().cloned() else {
-                    continue;
-                };
-                if says.message_id.to_string() != transaction {
-                    continue;
-                }
-                let keys = directory.server_keys(&says.sender_server);
-                let signer = sessions.iter().rev().find_map(|session| {
-                    let leaf = session.chain.first()?;
-                    let certifies = |key: &&VerifyingKey| signed_by(leaf, key, &statement);
-                    Some((leaf.clone(), keys.iter().find(certifies)?.clone()))
-                });
-                return Ok(signer.map(|(session, server_key)| Answer {
-                    statement,
-                    receipt,
-                    session,
-                    server_key,
-                }));
+        let statement = match Entry::decode(&bytes).map(|entry| entry.body) {
+            Ok(Body::Session(session)) => {
+                sessions.push(session);
+                continue;
             }
-            _ => {}
+            Ok(Body::In(entry)) => entry.statement,
+            // An answer that was not used is a promise all the same.
+            Ok(Body::Denied(Denied {
+                call: DeniedCall::Statement(statement),
+                ..
+            })) => statement,
+            _ => continue,
+        };
+        let Ok(statement) = SignedStatement::parse(statement) else {
+            continue;
+        };
+        let says = statement.statement();
+        let Some(receipt) = says.receipt().cloned() else {
+            continue;
+        };
+        if says.message_id.to_string() != transaction {
+            continue;
         }
+        let keys = directory.server_keys(&says.sender_server);
+        let signer = sessions.iter().rev().find_map(|session| {
+            let leaf = session.chain.first()?;
+            let certifies = |key: &&VerifyingKey| signed_by(leaf, key, &statement);
+            Some((leaf.clone(), keys.iter().find(certifies)?.clone()))
+        });
+        return Ok(signer.map(|(session, server_key)| Answer {
+            statement,
+            receipt,
+            session,
+            server_key,
+        }));
     }
     Ok(None)
 }

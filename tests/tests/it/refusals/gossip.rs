@@ -197,6 +197,9 @@ async fn an_answer_that_shows_a_fork_is_kept_and_not_used_and_no_other_is_asked_
         assert_eq!(window.refused(&[]).await.reason, "LOG_FORKED");
     }
     assert_eq!(impostor.heard().len(), 3);
+    // What it promised in that answer is asked for like the rest.
+    let checked = window.consumer.check_receipts().await.unwrap();
+    assert_eq!(checked.open, 3);
     let story = window.close().await.story();
     let kept = "DENIED LOG_FORKED ca-demo/vital-events/@ss1";
     assert!(story.iter().any(|entry| entry == kept), "{story:?}");
