@@ -9,7 +9,7 @@ use anyhow::{Context as _, bail, ensure};
 
 use crate::measured::Measured;
 use crate::task::FILLED;
-use crate::usage::{Machine, Ticks};
+use crate::usage::{Machine, Ticks, now};
 
 /// What to measure.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -83,10 +83,26 @@ impl Site<'_> {
     }
 
     fn rate(&mut self, size: u64, in_flight: u64) -> anyhow::Result<()> {
+        let creating = self.create_files(size)?;
+        self.tell(&Measured::new("machine", "create_us", "us", creating));
         for measured in self.child("grow", &[&size.to_string(), &in_flight.to_string()])? {
             self.tell(&measured);
         }
         Ok(())
+    }
+
+    /// How long making a small file takes now, in microseconds. A ledger makes two for 256 entries, and the
+    /// bare file none: some file systems are slow at it for minutes after many files were removed. So
+    /// these are left where they are.
+    fn create_files(&self, part: u64) -> anyhow::Result<f64> {
+        let folder = self.folder.join(format!("created-{part}"));
+        fs::create_dir_all(&folder).with_context(|| format!("making {}", folder.display()))?;
+        let began = now();
+        for number in 0..CREATED {
+            let path = folder.join(number.to_string());
+            fs::write(&path, b"x").with_context(|| format!("making {}", path.display()))?;
+        }
+        Ok(began.elapsed().as_secs_f64() * 1e6 / f64::from(CREATED))
     }
 
     /// Everything that depends on the size alone. Answers how many entries there are afterwards.
@@ -168,3 +184,6 @@ impl Site<'_> {
         Ok((child, BufReader::new(out).lines()))
     }
 }
+
+/// Files made to see how long that takes.
+const CREATED: u32 = 64;

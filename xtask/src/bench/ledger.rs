@@ -190,6 +190,12 @@ impl Results {
             text +=
                 "\nmore than 12 % of the machine was not ours: measure again when it is quiet\n";
         }
+        if self
+            .median("machine", "create_us", None)
+            .is_some_and(|us| us > SLOW_TO_CREATE)
+        {
+            text += "\nmaking files is slow here, perhaps because many were removed: measure again in five minutes\n";
+        }
         text
     }
 
@@ -268,6 +274,9 @@ const SIZES: [u64; 3] = [10_000, 100_000, 1_000_000];
 const IN_FLIGHT: [u64; 2] = [64, 256];
 /// Proofs of each kind at each size.
 const PROOFS: u64 = 1_000;
+/// A file made in more microseconds than this is slow: the ledger makes two for 256 entries, which the bare
+/// file does not.
+const SLOW_TO_CREATE: f64 = 60.0;
 /// The ledger's default.
 const SEGMENT_BYTES: u64 = 8 * 1024 * 1024;
 /// What `bench-ledger` appends, for the record.
