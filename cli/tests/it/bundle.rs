@@ -209,8 +209,17 @@ fn a_court_verifies_a_bundle_with_openssl_alone_and_finds_every_altered_byte() {
     let archive = Archive::parse(&bytes).unwrap();
     fs::write(dir.join("seal.pem"), archive.file("ev/seal.pem").unwrap()).unwrap();
     let (files, _) = container::open(&bytes).unwrap();
-    let registry = Dossier::read(&files).unwrap().registry.unwrap();
-    let known = registry.key;
+    let dossier = Dossier::read(&files).unwrap();
+    for party in [&dossier.consumer, &dossier.provider] {
+        let entries = &party.ledger.as_ref().unwrap().entries;
+        let receipts = entries.values().filter_map(|entry| entry.receipt.as_ref());
+        assert_eq!(
+            receipts.count(),
+            entries.len(),
+            "both keys are at hand here"
+        );
+    }
+    let known = dossier.registry.unwrap().key;
     for (name, content) in archive.files() {
         let mut altered = content.to_vec();
         let middle = altered.len() / 2;

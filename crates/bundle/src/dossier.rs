@@ -85,6 +85,9 @@ pub struct Proved {
     pub bytes: Bytes,
     /// Hashes from its leaf to the checkpoint's root.
     pub path: Vec<Digest>,
+    /// The same as a COSE receipt (RFC 9942), where whoever sealed held the ledger's key: of all entries of a
+    /// ledger, or of none.
+    pub receipt: Option<Bytes>,
 }
 
 /// An authority's token over an earlier tree of a ledger.

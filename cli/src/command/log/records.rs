@@ -67,7 +67,7 @@ impl Records {
         if !sidecar.is_dir() {
             return Ok(None);
         }
-        let keys = keys_of(&data);
+        let keys = keys_of(&data).map(|keys| keys.join("kek"));
         let disk = Arc::new(RealDisk);
         let audit = Audit::open(Arc::clone(&disk) as _, &sidecar, keys.as_deref());
         let mut audit = match audit {
@@ -178,11 +178,11 @@ pub(super) fn data_of(dir: &Path) -> Option<PathBuf> {
     Some(dir.parent()?.parent()?.to_owned())
 }
 
-/// The key folder of the server whose data this is, by its configuration.
+/// The key folder of the server whose data this is, by its configuration; `kek` in it has those of records.
 pub(super) fn keys_of(data: &Path) -> Option<PathBuf> {
     let config = entente_security_server::Config::load(&nearest_config(data)?).ok()?;
     let is_its_own = std::fs::canonicalize(config.data.as_path()).is_ok_and(|own| own == data);
-    is_its_own.then(|| config.keys.as_path().join("kek"))
+    is_its_own.then(|| config.keys.as_path().to_owned())
 }
 
 fn unreadable(dir: &Path, error: &SidecarError, screen: &Screen) -> Failure {

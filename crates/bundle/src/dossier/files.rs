@@ -222,6 +222,9 @@ impl Writing {
                 &format!("{side}/entry-{index}.tlog-proof"),
                 proof.to_string(),
             );
+            if let Some(receipt) = &entry.receipt {
+                self.add(&receipt_name(side, *index), receipt.clone());
+            }
         }
         for (size, stamp) in &tree.stamps {
             let text = tree.stamped_text(*size, stamp);
@@ -322,12 +325,18 @@ impl<'a> Reading<'a> {
             entries: BTreeMap::new(),
             stamps: BTreeMap::new(),
         };
+        let has_receipts = !self.numbers(&format!("{side}/entry-"), RECEIPT).is_empty();
         for index in self.numbers(&format!("{side}/entry-"), ".bin") {
             let name = format!("{side}/entry-{index}.tlog-proof");
             let proof = TlogProof::from_str(self.text(&name)?).map_err(|_| wrong(&name))?;
             let bytes = self.bytes(&format!("{side}/entry-{index}.bin"))?.clone();
-            let path = proof.path;
-            tree.entries.insert(index, Proved { bytes, path });
+            let receipt = has_receipts.then(|| self.bytes(&receipt_name(side, index)));
+            let proved = Proved {
+                bytes,
+                path: proof.path,
+                receipt: receipt.transpose()?.cloned(),
+            };
+            tree.entries.insert(index, proved);
         }
         for size in self.numbers(&format!("{side}/stamp-"), ".tst") {
             let name = format!("{side}/stamp-{size}.text");
@@ -387,6 +396,10 @@ fn session_key(certificate: &[u8]) -> Option<Vec<u8>> {
     Some(certificate.public_key().raw.to_vec())
 }
 
+fn receipt_name(side: &str, index: u64) -> String {
+    format!("{side}/entry-{index}{RECEIPT}")
+}
+
 fn full(name: &str) -> String {
     [crate::container::FOLDER, name].concat()
 }
@@ -402,6 +415,8 @@ fn missing(name: &str) -> DossierError {
 const CONSUMER: &str = "consumer";
 const PROVIDER: &str = "provider";
 const REGISTRY: &str = "registry";
+/// How the name of an entry's receipt ends.
+const RECEIPT: &str = ".receipt.cose";
 /// The policy of witnesses.
 const POLICY: &str = "registry/policy";
 /// Bytes of a signature.

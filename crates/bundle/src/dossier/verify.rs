@@ -11,6 +11,7 @@ use entente_keys::SessionCertificate;
 use entente_ledger::SignedCheckpoint;
 use entente_ledger::entry::{Body, Entry};
 use entente_ledger::proof::InclusionProof;
+use entente_ledger::receipt::CoseReceipt;
 use entente_ledger::tree::leaf_hash;
 use entente_signing::{Digest, VerifyingKey};
 use entente_timestamp::verify as verify_token;
@@ -202,6 +203,15 @@ impl Check<'_> {
             if proof.verify(&leaf, &checkpoint.root()).is_err() {
                 let part = format!("{side}/entry-{index}");
                 self.fault(&part, "it is not in the tree of the checkpoint");
+            }
+            let says_the_same = |receipt: &Bytes| {
+                CoseReceipt::verify(receipt, &tree.key, &leaf).is_ok_and(|receipt| {
+                    receipt.is_of(checkpoint.checkpoint()) && receipt.proof == proof
+                })
+            };
+            if !entry.receipt.as_ref().is_none_or(says_the_same) {
+                let part = format!("{side}/entry-{index}");
+                self.fault(&part, "its receipt is not the ledger's");
             }
         }
         Some(Arc::new(checkpoint))

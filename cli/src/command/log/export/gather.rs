@@ -2,22 +2,26 @@
 
 use std::collections::BTreeMap;
 use std::path::{Path, PathBuf};
+use std::sync::Arc;
 
 use bytes::Bytes;
 use entente_bundle::dossier::{Party, Proved, Session, Stamped, Tree};
 use entente_evidence::proof::SignedStatement;
 use entente_evidence::statement::Kind;
-use entente_keys::{Chain, SessionCertificate};
+use entente_keys::{Chain, KeyStore, KeyUse, SessionCertificate};
 use entente_ledger::entry::{Body, Entry, TimeStamp};
 use entente_ledger::note::NoteKey;
 use entente_ledger::proof::InclusionProof;
+use entente_ledger::receipt::CoseReceipt;
+use entente_ledger::tree::leaf_hash;
 use entente_ledger::{Checkpoint, Reader, SignedCheckpoint};
-use entente_signing::Digest;
+use entente_signing::{Digest, Signer};
 use entente_timestamp::stated;
 
 use super::super::keys::Directory;
+use super::super::records::{data_of, keys_of};
 use super::super::{damaged, ledgers_in, open};
-use super::ExportArgs;
+use super::{ExportArgs, LABEL};
 use crate::exit::{Exit, Failure};
 use crate::output::Screen;
 use crate::texts::{Fact, Text};
@@ -199,6 +203,7 @@ impl Book {
             None => self.reader.checkpoint(&key).map_err(unreadable)?,
         };
         let checkpoint = checkpoint.ok_or_else(early)?;
+        let signer = receipts_by(&dir, &key);
         let mut tree = empty_tree(key, &checkpoint);
         let statements = self.statements.iter().map(|(index, _)| *index);
         let sessions = self.sessions.iter().filter(|(_, chain)| {
@@ -213,8 +218,15 @@ impl Book {
             // Written a moment ago, it is under the next checkpoint.
             let proof = proof.map_err(unreadable)?.ok_or_else(early)?;
             let bytes = self.reader.entry(index).map_err(unreadable)?;
-            tree.entries
-                .insert(index, proved(&bytes.ok_or_else(early)?, proof));
+            let bytes = bytes.ok_or_else(early)?;
+            let receipt = signer.as_ref().map(|signer| {
+                CoseReceipt::sign(&**signer, &checkpoint, &proof, &leaf_hash(&bytes))
+            });
+            let receipt = receipt.transpose();
+            let receipt = receipt.map_err(|error| Failure::of(Exit::Failed, &error))?;
+            let mut proved = proved(&bytes, proof);
+            proved.receipt = receipt.map(Bytes::from);
+            tree.entries.insert(index, proved);
         }
         let entries: Vec<u64> = tree.entries.keys().copied().collect();
         for stamp in self.first_stamps(&entries) {
@@ -273,7 +285,16 @@ pub(super) fn proved(bytes: &Bytes, proof: InclusionProof) -> Proved {
     Proved {
         bytes: bytes.clone(),
         path: proof.path,
+        receipt: None,
     }
+}
+
+/// The key of a ledger, where it is at hand: beside the data of the server that writes it.
+fn receipts_by(dir: &Path, key: &NoteKey) -> Option<Arc<dyn Signer>> {
+    let keys = keys_of(&data_of(dir)?)?;
+    let store = KeyStore::open(keys).ok()?;
+    let signer = store.load(KeyUse::Ledger, LABEL).ok()?;
+    (signer.verifying_key() == key.key()).then_some(signer)
 }
 
 /// The session that signed a statement, under any key its server had.

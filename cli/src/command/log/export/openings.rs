@@ -101,6 +101,6 @@ fn read(record: &Record, gathered: &Gathered, screen: &Screen) -> Result<Option<
 fn beside(record: &Record) -> Option<(PathBuf, PathBuf)> {
     let data = data_of(&record.ledger)?;
     let sidecar = data.join("sidecar");
-    let keys = keys_of(&data)?;
+    let keys = keys_of(&data)?.join("kek");
     (sidecar.is_dir() && keys.is_dir()).then_some((sidecar, keys))
 }

@@ -21,6 +21,10 @@ impl Script {
                 "Le journal ({side}) a signé un point de contrôle sur les entrées de cet échange."
             ),
         );
+        if tree.entries.values().any(|entry| entry.receipt.is_some()) {
+            self.text += "(Files *.receipt.cose say the same, for programs that read COSE receipts, RFC 9942.)\n\
+                          (Les fichiers *.receipt.cose disent la même chose, pour qui lit les reçus COSE, RFC 9942.)\n";
+        }
         self.tree(side, tree);
         let mut parts: Vec<(String, Vec<u8>)> = Vec::new();
         for name in ["request", "answer"] {
