@@ -11,14 +11,12 @@ use std::time::Duration;
 
 use bytes::Bytes;
 use entente_evidence::answer::Answer;
-use entente_evidence::commitment::Subject;
 use entente_evidence::opening::Openings;
 use entente_evidence::proof::SignedStatement;
 use entente_evidence::receipt::Receipt;
 use entente_evidence::statement::{Actor, Body as Says, Links, MessageId, Statement};
-use entente_evidence::tag::Tag;
 use entente_identity::SystemId;
-use entente_ledger::entry::{Body, LateTags, Out, OutcomeKind};
+use entente_ledger::entry::{Body, Out, OutcomeKind};
 use entente_policy::Permit;
 use entente_proto::exchange::v1 as wire;
 use entente_reason::{At, GrpcCode, Reason};
@@ -26,6 +24,7 @@ use entente_telemetry::Side;
 use tokio::time::Instant;
 use tokio_util::sync::CancellationToken;
 
+use crate::about::About;
 use crate::call::Call;
 use crate::config::{MAX_DEADLINE, MAX_MESSAGE};
 use crate::journal::Keep;
@@ -59,7 +58,7 @@ struct Decided<'a> {
     adopted: Arc<Adopted>,
     permit: Permit,
     plan: Arc<Plan>,
-    subjects: Vec<Subject>,
+    about: About,
 }
 
 /// A request in our ledger, and how it was sealed.
@@ -155,14 +154,14 @@ impl Server {
         let adopted = self.in_order()?;
         let permit = adopted.decide_call(caller, call, self.moment())?;
         let plan = self.plans.plan(&adopted, &call.method, &permit)?;
-        let subjects = plan.check_request(body)?;
+        let about = plan.check_request(body, adopted.most_subjects())?;
         Ok(Decided {
             caller,
             call,
             adopted,
             permit,
             plan,
-            subjects,
+            about,
         })
     }
 
@@ -176,7 +175,7 @@ impl Server {
         let Decided { call, permit, .. } = decided;
         let mut builder = Openings::builder()
             .payload(body)
-            .subjects(&decided.subjects);
+            .subjects(decided.about.named());
         if let Some(user) = &call.user {
             builder = builder.user(user);
         }
@@ -185,7 +184,7 @@ impl Server {
         }
         let openings = builder.build().map_err(|error| error.reason())?;
         let message_id = MessageId::generate().map_err(|error| error.reason())?;
-        let tags = self.tag_keys.tags(permit, &decided.subjects, &message_id)?;
+        let tags = self.tag_keys.tags(permit, &decided.about, &message_id)?;
         let statement = Statement {
             message_id,
             sender: decided.caller.clone(),
@@ -223,9 +222,7 @@ impl Server {
         let session = self.sessions.current(call.mode).await?;
         let request = self.signing.sign(&session, statement).await?;
         let (seal, sealed) = outgoing.seal(&request, openings.seal_plaintext())?;
-        if let Some(overflow) = tags.overflow() {
-            self.write_late_tags(&request, overflow).await?;
-        }
+        tags.write_overflow(&self.journal, &request).await?;
         let keep = Keep {
             kind: 2,
             statement: &request,
@@ -256,18 +253,6 @@ impl Server {
             outgoing,
             open,
         })
-    }
-
-    /// TAGS entries, durable before the statement they belong to is sent; padded to multiples of 64.
-    async fn write_late_tags(&self, request: &SignedStatement, tags: &[Tag]) -> Result<(), Reason> {
-        for tags in padded_to_64(tags)?.chunks(MAX_LATE_TAGS) {
-            let entry = LateTags {
-                statement: request.hash(),
-                tags: tags.to_vec(),
-            };
-            self.journal.append(Body::Tags(entry)).await?;
-        }
-        Ok(())
     }
 
     /// Steps 4 and 9.
@@ -352,17 +337,3 @@ impl Server {
         });
     }
 }
-
-/// Tags with random ones after them up to a multiple of 64, in no telling order.
-fn padded_to_64(tags: &[Tag]) -> Result<Vec<Tag>, Reason> {
-    let mut padded = tags.to_vec();
-    while !padded.len().is_multiple_of(64) {
-        let random = MessageId::generate().map_err(|error| error.reason())?;
-        padded.push(*random.as_bytes());
-    }
-    padded.sort_unstable();
-    Ok(padded)
-}
-
-/// Tags in one TAGS entry.
-const MAX_LATE_TAGS: usize = 1_024;

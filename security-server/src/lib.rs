@@ -5,6 +5,7 @@
 //! of DESIGN.md §5 and call the [`Probe`] after each. Nothing here decides who may ask what
 //! (`policy`), what a statement is (`evidence`) or how an entry becomes durable (`ledger`).
 
+mod about;
 mod call;
 mod config;
 mod consumer;

@@ -1,16 +1,18 @@
 //! Release plans, compiled once for each agreement, clause, method and set of elements.
 
+use std::borrow::Cow;
 use std::collections::{BTreeSet, HashMap};
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 
 use bytes::Bytes;
+use entente_agreement::Mode as ClauseMode;
 use entente_contract::{CheckError, Contract, Direction, ReleasePlan};
-use entente_evidence::commitment::Subject;
 use entente_identity::{ElementName, MethodName};
 use entente_policy::Permit;
 use entente_reason::Reason;
 use entente_signing::Digest;
 
+use crate::about::About;
 use crate::refusal::Refusal;
 use crate::view::Adopted;
 
@@ -29,6 +31,8 @@ pub(crate) struct Plan {
     method: MethodName,
     request: ReleasePlan,
     answer: ReleasePlan,
+    /// Whether an exchange may be about more subjects than are named.
+    is_bulk: bool,
 }
 
 #[derive(Clone, Debug, PartialEq, Eq, Hash)]
@@ -89,6 +93,7 @@ impl Plans {
             answer: compile(Direction::Response, &permit.released)?,
             contract,
             method: method.clone(),
+            is_bulk: permit.clause_mode == ClauseMode::Bulk,
         });
         let mut compiled = lock(compiled);
         if compiled.len() >= MOST {
@@ -106,8 +111,9 @@ fn lock(compiled: &Mutex<HashMap<Key, Arc<Plan>>>) -> MutexGuard<'_, HashMap<Key
 // === impl Plan ===
 
 impl Plan {
-    /// Refuses a request that carries anything not agreed, and names whom it is about. (G6)
-    pub(crate) fn check_request(&self, body: &[u8]) -> Result<Vec<Subject>, Refusal> {
+    /// Refuses a request that carries anything not agreed, and says whom it is about: up to `most` by
+    /// name. (G6)
+    pub(crate) fn check_request(&self, body: &[u8], most: usize) -> Result<About, Refusal> {
         self.request.check(body).map_err(|error| {
             let refusal = Refusal::new(error.reason());
             match error {
@@ -115,15 +121,33 @@ impl Plan {
                 _ => refusal,
             }
         })?;
-        self.contract
-            .subjects(&self.method, Direction::Request, body)
-            .map_err(|error| error.reason())?
-            .iter()
-            .map(|subject| {
-                Subject::new(subject.scheme(), subject.value())
-                    .map_err(|_| Refusal::new(Reason::BadField))
-            })
-            .collect()
+        let about = self.about(Direction::Request, body, most)?;
+        Ok(self.permitted(about)?)
+    }
+
+    /// Whom the whole exchange is about: whom it asked about, and whoever is in the answer.
+    pub(crate) fn about_with<'a>(
+        &self,
+        asked: &'a About,
+        answer: &[u8],
+        most: usize,
+    ) -> Result<Cow<'a, About>, Reason> {
+        let answered = self.about(Direction::Response, answer, most);
+        let answered = answered.map_err(|_| Reason::InvalidAnswer)?;
+        let about = asked.with(answered, most);
+        self.permitted(about)
+    }
+
+    fn about(&self, direction: Direction, body: &[u8], most: usize) -> Result<About, Reason> {
+        let found = self.contract.subjects(&self.method, direction, body, most);
+        About::of(found.map_err(|error| error.reason())?)
+    }
+
+    fn permitted<T: std::borrow::Borrow<About>>(&self, about: T) -> Result<T, Reason> {
+        if *about.borrow() == About::Many && !self.is_bulk {
+            return Err(Reason::TooManySubjects);
+        }
+        Ok(about)
     }
 
     /// The answer with everything not agreed taken out. (G6)

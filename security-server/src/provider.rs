@@ -6,13 +6,12 @@
 
 mod refuse;
 
-use std::collections::BTreeSet;
+use std::borrow::Cow;
 use std::sync::Arc;
 use std::time::Duration;
 
 use entente_evidence::admission::{check_addressee, check_fresh};
 use entente_evidence::answer::Answer;
-use entente_evidence::commitment::Subject;
 use entente_evidence::opening::{Opened, Openings};
 use entente_evidence::proof::{SignedStatement, Verified};
 use entente_evidence::receipt::Receipt;
@@ -27,6 +26,7 @@ use entente_telemetry::Side;
 use tokio::time::Instant;
 use tokio_util::sync::CancellationToken;
 
+use crate::about::About;
 use crate::journal::Keep;
 use crate::limits::passed_on;
 use crate::owed::Debt;
@@ -61,6 +61,7 @@ struct Admitted {
     request: SignedStatement,
     adopted: Arc<Adopted>,
     opened: Opened,
+    about: About,
     seal: ReceivedUnder,
     permit: Permit,
     plan: Arc<Plan>,
@@ -218,11 +219,11 @@ impl Server {
         let payload = opened
             .payload()
             .map_err(|error| Stopped::Denied(error.reason()))?;
-        let subjects = plan
-            .check_request(payload)
+        let about = plan
+            .check_request(payload, adopted.most_subjects())
             .map_err(|refusal| Stopped::Denied(refusal.reason))?;
         // A consumer that names other subjects than its request does would hide from them.
-        if !same_subjects(&subjects, opened.subjects()) {
+        if !about.is_of(opened.subjects()) {
             return Err(Stopped::Denied(Reason::CommitmentMismatch));
         }
         Ok(Admitted {
@@ -230,6 +231,7 @@ impl Server {
             request,
             adopted,
             opened,
+            about,
             seal,
             permit,
         })
@@ -249,7 +251,7 @@ impl Server {
             .tag_keys
             .tags(
                 &admitted.permit,
-                admitted.opened.subjects(),
+                &admitted.about,
                 &request.statement().message_id,
             )
             .map_err(|reason| self.refuse_unlogged(request, reason))?;
@@ -280,7 +282,7 @@ impl Server {
             .await;
         self.reached(Step::SystemAnswered);
         let code = match &answer {
-            Ok(answer) => GrpcCode(i32::from(answer.code)),
+            Ok((answer, _)) => GrpcCode(i32::from(answer.code)),
             Err(reason) => reason.grpc(),
         };
         let says = request.statement();
@@ -292,7 +294,10 @@ impl Server {
             began.elapsed(),
         );
         let sent = match answer {
-            Ok(answer) => self.respond(&admitted, receipt.clone(), answer).await,
+            Ok((answer, about)) => {
+                self.respond(&admitted, receipt.clone(), answer, &about)
+                    .await
+            }
             Err(reason) => {
                 self.fault(
                     request,
@@ -320,12 +325,13 @@ impl Server {
         }
     }
 
-    async fn ask_system(
+    /// What the system answered, without what was not agreed, and whom the exchange is about by now.
+    async fn ask_system<'a>(
         &self,
-        admitted: &Admitted,
+        admitted: &'a Admitted,
         deadline: Duration,
         cancelled: &CancellationToken,
-    ) -> Result<Answer, Reason> {
+    ) -> Result<(Answer, Cow<'a, About>), Reason> {
         let statement = admitted.request.statement();
         let system = self
             .systems
@@ -346,11 +352,16 @@ impl Server {
             NoAnswer::NotAsked => Reason::SourceDown,
             NoAnswer::MayHaveActed => Reason::OutcomeUnknown,
         })?;
+        let asked = &admitted.about;
         if answer.code != 0 {
-            return Ok(answer);
+            return Ok((answer, Cow::Borrowed(asked)));
         }
         let message = admitted.plan.filter_answer(&answer.message)?;
-        Ok(Answer { message, ..answer })
+        // Of what the system said, not of what is left of it: whose number is not released is looked at
+        // all the same.
+        let most = admitted.adopted.most_subjects();
+        let about = admitted.plan.about_with(asked, &answer.message, most)?;
+        Ok((Answer { message, ..answer }, about))
     }
 
     async fn respond(
@@ -358,6 +369,7 @@ impl Server {
         admitted: &Admitted,
         receipt: Receipt,
         answer: Answer,
+        about: &About,
     ) -> Result<wire::Open, Reason> {
         let request = &admitted.request;
         let value = answer.to_value().map_err(|error| error.reason())?;
@@ -373,14 +385,10 @@ impl Server {
         };
         let mut statement = self.answering(request, &admitted.adopted, body);
         statement.commitments = openings.commitments();
-        statement.tags = self
+        let tags = self
             .tag_keys
-            .tags(
-                &admitted.permit,
-                admitted.opened.subjects(),
-                &statement.message_id,
-            )?
-            .in_statement()?;
+            .tags(&admitted.permit, about, &statement.message_id)?;
+        statement.tags = tags.in_statement()?;
         let session = self.sessions.current(statement.mode).await?;
         let response = self.signing.sign(&session, statement).await?;
         let (seal, sealed) = admitted.seal.seal(&response, openings.seal_plaintext())?;
@@ -390,6 +398,7 @@ impl Server {
             openings: &openings,
             permit: &admitted.permit,
         };
+        tags.write_overflow(&self.journal, &response).await?;
         // If we crash before this is durable, the peer has nothing; the next start sends no answer
         // either, but closes the request with a fault.
         self.journal
@@ -412,10 +421,4 @@ fn addressed(mut answer: wire::Open, introduced: bool) -> wire::Open {
         answer.session_chain.truncate(1);
     }
     answer
-}
-
-fn same_subjects(asked: &[Subject], opened: &[Subject]) -> bool {
-    let asked: BTreeSet<&Subject> = asked.iter().collect();
-    let opened: BTreeSet<&Subject> = opened.iter().collect();
-    asked == opened
 }

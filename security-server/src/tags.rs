@@ -7,14 +7,16 @@ use std::collections::HashMap;
 use std::sync::{Arc, Mutex, PoisonError};
 
 use entente_clock::Clock;
-use entente_evidence::commitment::Subject;
+use entente_evidence::proof::SignedStatement;
 use entente_evidence::statement::{LogOrigin, MessageId};
 use entente_evidence::tag::{Tag, TagKey, Tags};
+use entente_ledger::entry::{Body, LateTags};
 use entente_policy::Permit;
 use entente_reason::Reason;
 use entente_sidecar::{Period, Sidecar};
 
-use crate::journal::retention_of;
+use crate::about::About;
+use crate::journal::{Journal, retention_of};
 
 /// The server's tag keys.
 #[derive(Debug)]
@@ -49,16 +51,21 @@ impl TagKeys {
         }
     }
 
-    /// The tags of `subjects` in one exchange.
+    /// The tags of whom one exchange is about: each one's, or everybody's when there are many.
     pub(crate) fn tags(
         &self,
         permit: &Permit,
-        subjects: &[Subject],
+        about: &About,
         message: &MessageId,
     ) -> Result<ExchangeTags, Reason> {
-        if subjects.is_empty() {
-            return Ok(ExchangeTags::default());
-        }
+        let subjects = match about {
+            About::Many => {
+                let key = self.key(permit)?.bulk_key();
+                return Ok(ExchangeTags(vec![key.tag(&self.origin, message)]));
+            }
+            About::Named(subjects) if subjects.is_empty() => return Ok(ExchangeTags::default()),
+            About::Named(subjects) => subjects,
+        };
         let key = self.key(permit)?;
         let tags = subjects
             .iter()
@@ -107,19 +114,53 @@ impl ExchangeTags {
         Tags::padded(self.0.clone()).map_err(|_| Reason::InternalFault)
     }
 
+    /// TAGS entries for what the statement does not hold, padded to multiples of 64. Written before the
+    /// statement they belong to is logged and sent.
+    pub(crate) async fn write_overflow(
+        &self,
+        journal: &Journal,
+        statement: &SignedStatement,
+    ) -> Result<(), Reason> {
+        let Some(overflow) = self.overflow() else {
+            return Ok(());
+        };
+        for tags in padded_to_64(overflow)?.chunks(MAX_LATE_TAGS) {
+            let entry = LateTags {
+                statement: statement.hash(),
+                tags: tags.to_vec(),
+            };
+            // If we crash here, tags are there of a statement that is not, and never was sent.
+            journal.append(Body::Tags(entry)).await?;
+        }
+        Ok(())
+    }
+
     /// The tags, when there are more than a statement holds.
-    pub(crate) fn overflow(&self) -> Option<&[Tag]> {
+    fn overflow(&self) -> Option<&[Tag]> {
         (self.0.len() > Tags::MAX).then_some(self.0.as_slice())
     }
 }
+
+/// Tags with random ones after them up to a multiple of 64, in no telling order.
+fn padded_to_64(tags: &[Tag]) -> Result<Vec<Tag>, Reason> {
+    let mut padded = tags.to_vec();
+    while !padded.len().is_multiple_of(64) {
+        let random = MessageId::generate().map_err(|error| error.reason())?;
+        padded.push(*random.as_bytes());
+    }
+    padded.sort_unstable();
+    Ok(padded)
+}
+
+/// Tags in one TAGS entry.
+const MAX_LATE_TAGS: usize = 1_024;
 
 #[cfg(test)]
 mod tests {
     use bytes::Bytes;
     use entente_agreement::{NoticeClass, RetentionClass};
     use entente_clock::Timestamp;
-    use entente_evidence::proof::SignedStatement;
-    use entente_ledger::entry::{Body, Entry, In};
+    use entente_ledger::entry::{Entry, In};
     use entente_sidecar::Retention;
     use entente_signing::Digest;
 
@@ -148,7 +189,7 @@ mod tests {
                 statement: Bytes::from(vec![0; SignedStatement::MAX_LEN]),
                 sidecar: Some(Digest::of(b"record")),
                 view: Some(u64::MAX),
-                tags: vec![[0; 16]; entente_contract::MAX_SUBJECTS],
+                tags: vec![[0; 16]; 1_024],
             }),
         };
         assert!(entry.encode().is_ok());

@@ -195,6 +195,13 @@ impl Adopted {
         BTreeMap::from([(self.origin.clone(), seen)])
     }
 
+    /// Up to how many subjects of an exchange are named.
+    pub(crate) fn most_subjects(&self) -> usize {
+        let policy = self.state().policy();
+        // A server without a policy decides nothing, and asks this of nobody.
+        policy.map_or(0, |policy| policy.tagged_subjects as usize)
+    }
+
     /// A registered server, whatever its member's standing.
     pub(crate) fn registered(&self, server: &ServerId) -> Option<ServerView<'_>> {
         let record = self.state().server(server)?;

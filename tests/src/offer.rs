@@ -20,6 +20,8 @@ pub struct Terms<'a> {
     pub contract: Digest,
     /// The method's simple name.
     pub method: &'a str,
+    /// How its data is exchanged: `query`, `bulk`.
+    pub mode: &'a str,
     /// Elements a request may hold.
     pub asked: &'a BTreeSet<String>,
     /// Elements an answer may hold.
@@ -72,6 +74,7 @@ impl Terms<'_> {
             ("DEMO-001", self.name),
             ("{contract}", &self.contract.to_string()),
             (service, self.service.as_str()),
+            ("mode: query", &format!("mode: {}", self.mode)),
             ("LookupDeath:", &format!("{}:", self.method)),
             ("[person.number, person.birth_date]", &list(self.asked)),
             ("[death.registered, death.date]", &list(self.released)),

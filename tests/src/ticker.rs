@@ -23,6 +23,7 @@ pub async fn agree(world: &World) -> anyhow::Result<(Digest, MethodName)> {
         service: &service,
         contract: Digest::of(DESCRIPTOR_SET),
         method: method.method(),
+        mode: "query",
         asked: &["tick.from".to_owned()].into(),
         released: &["tick.count".to_owned()].into(),
         keeps_payload: false,

@@ -293,6 +293,8 @@ catalogue! {
     KeysWritten = "{count} keys in {file}. Hand it to the person alone: it tells which entries are about them.",
         "{count} clés dans {file}. Le remettre à la personne seule : il dit quelles entrées la concernent.";
     LookedAnswered = "answered", "répondu";
+    LookedBulk = "about many persons, not named one by one: perhaps you",
+        "vise de nombreuses personnes, non nommées une à une : peut-être vous";
     LookedCollect = "authority to collect: {ground}", "autorisation de recueillir : {ground}";
     LookedComplete = "{count} exchanges, and {withheld} under withheld notice. The ledger was verified whole: this is all it holds for these keys.",
         "{count} échanges, et {withheld} dont l’avis est retenu. Le journal a été vérifié en entier : c’est tout ce qu’il contient pour ces clés.";

@@ -38,7 +38,7 @@ pub use fault::{ContractError, Fault, FaultKind};
 pub use json::JsonError;
 pub use model::Sensitivity;
 pub use plan::{CheckError, FilterError, ReleasePlan};
-pub use subject::{Subject, SubjectError};
+pub use subject::{Subject, SubjectError, Subjects};
 pub use wire::WireError;
 
 /// Largest descriptor set accepted, in bytes: the registry's bound on a blob.
@@ -52,9 +52,6 @@ pub const MAX_DEPTH: usize = 64;
 
 /// Most faults reported for one contract.
 pub const MAX_FAULTS: usize = 1_000;
-
-/// Most subjects read from one message: as many as one ledger entry has room for the tags of.
-pub const MAX_SUBJECTS: usize = 1_024;
 
 /// Longest identifier of a subject, in bytes, before it is normalised.
 pub const MAX_SUBJECT_LEN: usize = 256;

@@ -10,7 +10,7 @@ use entente_reason::Reason;
 use crate::contract::{Contract, Direction, UnknownMethod};
 use crate::model::{Field, Kind};
 use crate::wire::{Fields, WireError, WireField, WireType, check_packed, packed_varints};
-use crate::{MAX_DEPTH, MAX_SUBJECT_LEN, MAX_SUBJECTS};
+use crate::{MAX_DEPTH, MAX_SUBJECT_LEN};
 
 /// A person (or thing) a message is about: the scheme of the identifier and its normalised value.
 /// Never printed with its value.
@@ -18,6 +18,15 @@ use crate::{MAX_DEPTH, MAX_SUBJECT_LEN, MAX_SUBJECTS};
 pub struct Subject {
     scheme: Arc<str>,
     value: Box<str>,
+}
+
+/// Whom a message is about.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub enum Subjects {
+    /// More than were to be named; which ones, nobody read on for.
+    Many,
+    /// These, each once, in the order found; perhaps none.
+    Named(Vec<Subject>),
 }
 
 /// Why the subjects of a message could not be read.
@@ -30,9 +39,6 @@ pub enum SubjectError {
     /// An identifier of more than [`MAX_SUBJECT_LEN`] bytes.
     #[error("identifier of a subject is too long")]
     TooLong,
-    /// More than [`MAX_SUBJECTS`] subjects.
-    #[error("message is about too many subjects")]
-    TooMany,
     /// The contract does not declare the method.
     #[error(transparent)]
     UnknownMethod(#[from] UnknownMethod),
@@ -90,7 +96,6 @@ impl SubjectError {
         match self {
             Self::Malformed(_) => Reason::RequestMalformed,
             Self::TooLong => Reason::BadField,
-            Self::TooMany => Reason::MessageTooLarge,
             Self::UnknownMethod(error) => error.reason(),
         }
     }
@@ -99,21 +104,26 @@ impl SubjectError {
 // === impl Contract ===
 
 impl Contract {
-    /// The subjects of a message, each once, in the order found. Every value written counts, also one that a
-    /// later value of the same field replaces.
+    /// The subjects of a message, at most `most` of them. Every value written counts, also one that a later
+    /// value of the same field replaces.
     ///
     /// # Errors
-    /// When the bytes are not a message of the contract, or name too many subjects.
+    /// When the bytes are not a message of the contract.
     pub fn subjects(
         &self,
         method: &MethodName,
         direction: Direction,
         body: &[u8],
-    ) -> Result<Vec<Subject>, SubjectError> {
+        most: usize,
+    ) -> Result<Subjects, SubjectError> {
         let root = self.root(method, direction)?;
-        let mut found = Found::default();
+        let mut found = Found::up_to(most);
         self.find_subjects(root, body, &mut found, 0)?;
-        Ok(found.subjects)
+        Ok(if found.is_over {
+            Subjects::Many
+        } else {
+            Subjects::Named(found.subjects)
+        })
     }
 
     fn find_subjects(
@@ -132,6 +142,9 @@ impl Contract {
         }
         let mut fields = Fields::new(body);
         while let Some(wire) = fields.next_field().map_err(SubjectError::Malformed)? {
+            if found.is_over {
+                return Ok(());
+            }
             let Some(field) = message.field(wire.number) else {
                 continue;
             };
@@ -147,15 +160,26 @@ impl Contract {
     }
 }
 
-#[derive(Default)]
 struct Found {
+    most: usize,
     subjects: Vec<Subject>,
     seen: BTreeSet<Subject>,
+    /// Whether there are more than `most`.
+    is_over: bool,
 }
 
 // === impl Found ===
 
 impl Found {
+    const fn up_to(most: usize) -> Self {
+        Self {
+            most,
+            subjects: Vec::new(),
+            seen: BTreeSet::new(),
+            is_over: false,
+        }
+    }
+
     fn read(
         &mut self,
         scheme: &Arc<str>,
@@ -171,7 +195,8 @@ impl Found {
                 return Err(SubjectError::TooLong);
             }
             let text = std::str::from_utf8(wire.value).map_err(|_| malformed(WireError::Text))?;
-            return self.push(Subject::normalised(scheme, text));
+            self.push(Subject::normalised(scheme, text));
+            return Ok(());
         }
         let Some(one) = field.kind.wire() else {
             return Ok(());
@@ -184,19 +209,19 @@ impl Found {
         match one {
             WireType::Varint => {
                 for value in packed_varints(wire.value) {
-                    self.push_integer(scheme, field.kind, value.map_err(malformed)?)?;
+                    self.push_integer(scheme, field.kind, value.map_err(malformed)?);
                 }
             }
             WireType::Fixed32 => {
                 for chunk in wire.value.chunks_exact(4) {
                     let value = u32::from_le_bytes(chunk.try_into().unwrap_or_default());
-                    self.push_integer(scheme, field.kind, value.into())?;
+                    self.push_integer(scheme, field.kind, value.into());
                 }
             }
             WireType::Fixed64 => {
                 for chunk in wire.value.chunks_exact(8) {
                     let value = u64::from_le_bytes(chunk.try_into().unwrap_or_default());
-                    self.push_integer(scheme, field.kind, value)?;
+                    self.push_integer(scheme, field.kind, value);
                 }
             }
             WireType::Len => {}
@@ -205,12 +230,7 @@ impl Found {
     }
 
     /// The number as its type reads it. A minus sign is kept: it is not a separator.
-    fn push_integer(
-        &mut self,
-        scheme: &Arc<str>,
-        kind: Kind,
-        raw: u64,
-    ) -> Result<(), SubjectError> {
+    fn push_integer(&mut self, scheme: &Arc<str>, kind: Kind, raw: u64) {
         let value: i128 = match kind {
             Kind::Int32 | Kind::Sfixed32 => (raw as i32).into(),
             Kind::Int64 | Kind::Sfixed64 => (raw as i64).into(),
@@ -225,20 +245,22 @@ impl Found {
         self.push(Some(Subject {
             scheme: Arc::clone(scheme),
             value: value.to_string().into(),
-        }))
+        }));
     }
 
-    fn push(&mut self, subject: Option<Subject>) -> Result<(), SubjectError> {
+    fn push(&mut self, subject: Option<Subject>) {
         let Some(subject) = subject else {
-            return Ok(());
+            return;
         };
-        if self.seen.insert(subject.clone()) {
-            if self.subjects.len() == MAX_SUBJECTS {
-                return Err(SubjectError::TooMany);
-            }
-            self.subjects.push(subject);
+        if self.is_over || self.seen.contains(&subject) {
+            return;
         }
-        Ok(())
+        if self.subjects.len() == self.most {
+            self.is_over = true;
+            return;
+        }
+        self.seen.insert(subject.clone());
+        self.subjects.push(subject);
     }
 }
 

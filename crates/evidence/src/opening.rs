@@ -169,8 +169,8 @@ impl Openings {
     pub const MAX_PLAINTEXT: usize = 18 * 1024 * 1024;
     /// Longest payload value, in bytes: a message of 16 MiB and an answer's status and metadata.
     pub const MAX_PAYLOAD: usize = 17 * 1024 * 1024;
-    /// Most subjects of one message, of 64 bytes each on average. Beyond it,
-    /// policy gives a bulk notice.
+    /// Most subjects of one message, of 64 bytes each on average. A message about more than policy has
+    /// named, which is fewer, opens none.
     pub const MAX_SUBJECTS: usize = 4096;
     /// Longest end user or case reference, in bytes.
     pub const MAX_TEXT: usize = 1024;

@@ -5,7 +5,8 @@ use std::fmt;
 use std::str::FromStr;
 
 use entente_agreement::{
-    ActorDisclosure, AgreementId, AgreementName, NoticeClass, RetentionClass, Volume,
+    ActorDisclosure, AgreementId, AgreementName, Mode as ClauseMode, NoticeClass, RetentionClass,
+    Volume,
 };
 use entente_clock::Timestamp;
 use entente_directory::{Mode, State};
@@ -78,6 +79,8 @@ pub struct Permit {
     pub name: AgreementName,
     /// The clause.
     pub clause: u32,
+    /// How its data is exchanged: only in bulk may it be about more subjects than are named.
+    pub clause_mode: ClauseMode,
     /// SHA-256 of the descriptor set the parties agreed on: the contract to filter with.
     pub descriptor_set: Digest,
     /// Elements the request may hold; anything else in it refuses the call.

@@ -181,6 +181,7 @@ fn permit(call: &Call<'_>, candidate: &Candidate<'_>, terms: &MethodTerms) -> Pe
         agreement: candidate.id(),
         name: document.id.clone(),
         clause: clause.number,
+        clause_mode: clause.mode,
         descriptor_set: clause.descriptor_set,
         request: terms.request.clone(),
         released: released.clone(),

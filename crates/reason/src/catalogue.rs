@@ -637,6 +637,13 @@ catalogue! {
     fr: "La source a plus de lignes que la limite de l’adaptateur; rien n’a été tronqué.",
         "Précisez votre demande.";
 
+    /// More subjects than policy has named, under a clause that is not for bulk.
+    TooManySubjects = "TOO_MANY_SUBJECTS", RESOURCE_EXHAUSTED, Caller,
+    en: "One exchange under this clause may not be about so many persons.",
+        "Ask about fewer at once, or agree on a clause whose mode is bulk.",
+    fr: "Un échange selon cette clause ne peut pas viser autant de personnes.",
+        "Demandez-en moins à la fois, ou convenez d’une clause de mode bulk.";
+
     /// No such member in the directory.
     UnknownMember = "UNKNOWN_MEMBER", NOT_FOUND, Registry,
     en: "The registry has no such member.",

@@ -100,9 +100,14 @@ impl Server {
         {
             return Err(Reason::InvalidAnswer);
         }
+        let most = decided.adopted.most_subjects();
+        let about = decided
+            .plan
+            .about_with(&decided.about, &answer.message, most)
+            .map_err(|_| Reason::InvalidAnswer)?;
         let tags = self
             .tag_keys
-            .tags(&decided.permit, &decided.subjects, &statement.message_id)?;
+            .tags(&decided.permit, &about, &statement.message_id)?;
         let keep = Keep {
             kind: 1,
             statement: &signed,

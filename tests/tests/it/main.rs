@@ -19,6 +19,7 @@ mod refusals;
 mod retention;
 mod rotation;
 mod shards;
+mod subjects;
 mod time;
 mod token;
 mod walk;

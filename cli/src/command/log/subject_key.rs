@@ -22,7 +22,8 @@ use crate::texts::{Fact, Text};
 /// Make the keys with which one person finds the entries about them
 ///
 /// Authenticate the person first: whoever holds the file can tell which entries are about them. It holds
-/// one key for each month and retention whose notice is due, and none that is not. The person's
+/// one key for each month and retention whose notice is due, and none that is not, each with the one that
+/// finds exchanges about too many persons to name. The person's
 /// identifier is read from standard input or a file, never from an argument.
 #[derive(Args, Debug)]
 #[command(after_help = EXAMPLES)]
@@ -64,6 +65,8 @@ struct MonthKey {
     notice: NoticeClass,
     /// Hexadecimal.
     key: String,
+    /// Finds exchanges about too many to name. Hexadecimal.
+    bulk: String,
 }
 
 /// A key of the file, ready for use.
@@ -71,6 +74,8 @@ pub(super) struct Due {
     pub(super) month: String,
     /// Whether its entries are only counted.
     pub(super) is_withheld: bool,
+    /// Whether it finds exchanges about too many to name, not those about this person.
+    pub(super) is_bulk: bool,
     pub(super) key: SubjectKey,
 }
 
@@ -88,11 +93,13 @@ pub(crate) fn run(args: &SubjectKeyArgs, screen: &Screen) -> Result<(), Failure>
         let Some(notice) = notice_class(notice).filter(|class| args.is_due(*class, month)) else {
             continue;
         };
+        let tag_key = TagKey::new(&secret.bytes);
         keys.push(MonthKey {
             month: month.clone(),
             retention: secret.name.period.retention.to_string(),
             notice,
-            key: hex::encode(TagKey::new(&secret.bytes).subject_key(&subject).expose()),
+            key: hex::encode(tag_key.subject_key(&subject).expose()),
+            bulk: hex::encode(tag_key.bulk_key().expose()),
         });
     }
     let count = keys.len();
@@ -146,16 +153,26 @@ impl SubjectKeys {
         if file.schema != SCHEMA {
             return Err(wrong());
         }
-        let due = file.keys.into_iter().map(|key| {
-            let mut bytes = [0; 32];
-            hex::decode_to_slice(&key.key, &mut bytes).ok()?;
-            Some(Due {
-                is_withheld: key.notice == NoticeClass::Withheld,
-                key: SubjectKey::new(bytes),
-                month: key.month,
-            })
-        });
-        due.collect::<Option<_>>().ok_or_else(wrong)
+        // The person's own first: who is named in an exchange is told so.
+        let own = file.keys.iter().map(|month| month.due(&month.key, false));
+        let bulk = file.keys.iter().map(|month| month.due(&month.bulk, true));
+        let due: Option<_> = own.chain(bulk).collect();
+        due.ok_or_else(wrong)
+    }
+}
+
+// === impl MonthKey ===
+
+impl MonthKey {
+    fn due(&self, key: &str, is_bulk: bool) -> Option<Due> {
+        let mut bytes = [0; 32];
+        hex::decode_to_slice(key, &mut bytes).ok()?;
+        Some(Due {
+            is_withheld: self.notice == NoticeClass::Withheld,
+            is_bulk,
+            key: SubjectKey::new(bytes),
+            month: self.month.clone(),
+        })
     }
 }
 
@@ -200,7 +217,7 @@ fn write_new(path: &Path, keys: &SubjectKeys) -> std::io::Result<()> {
     file.sync_all()
 }
 
-const SCHEMA: &str = "entente.subject-keys/v1";
+const SCHEMA: &str = "entente.subject-keys/v2";
 
 /// Longest file of keys read, in bytes: ten years of a hundred classes are 3 MiB.
 const MAX_FILE: u64 = 16 * 1024 * 1024;

@@ -1,22 +1,18 @@
 //! `entente log who-looked`: every exchange about one person, from a ledger that was verified first.
 
-use std::collections::{BTreeMap, BTreeSet, HashMap};
+mod search;
+
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
-use std::time::Duration;
 
 use clap::Args;
 use entente_clock::Timestamp;
-use entente_evidence::proof::SignedStatement;
-use entente_evidence::statement::{Body as Says, LogOrigin, Statement};
-use entente_evidence::tag::Tag;
 use entente_follow::View;
 use entente_ledger::Reader;
 use entente_ledger::disk::RealDisk;
-use entente_ledger::entry::{Body, DeniedCall, Entry};
+use entente_ledger::entry::Entry;
 use entente_ledger::note::NoteKey;
 use entente_reason::Lang;
-use entente_signing::Digest;
 use serde_json::{Value, json};
 
 use super::subject_key::{Due, SubjectKeys};
@@ -25,12 +21,14 @@ use super::{damaged, known_key, ledgers_in, open};
 use crate::exit::Failure;
 use crate::output::{Screen, print_out};
 use crate::texts::{Fact, Text};
+use search::{Exchange, Found, Search};
 
 /// Every exchange about one person: who, when, for what purpose, under which agreement and law
 ///
 /// The ledger is verified whole before a line is printed, so the answer is complete: no server could
-/// leave anything out. Entries under withheld notice are only counted, and only with the
-/// commissioner's keys.
+/// leave anything out. Exchanges about more persons than are named one by one are in everybody's
+/// answer, and say so. Entries under withheld notice are only counted, and only with the commissioner's
+/// keys.
 #[derive(Args, Debug)]
 #[command(after_help = EXAMPLES)]
 pub(crate) struct WhoLookedArgs {
@@ -45,32 +43,6 @@ pub(crate) struct WhoLookedArgs {
     /// The configuration that says which registry to believe; otherwise the nearest above the folder
     #[arg(long, value_name = "FILE", env = "ENTENTE_CONFIG")]
     config: Option<PathBuf>,
-}
-
-/// What a ledger says about one person.
-#[derive(Debug, Default)]
-struct Found {
-    /// By message id.
-    exchanges: BTreeMap<(Timestamp, String), Exchange>,
-    withheld: BTreeSet<String>,
-}
-
-/// One exchange.
-#[derive(Debug)]
-struct Exchange {
-    index: u64,
-    request: Option<SignedStatement>,
-    outcome: Option<String>,
-}
-
-/// Looks through the entries of one ledger.
-struct Search<'a> {
-    origin: LogOrigin,
-    keys: &'a [Due],
-    /// Tags of statements that hold more than fit, by the statement's hash.
-    late: HashMap<Digest, Vec<Tag>>,
-    times: HashMap<String, Timestamp>,
-    found: Found,
 }
 
 pub(crate) async fn run(args: &WhoLookedArgs, screen: &Screen) -> Result<(), Failure> {
@@ -119,13 +91,7 @@ fn search(dir: &Path, keys: &[Due], screen: &Screen) -> Result<Found, Failure> {
         // Nothing was published yet, or it is no access ledger.
         return Ok(Found::default());
     };
-    let mut search = Search {
-        origin,
-        keys,
-        late: HashMap::new(),
-        times: HashMap::new(),
-        found: Found::default(),
-    };
+    let mut search = Search::new(origin, keys);
     for entry in reader.entries(0) {
         let (index, bytes) = entry.map_err(|error| damaged(dir, &error, screen))?;
         // A registry's ledger holds changes, and they are about nobody.
@@ -133,89 +99,7 @@ fn search(dir: &Path, keys: &[Due], screen: &Screen) -> Result<Found, Failure> {
             search.take(index, &entry);
         }
     }
-    Ok(search.found)
-}
-
-// === impl Search ===
-
-impl Search<'_> {
-    fn take(&mut self, index: u64, entry: &Entry) {
-        let (bytes, own) = match &entry.body {
-            Body::Tags(late) => {
-                let tags = self.late.entry(late.statement).or_default();
-                tags.extend_from_slice(&late.tags);
-                return;
-            }
-            Body::In(body) => (&body.statement, &body.tags[..]),
-            Body::Out(body) => (&body.statement, &[][..]),
-            Body::Denied(denied) => match &denied.call {
-                DeniedCall::Statement(bytes) => (bytes, &denied.tags[..]),
-                DeniedCall::Attempt(_) => return,
-            },
-            _ => return,
-        };
-        let Ok(signed) = SignedStatement::parse(bytes.clone()) else {
-            return;
-        };
-        let statement = signed.statement();
-        let mut tags = own.to_vec();
-        if statement.log == self.origin {
-            tags.extend_from_slice(statement.tags.as_slice());
-            tags.extend(self.late.remove(&signed.hash()).unwrap_or_default());
-        }
-        let id = statement.message_id.to_string();
-        let Some(is_withheld) = self.is_about(statement, entry.at, &tags) else {
-            // The end of an exchange that an earlier entry is about, whatever it is tagged with.
-            if let Some(at) = self.times.get(&id)
-                && let Some(exchange) = self.found.exchanges.get_mut(&(*at, id))
-            {
-                exchange.learn(signed);
-            }
-            return;
-        };
-        if is_withheld {
-            self.found.withheld.insert(id);
-            return;
-        }
-        let at = *self.times.entry(id.clone()).or_insert(entry.at);
-        let exchange = self.found.exchanges.entry((at, id));
-        let exchange = exchange.or_insert(Exchange {
-            index,
-            request: None,
-            outcome: None,
-        });
-        exchange.learn(signed);
-    }
-
-    /// Whether the tags hold the person's, and then whether notice is withheld.
-    fn is_about(&self, statement: &Statement, at: Timestamp, tags: &[Tag]) -> Option<bool> {
-        if tags.is_empty() {
-            return None;
-        }
-        // Tagged a moment before the entry was written: perhaps in the month before.
-        let months = [at.month(), at.saturating_sub(A_CALL).month()];
-        let keys = self.keys.iter().filter(|due| months.contains(&due.month));
-        let mut hits = keys.filter(|due| {
-            let tag = due.key.tag(&self.origin, &statement.message_id);
-            tags.contains(&tag)
-        });
-        hits.next().map(|due| due.is_withheld)
-    }
-}
-
-// === impl Exchange ===
-
-impl Exchange {
-    fn learn(&mut self, signed: SignedStatement) {
-        match &signed.statement().body {
-            Says::Request { .. } => self.request = Some(signed),
-            Says::Response { .. } => self.outcome = Some("answered".to_owned()),
-            Says::Fault { failure, .. } => {
-                self.outcome = Some(failure.reason().as_str().to_owned())
-            }
-            _ => {}
-        }
-    }
+    Ok(search.end())
 }
 
 /// One exchange, for scripts: all that `print_item` tells too.
@@ -233,6 +117,7 @@ fn value(
         "ledger": origin,
         "index": exchange.index,
         "outcome": exchange.outcome,
+        "bulk": exchange.is_bulk,
     });
     let Some(request) = &exchange.request else {
         return value;
@@ -292,6 +177,9 @@ fn print_item(item: &Value, screen: &Screen) {
             ));
         }
     }
+    if item["bulk"] == true {
+        print_out(format!("       {}", screen.text(Text::LookedBulk, &[])));
+    }
     let outcome = item["outcome"].as_str();
     let outcome = match outcome {
         Some("answered") => screen.text(Text::LookedAnswered, &[]),
@@ -302,9 +190,6 @@ fn print_item(item: &Value, screen: &Screen) {
     let transaction = screen.text(Text::EntryTransaction, &[("transaction", &id)]);
     print_out(screen.dim(&format!("       {outcome}  {transaction}")));
 }
-
-/// The longest time between a tag and its entry, generously.
-const A_CALL: Duration = Duration::from_secs(600);
 
 const EXAMPLES: &str = "\
 Examples:

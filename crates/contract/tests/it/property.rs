@@ -101,7 +101,7 @@ proptest! {
                 wire[at] = byte;
             }
         }
-        let _ = case.contract.subjects(&method(), Direction::Request, &wire);
+        let _ = case.contract.subjects(&method(), Direction::Request, &wire, 100);
         let _ = case.plan.check(&wire);
         if let Ok(released) = case.plan.filter(&wire.into()) {
             // Any reader can read it, and a walk of it finds nothing to clear.
@@ -124,7 +124,7 @@ proptest! {
             let plan = ReleasePlan::compile(&contract, &method, direction, &permitted).unwrap();
             let _ = plan.check(&body);
             let _ = plan.filter(&Bytes::from(body.clone()));
-            let _ = contract.subjects(&method, direction, &body);
+            let _ = contract.subjects(&method, direction, &body, 100);
         }
         let _ = Contract::parse(&body, contract.service());
     }

@@ -1,12 +1,25 @@
 //! Reading subjects from wire bytes.
 
 use entente_contract::{
-    Direction, MAX_SUBJECT_LEN, MAX_SUBJECTS, Subject, SubjectError, WireError,
+    Contract, Direction, MAX_SUBJECT_LEN, Subject, SubjectError, Subjects, WireError,
 };
 use entente_identity::MethodName;
 
 use crate::fixture::parse;
 use crate::vital_events::{contract, list, lookup};
+
+/// Up to ten of them.
+fn subjects(
+    contract: &Contract,
+    method: &MethodName,
+    direction: Direction,
+    body: &[u8],
+) -> Result<Vec<Subject>, SubjectError> {
+    match contract.subjects(method, direction, body, 10)? {
+        Subjects::Many => panic!("more than ten"),
+        Subjects::Named(subjects) => Ok(subjects),
+    }
+}
 
 fn pairs(subjects: &[Subject]) -> Vec<(&str, &str)> {
     subjects
@@ -21,9 +34,7 @@ fn reads_and_normalises_the_person_asked_about() {
     let body = contract()
         .decode_json(&lookup(), Direction::Request, json)
         .unwrap();
-    let found = contract()
-        .subjects(&lookup(), Direction::Request, &body)
-        .unwrap();
+    let found = subjects(&contract(), &lookup(), Direction::Request, &body).unwrap();
     assert_eq!(pairs(&found), [("ca.sin", "046454286")]);
     assert_eq!(
         Subject::new("ca.sin", "046 454 286"),
@@ -42,13 +53,10 @@ fn reads_every_row_of_an_answer_once() {
     let body = contract()
         .decode_json(&list(), Direction::Response, json)
         .unwrap();
-    let found = contract()
-        .subjects(&list(), Direction::Response, &body)
-        .unwrap();
+    let found = subjects(&contract(), &list(), Direction::Response, &body).unwrap();
     assert_eq!(pairs(&found), [("ca.sin", "1"), ("ca.sin", "2")]);
     assert!(
-        contract()
-            .subjects(&list(), Direction::Request, b"")
+        subjects(&contract(), &list(), Direction::Request, b"")
             .unwrap()
             .is_empty()
     );
@@ -81,9 +89,7 @@ fn reads_integers_packed_or_not_in_every_form() {
         let body = contract
             .decode_json(&method, Direction::Request, &json)
             .unwrap();
-        let found = contract
-            .subjects(&method, Direction::Request, &body)
-            .unwrap();
+        let found = subjects(&contract, &method, Direction::Request, &body).unwrap();
         assert_eq!(
             pairs(&found),
             [("s", &*low.to_string()), ("s", "1234567")],
@@ -91,14 +97,16 @@ fn reads_integers_packed_or_not_in_every_form() {
         );
     }
     // One value, not packed; and one in a map's value.
-    let found = contract
-        .subjects(&method, Direction::Request, b"\x9a\x06\x02\x08\x07")
-        .unwrap();
+    let found = subjects(
+        &contract,
+        &method,
+        Direction::Request,
+        b"\x9a\x06\x02\x08\x07",
+    )
+    .unwrap();
     assert_eq!(pairs(&found), [("s", "7")]);
     let in_map = b"\x92\x06\x06\x08\x01\x12\x02\x08\x07";
-    let found = contract
-        .subjects(&method, Direction::Request, in_map)
-        .unwrap();
+    let found = subjects(&contract, &method, Direction::Request, in_map).unwrap();
     assert_eq!(pairs(&found), [("s", "7")]);
 }
 
@@ -113,20 +121,22 @@ fn bounds_how_many_and_how_long() {
         }
         body
     };
-    let subjects = |body: &[u8]| contract().subjects(&list(), Direction::Response, body);
-    assert_eq!(subjects(&rows(MAX_SUBJECTS)).unwrap().len(), MAX_SUBJECTS);
-    assert_eq!(
-        subjects(&rows(MAX_SUBJECTS + 1)).unwrap_err(),
-        SubjectError::TooMany
-    );
+    let read = |body: &[u8], most| contract().subjects(&list(), Direction::Response, body, most);
+    let Subjects::Named(all) = read(&rows(1_024), 1_024).unwrap() else {
+        panic!("exactly as many as are named");
+    };
+    assert_eq!(all.len(), 1_024);
+    assert_eq!(read(&rows(1_025), 1_024), Ok(Subjects::Many));
+    assert_eq!(read(&rows(1), 0), Ok(Subjects::Many));
+    assert_eq!(read(&rows(0), 0), Ok(Subjects::Named(Vec::new())));
+    let twice = [rows(10), rows(10)].concat();
+    assert!(matches!(read(&twice, 10), Ok(Subjects::Named(all)) if all.len() == 10));
     let long = serde_json::json!({"personNumber": "9".repeat(MAX_SUBJECT_LEN + 1)}).to_string();
     let body = contract()
         .decode_json(&lookup(), Direction::Request, &long)
         .unwrap();
-    let error = contract()
-        .subjects(&lookup(), Direction::Request, &body)
-        .unwrap_err();
+    let error = subjects(&contract(), &lookup(), Direction::Request, &body).unwrap_err();
     assert_eq!(error, SubjectError::TooLong);
-    let error = subjects(b"\x0a\x04\x0a\x02\xff\xfe").unwrap_err();
+    let error = read(b"\x0a\x04\x0a\x02\xff\xfe", 10).unwrap_err();
     assert_eq!(error, SubjectError::Malformed(WireError::Text));
 }

@@ -34,6 +34,9 @@ pub struct Policy {
     /// How old a server's newest time stamp may be before it stops, in hours: 1 to 168. Default: it goes
     /// on without.
     pub stamped_within_hours: Option<u32>,
+    /// Up to how many subjects an exchange is tagged for each of them, 16 to 1,024; beyond it everybody
+    /// finds it, as one about many. Default 128.
+    pub tagged_subjects: u32,
 }
 
 // === impl Policy ===
@@ -53,6 +56,7 @@ impl Policy {
             witnesses: WitnessPolicy::default(),
             cosigned_within_seconds: COSIGNED_WITHIN,
             stamped_within_hours: None,
+            tagged_subjects: TAGGED_SUBJECTS,
         }
     }
 
@@ -73,7 +77,8 @@ impl Policy {
     }
 
     /// Whether going from this policy to `next` asks less of anybody: a longer validity, an older
-    /// checkpoint, fewer or other witnesses, no time stamps, more suites or older protocols.
+    /// checkpoint, fewer or other witnesses, no time stamps, fewer subjects named, more suites or older
+    /// protocols.
     pub fn weakened_by(&self, next: &Self) -> bool {
         next.validity_hours > self.validity_hours
             || next.freshness_seconds > self.freshness_seconds
@@ -86,6 +91,7 @@ impl Policy {
             || self.stamped_within_hours.is_some_and(|held| {
                 next.stamped_within_hours.is_none_or(|next| next > held)
             })
+            || next.tagged_subjects < self.tagged_subjects
     }
 
     pub(crate) fn fields(&self, to: &mut Fields) {
@@ -109,6 +115,9 @@ impl Policy {
         if let Some(hours) = self.stamped_within_hours {
             to.uint(9, u64::from(hours));
         }
+        if self.tagged_subjects != TAGGED_SUBJECTS {
+            to.uint(10, u64::from(self.tagged_subjects));
+        }
     }
 
     pub(crate) fn read(reader: &mut Reader<'_>) -> Result<Self, CborError> {
@@ -125,6 +134,9 @@ impl Policy {
                 .optional(8, |r| other_than(r, COSIGNED_WITHIN))?
                 .unwrap_or(COSIGNED_WITHIN),
             stamped_within_hours: map.optional(9, u32)?,
+            tagged_subjects: map
+                .optional(10, |r| other_than(r, TAGGED_SUBJECTS))?
+                .unwrap_or(TAGGED_SUBJECTS),
         };
         map.end()?;
         let in_bounds = (1..=168).contains(&policy.validity_hours)
@@ -134,7 +146,8 @@ impl Policy {
             && (60..=86_400).contains(&policy.cosigned_within_seconds)
             && policy
                 .stamped_within_hours
-                .is_none_or(|hours| (1..=168).contains(&hours));
+                .is_none_or(|hours| (1..=168).contains(&hours))
+            && (16..=MAX_TAGGED_SUBJECTS).contains(&policy.tagged_subjects);
         in_bounds.then_some(policy).ok_or(CborError::Range)
     }
 }
@@ -160,6 +173,9 @@ fn other_than(reader: &mut Reader<'_>, default: u32) -> Result<u32, CborError> {
 }
 
 const COSIGNED_WITHIN: u32 = 900;
+const TAGGED_SUBJECTS: u32 = 128;
+/// As many as one ledger entry holds the tags of.
+const MAX_TAGGED_SUBJECTS: u32 = 1_024;
 
 const PURPOSES: [&str; 11] = [
     "AUDIT",

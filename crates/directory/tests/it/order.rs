@@ -182,6 +182,10 @@ fn a_policy_may_be_tightened_and_not_weakened() {
             ..tighter.clone()
         },
         Policy {
+            tagged_subjects: 127,
+            ..tighter.clone()
+        },
+        Policy {
             freshness_seconds: 901,
             ..tighter.clone()
         },

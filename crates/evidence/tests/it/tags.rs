@@ -46,6 +46,15 @@ fn a_subject_is_its_scheme_a_zero_and_its_id() {
 }
 
 #[test]
+fn exchanges_about_many_are_found_under_the_key_of_nobody_in_particular() {
+    let key = TagKey::new(&[1; 32]).bulk_key();
+    assert_eq!(
+        hex::encode(key.expose()),
+        "b30bc5310d735a603115f29bbec722be25b4d7d287bc138f4d18abbf22118b91"
+    );
+}
+
+#[test]
 fn lists_are_padded_so_their_length_says_little() {
     let tags = |count: u8| (1..=count).map(|n| [n; 16]).collect::<Vec<_>>();
     for (count, padded) in [(0, 0), (1, 1), (2, 4), (4, 4), (5, 16), (16, 16)] {

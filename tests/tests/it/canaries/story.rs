@@ -264,6 +264,7 @@ async fn agree_to_keep(world: &World) {
         service: &service.parse().unwrap(),
         contract: Digest::of(VITAL_EVENTS_DESCRIPTOR_SET),
         method,
+        mode: "query",
         asked: &asked,
         released: &released,
         keeps_payload: true,

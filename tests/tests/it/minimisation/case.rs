@@ -103,6 +103,7 @@ impl Case {
             service: &self.service,
             contract: Digest::of(&self.set),
             method: "M",
+            mode: "query",
             asked: &self.asked,
             released: &self.released,
             keeps_payload: self.seed.is_multiple_of(2),

@@ -1,8 +1,11 @@
 //! What counts as about a person, over the golden statements.
 
 use entente_evidence::commitment::Subject;
-use entente_evidence::tag::TagKey;
-use entente_ledger::entry::{In, LateTags, Out};
+use entente_evidence::proof::SignedStatement;
+use entente_evidence::statement::LogOrigin;
+use entente_evidence::tag::{SubjectKey, Tag, TagKey};
+use entente_ledger::entry::{Body, In, LateTags, Out};
+use entente_signing::Digest;
 
 use super::*;
 
@@ -30,17 +33,18 @@ fn due(month: &str, person: &str, is_withheld: bool) -> Due {
     Due {
         month: month.to_owned(),
         is_withheld,
+        is_bulk: false,
         key: TagKey::new(&[9; 32]).subject_key(&subject),
     }
 }
 
-fn search<'a>(origin: &LogOrigin, keys: &'a [Due]) -> Search<'a> {
-    Search {
-        origin: origin.clone(),
-        keys,
-        late: HashMap::new(),
-        times: HashMap::new(),
-        found: Found::default(),
+/// The key under which everybody finds exchanges about many.
+fn bulk(month: &str) -> Due {
+    Due {
+        month: month.to_owned(),
+        is_withheld: false,
+        is_bulk: true,
+        key: SubjectKey::new(*TagKey::new(&[9; 32]).bulk_key().expose()),
     }
 }
 
@@ -87,14 +91,14 @@ fn finds_the_person_under_the_key_of_the_month_also_across_its_end() {
         (TIME, Vec::new(), 0),
         ("2026-12-15T00:00:00.000Z", vec![tag], 0),
     ] {
-        let mut search = search(&other(), &keys);
+        let mut search = Search::new(other(), &keys);
         feed(&mut search, vec![(time, received(&request, tags))]);
-        assert_eq!(search.found.exchanges.len(), expected, "{time}");
+        assert_eq!(search.end().exchanges.len(), expected, "{time}");
     }
     let nobody = [due("2026-11", "193456787", false)];
-    let mut search = search(&other(), &nobody);
+    let mut search = Search::new(other(), &nobody);
     feed(&mut search, vec![(TIME, received(&request, vec![tag]))]);
-    assert!(search.found.exchanges.is_empty());
+    assert!(search.end().exchanges.is_empty());
 }
 
 #[test]
@@ -109,21 +113,21 @@ fn finds_the_person_among_more_subjects_than_a_statement_holds() {
             tags,
         })
     };
-    let mut of_it = search(&origin, &keys);
+    let mut of_it = Search::new(origin.clone(), &keys);
     let entries = vec![
         (TIME, late(vec![[1; 16]; 64])),
         (TIME, late(vec![[2; 16], tag])),
         (TIME, sent(&request)),
     ];
     feed(&mut of_it, entries);
-    assert_eq!(of_it.found.exchanges.len(), 1);
-    let mut of_another = search(&origin, &keys);
+    assert_eq!(of_it.end().exchanges.len(), 1);
+    let mut of_another = Search::new(origin.clone(), &keys);
     let stray = Body::Tags(LateTags {
         statement: Digest::of(b"another"),
         tags: vec![tag],
     });
     feed(&mut of_another, vec![(TIME, stray), (TIME, sent(&request))]);
-    assert!(of_another.found.exchanges.is_empty());
+    assert!(of_another.end().exchanges.is_empty());
 }
 
 #[test]
@@ -134,13 +138,13 @@ fn an_exchange_is_one_line_with_its_outcome_and_a_withheld_one_is_only_counted()
     for is_withheld in [false, true] {
         let keys = [due("2026-11", "046454286", is_withheld)];
         let tag = keys[0].key.tag(&other(), &id);
-        let mut search = search(&other(), &keys);
+        let mut search = Search::new(other(), &keys);
         let entries = vec![
             (TIME, received(&request, vec![tag])),
             (AFTER_MIDNIGHT, sent(&response)),
         ];
         feed(&mut search, entries);
-        let found = search.found;
+        let found = search.end();
         if is_withheld {
             assert_eq!((found.exchanges.len(), found.withheld.len()), (0, 1));
             continue;
@@ -153,5 +157,54 @@ fn an_exchange_is_one_line_with_its_outcome_and_a_withheld_one_is_only_counted()
         assert_eq!(told["who"], said.sender.to_string());
         assert_eq!(told["purpose"], said.purpose.to_string());
         assert_eq!(told["time"], TIME);
+    }
+}
+
+#[test]
+fn who_is_only_in_the_answer_is_told_who_asked() {
+    let (request, response) = (statement(REQUEST), statement(RESPONSE));
+    let id = request.statement().message_id;
+    let origin = request.statement().log.clone();
+    let keys = [due("2026-11", "046454286", false)];
+    let tag = keys[0].key.tag(&origin, &id);
+    let mut search = Search::new(origin, &keys);
+    let entries = vec![
+        (TIME, sent(&request)),
+        (AFTER_MIDNIGHT, received(&response, vec![tag])),
+    ];
+    feed(&mut search, entries);
+    let found = search.end();
+    let ((time, _), exchange) = found.exchanges.first_key_value().unwrap();
+    assert_eq!((time.to_string().as_str(), exchange.index), (TIME, 0));
+    assert_eq!(exchange.request.as_ref().unwrap().hash(), request.hash());
+    assert_eq!(exchange.outcome.as_deref(), Some("answered"));
+    assert!(!exchange.is_bulk);
+}
+
+#[test]
+fn an_exchange_about_many_is_in_everybodys_answer_and_says_so_unless_one_is_named() {
+    let (request, response) = (statement(REQUEST), statement(RESPONSE));
+    let id = request.statement().message_id;
+    let keys = [
+        due("2026-11", "046454286", false),
+        due("2026-12", "046454286", false),
+        bulk("2026-11"),
+        bulk("2026-12"),
+    ];
+    let everybody = keys[2].key.tag(&other(), &id);
+    let own = keys[0].key.tag(&other(), &id);
+    for (tags, is_bulk) in [(vec![everybody], true), (vec![everybody, own], false)] {
+        let mut search = Search::new(other(), &keys);
+        let entries = vec![
+            (TIME, received(&request, tags)),
+            (AFTER_MIDNIGHT, sent(&response)),
+        ];
+        feed(&mut search, entries);
+        let found = search.end();
+        assert_eq!(found.exchanges.len(), 1);
+        let ((time, _), exchange) = found.exchanges.first_key_value().unwrap();
+        assert_eq!(exchange.outcome.as_deref(), Some("answered"));
+        let told = value(*time, &id.to_string(), exchange, "x", None, Lang::En);
+        assert_eq!(told["bulk"], is_bulk);
     }
 }
