@@ -271,6 +271,11 @@ impl ServerRecord {
 // === impl ServiceRecord ===
 
 impl ServiceRecord {
+    /// Whether it is published, and not retired.
+    pub const fn is_offered(&self) -> bool {
+        self.retired.is_none() && !self.versions.is_empty()
+    }
+
     /// The newest version.
     pub fn newest(&self) -> Option<&ServiceVersion> {
         self.versions.last()

@@ -50,8 +50,19 @@ pub(crate) struct Core {
     pub(crate) offers: Map<ServiceName, Arc<BTreeSet<MemberId>>>,
     pub(crate) contracts: Map<(Digest, ServiceName), Contract>,
     pub(crate) agreements: Map<Digest, Arc<AgreementRecord>>,
+    /// How much each member has of what it may not have too much of.
+    pub(crate) holdings: Map<MemberId, Holdings>,
     /// Agreements that every party signed, by consumer and provider system.
     pub(crate) pairs: Map<(SystemId, SystemId, Digest), ()>,
+}
+
+/// What a member has.
+#[derive(Clone, Copy, Debug, Default)]
+pub(crate) struct Holdings {
+    /// Servers ever registered.
+    pub(crate) servers: usize,
+    /// Services offered now.
+    pub(crate) services: usize,
 }
 
 pub(crate) type Map<K, V> = RedBlackTreeMapSync<K, V>;
@@ -79,10 +90,25 @@ impl State {
                 offers: Map::new_sync(),
                 contracts: Map::new_sync(),
                 agreements: Map::new_sync(),
+                holdings: Map::new_sync(),
                 pairs: Map::new_sync(),
             },
             denials: Map::new_sync(),
         }
+    }
+}
+
+// === impl Core ===
+
+impl Core {
+    pub(crate) fn holdings(&self, member: &MemberId) -> Holdings {
+        self.holdings.get(member).copied().unwrap_or_default()
+    }
+
+    pub(crate) fn hold(&mut self, member: MemberId, change: impl FnOnce(&mut Holdings)) {
+        let mut holdings = self.holdings(&member);
+        change(&mut holdings);
+        self.holdings.insert_mut(member, holdings);
     }
 }
 

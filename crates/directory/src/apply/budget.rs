@@ -41,8 +41,7 @@ pub(super) fn check_servers(
     change: &SignedChange,
     member: &MemberId,
 ) -> Result<(), Refusal> {
-    let servers = core.servers.keys().filter(|id| id.member() == *member);
-    if servers.count() < MAX_SERVERS {
+    if core.holdings(member).servers < MAX_SERVERS {
         Ok(())
     } else {
         Err(spent(change, "servers"))
@@ -58,10 +57,7 @@ pub(super) fn check_services(
     if record.versions.len() >= MAX_VERSIONS {
         return Err(spent(change, "versions of a service"));
     }
-    let offered = |other: &&ServiceRecord| other.member == record.member && other.retired.is_none();
-    let services = core.services.values().map(AsRef::as_ref).filter(offered);
-    let is_offered = record.retired.is_none() && !record.versions.is_empty();
-    if is_offered || services.count() < MAX_SERVICES {
+    if record.is_offered() || core.holdings(&record.member).services < MAX_SERVICES {
         Ok(())
     } else {
         Err(spent(change, "services"))

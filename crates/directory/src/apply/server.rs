@@ -54,6 +54,7 @@ pub(super) fn register(
     index(core, None, &record);
     core.servers
         .insert_mut(body.server.clone(), Arc::new(record));
+    core.hold(member, |holdings| holdings.servers += 1);
     Ok(())
 }
 

@@ -26,8 +26,7 @@ pub(super) fn publish(
     if let Some(system) = body.systems.iter().find(|s| s.member() != member) {
         return Err(Refusal::NameNotOurs(system.to_string()));
     }
-    let blob = fetch(blobs, &body.descriptor_set)?;
-    let contract = Contract::parse(&blob, &body.service).map_err(Refusal::ContractInvalid)?;
+    let contract = contract(core, body, blobs)?;
     let key = (body.service.clone(), member.clone());
     let mut record = match core.services.get(&key) {
         Some(record) => record.as_ref().clone(),
@@ -54,6 +53,9 @@ pub(super) fn publish(
     });
     if let Some(breaking) = breaking {
         return Err(Refusal::ContractBreaking(breaking));
+    }
+    if !record.is_offered() {
+        core.hold(member.clone(), |holdings| holdings.services += 1);
     }
     record.systems.clone_from(&body.systems);
     record.retired = None;
@@ -88,8 +90,21 @@ pub(super) fn retire(
     let record = record.ok_or_else(|| Refusal::UnknownService(body.service.clone()))?;
     let mut record = record.as_ref().clone();
     record.retired = Some(at);
+    core.hold(key.1.clone(), |holdings| {
+        holdings.services = holdings.services.saturating_sub(1);
+    });
     core.services.insert_mut(key, Arc::new(record));
     Ok(())
+}
+
+/// The contract, read once for all who offer it.
+fn contract(core: &Core, body: &ServicePublish, blobs: &dyn Blobs) -> Result<Contract, Refusal> {
+    let blob = fetch(blobs, &body.descriptor_set)?;
+    let key = (body.descriptor_set, body.service.clone());
+    if let Some(known) = core.contracts.get(&key) {
+        return Ok(known.clone());
+    }
+    Contract::parse(&blob, &body.service).map_err(Refusal::ContractInvalid)
 }
 
 fn author(change: &SignedChange) -> Result<MemberId, Refusal> {
