@@ -1,6 +1,6 @@
 #!/usr/bin/env python3
-"""A second verifier for what Entente leaves as evidence. It uses none of Entente's code: the standard
-library, and `cryptography` for Ed25519. tests/conformance/README.md explains the formats.
+"""A second verifier for what Entente leaves as evidence. It uses none of Entente's code: the
+standard library, and `cryptography` for Ed25519. README.md beside it explains the formats.
 
 verify.py ledger DIR VKEY                    a ledger as it is served, replayed whole
 verify.py checkpoint FILE VKEY               a signed checkpoint
@@ -15,17 +15,18 @@ It ends with 0 when all holds; else it says what does not, and ends with 1.
 """
 
 import base64
+import binascii
 import hashlib
 import hmac
 import json
 import re
 import sys
-import unicodedata
+from collections import namedtuple
 from pathlib import Path
 
 from cryptography.exceptions import InvalidSignature
+from cryptography.hazmat.primitives import serialization
 from cryptography.hazmat.primitives.asymmetric.ed25519 import Ed25519PublicKey
-from cryptography.hazmat.primitives.serialization import Encoding, PublicFormat, load_pem_public_key
 
 
 class Refused(Exception):
@@ -43,168 +44,134 @@ def sha256(*parts):
 
 # === deterministic CBOR (RFC 8949 §4.2): one value, one encoding ===
 
-
-class Map(list):
-    """Pairs in the order of their keys' encodings, each key once."""
-
-
-class Tag:
-    def __init__(self, number, value):
-        self.number, self.value = number, value
+Tag = namedtuple("Tag", "number value")
+Simple = namedtuple("Simple", "number")  # not Python's own values: there, True equals 1
+FALSE, TRUE, NULL = Simple(20), Simple(21), Simple(22)
+LEAST = {24: 24, 25: 1 << 8, 26: 1 << 16, 27: 1 << 32}  # numbers that need 1, 2, 4, 8 bytes more
 
 
 def decode(data):
-    value, end = item(data, 0, 17)
-    need(end == len(data), "bytes follow the CBOR item")
-    return value
+    """The one item that is these bytes: int, bytes, str, list, dict, Tag or Simple."""
+    at = 0
 
+    def take(count):
+        nonlocal at
+        need(count <= len(data) - at, "CBOR is cut short")
+        at += count
+        return data[at - count : at]
 
-def item(data, at, depth):
-    need(depth > 0, "CBOR nests too deeply")
-    need(at < len(data), "CBOR is cut short")
-    major, low = data[at] >> 5, data[at] & 31
-    at += 1
-    if major == 7:
-        need(20 <= low <= 22, "CBOR has a float or an unknown simple value")
-        return {20: False, 21: True, 22: None}[low], at
-    need(low <= 27, "CBOR has an indefinite length")
-    if low < 24:
-        number = low
-    else:
-        width = 1 << (low - 24)
-        need(at + width <= len(data), "CBOR is cut short")
-        number = int.from_bytes(data[at : at + width], "big")
-        at += width
-        need(number >= (24 if width == 1 else 1 << (4 * width)), "CBOR number is longer than need be")
-    if major in (0, 1):
-        return (number if major == 0 else -1 - number), at
-    if major in (2, 3):
-        need(at + number <= len(data), "CBOR is cut short")
-        part = data[at : at + number]
-        try:
-            return (part if major == 2 else part.decode()), at + number
-        except UnicodeDecodeError:
-            raise Refused("CBOR text is not UTF-8") from None
-    if major == 6:
-        value, at = item(data, at, depth - 1)
-        return Tag(number, value), at
-    need(number <= len(data) - at, "CBOR is cut short")
-    values = [] if major == 4 else Map()
-    last = b""
-    for _ in range(number):
-        start = at
-        value, at = item(data, at, depth - 1)
-        if major == 5:
+    def item(depth):
+        need(depth > 0, "CBOR nests too deeply")
+        major, low = divmod(take(1)[0], 32)
+        if major == 7:
+            need(20 <= low <= 22, "CBOR has a float or an unknown simple value")
+            return Simple(low)
+        need(low < 24 or low in LEAST, "CBOR has an indefinite length")
+        number = low if low < 24 else int.from_bytes(take(1 << (low - 24)), "big")
+        need(number >= LEAST.get(low, 0), "CBOR number is longer than need be")
+        if major in (0, 1):
+            return number if major == 0 else -1 - number
+        if major in (2, 3):
+            return take(number) if major == 2 else take(number).decode()
+        if major == 4:
+            return [item(depth - 1) for _ in range(number)]
+        if major == 6:
+            return Tag(number, item(depth - 1))
+        pairs, last = {}, b""
+        for _ in range(number):
+            start = at
+            key = item(depth - 1)
             need(data[start:at] > last, "CBOR map keys are out of order")
             last = data[start:at]
-            other, at = item(data, at, depth - 1)
-            value = (value, other)
-        values.append(value)
-    return values, at
+            # No format here has keys that are neither numbers nor texts: their bytes will do.
+            pairs[key if type(key) in (int, str) else last] = item(depth - 1)
+        return pairs
 
-
-def head(major, number):
-    """Of a CBOR item, for the few we write."""
-    for low, width in ((24, 1), (25, 2), (26, 4), (27, 8)):
-        if number < 24:
-            return bytes([major << 5 | number])
-        if number < 1 << (8 * width):
-            return bytes([major << 5 | low]) + number.to_bytes(width, "big")
+    value = item(17)
+    need(at == len(data), "bytes follow the CBOR item")
+    return value
 
 
 def byte_string(data):
-    return head(2, len(data)) + data
+    """As CBOR writes 24 to 65,535 bytes."""
+    head = bytes([0x58, len(data)]) if len(data) < 256 else b"\x59" + len(data).to_bytes(2, "big")
+    return head + data
 
 
-# === what a value must be ===
+# === shapes: each says whether a decoded value is as it must be ===
 
 
-def uint(value, most=(1 << 64) - 1, least=0):
-    need(type(value) is int and least <= value <= most, "a number is out of bounds")
+def exactly(*wanted):
+    return lambda value: value in wanted
+
+
+def either(*shapes):
+    return lambda value: any(shape(value) for shape in shapes)
+
+
+def maybe(shape):
+    return lambda value: value == NULL or shape(value)
+
+
+def sized(kind, least, most, holds):
+    return lambda value: type(value) is kind and least <= len(value) <= most and holds(value)
+
+
+def uint(least=0, most=(1 << 64) - 1):
+    return lambda value: type(value) is int and least <= value <= most
+
+
+def blob(length=None):
+    return lambda value: type(value) is bytes and length in (None, len(value))
+
+
+def text(pattern="(?s:.*)", least=1, most=255):
+    """Sized in bytes of UTF-8."""
+    size, matches = uint(least, most), re.compile(pattern).fullmatch
+    return lambda value: type(value) is str and size(len(value.encode())) and matches(value)
+
+
+def array(shape, least, most):
+    return sized(list, least, most, lambda value: all(map(shape, value)))
+
+
+def row(*shapes):
+    """An array of as many items, each of its own shape."""
+    size = len(shapes)
+    return sized(list, size, size, lambda value: all(fits(one) for fits, one in zip(shapes, value)))
+
+
+def table(pair, least, most):
+    """A map whose pairs of key and value are each a row of this shape."""
+    rows = array(pair, least, most)
+    return lambda value: type(value) is dict and rows([list(item) for item in value.items()])
+
+
+def fitting(shape, value, what):
+    need(shape(value), f"{what} is not as it must be")
     return value
 
 
-def blob(value, length=None):
-    need(type(value) is bytes and length in (None, len(value)), "a byte string is not as it must be")
-    return value
-
-
-def listed(value, most, least=0):
-    need(type(value) is list and least <= len(value) <= most, "a list is not as it must be")
-    return value
-
-
-def tuple_of(value, length):
-    return listed(value, length, length)
-
-
-def mapped(value, most, least=0):
-    need(type(value) is Map and least <= len(value) <= most, "a map is not as it must be")
-    return value
-
-
-def text(value, pattern=None, most=255, least=1):
-    need(type(value) is str and least <= len(value.encode()) <= most, "a text is not as it must be")
-    need(pattern is None or re.fullmatch(pattern, value), f"not a name: {value!r}")
-    return value
-
-
-def keyed(value, most):
-    """A map whose keys are all numbers."""
-    need(all(type(key) is int for key, _ in mapped(value, most)), "a key that is no number")
-    return dict(value)
-
-
-def moment(value):
-    return uint(value, 253_402_207_200_000)
-
-
-def tags(value, counts=range(1025)):
-    need(type(value) is list and len(value) in counts, "a list of tags is not as it must be")
-    for tag in value:
-        blob(tag, 16)
-
-
-def hashed(value):
-    return blob(value, 32)
-
-
-def origin(value):
-    return text(value, "[!-*,-~]+")
-
-
+HASH, MESSAGE_ID, TAG = blob(32), blob(16), blob(16)
+TREE, PATH = row(uint(), HASH), array(HASH, 0, 63)
+MOMENT = uint(0, 253_402_207_200_000)
+ORIGIN = text("[!-*,-~]+")
 LABEL = "[a-z0-9-]{1,63}"
 MEMBER = rf"(?=[^/]{{1,128}}/)[a-z]{{2}}(-{LABEL})?(\.{LABEL})*/{LABEL}"
-SYSTEM, SERVER = f"{MEMBER}/{LABEL}", f"{MEMBER}/@{LABEL}"
-IDENTIFIER = "[A-Za-z_][A-Za-z0-9_]*"
-METHOD = rf"{IDENTIFIER}(\.{IDENTIFIER})*/{IDENTIFIER}"
-ELEMENT = "[a-z][a-z0-9_.-]*"
-CODE = "[A-Z][A-Z0-9_]*"
-
-
-def server(value):
-    return text(value, SERVER, most=1024)
-
-
-def maybe(check):
-    return lambda value: value is None or check(value)
+SYSTEM, SERVER = text(f"{MEMBER}/{LABEL}", most=1024), text(f"{MEMBER}/@{LABEL}", most=1024)
+METHOD = text(r"(?a)([A-Za-z_]\w*\.)*[A-Za-z_]\w*/[A-Za-z_]\w*")  # \w of ASCII alone
+CONTROL = r"\x00-\x1f\x7f-\x9f"
 
 
 # === signed notes, checkpoints, trees ===
 
+NUMBER = "(0|[1-9][0-9]{0,19})"
+
 
 def unbase64(line):
-    try:
-        data = base64.b64decode(line, validate=True)
-    except ValueError:
-        raise Refused("not base64") from None
+    data = base64.b64decode(line.encode(), validate=True)
     need(base64.b64encode(data).decode() == line, "not base64")
     return data
-
-
-def decimal(line):
-    need(re.fullmatch("0|[1-9][0-9]{0,19}", line), "not a number")
-    return uint(int(line))
 
 
 class Key:
@@ -219,42 +186,25 @@ class Key:
         need(self.id.hex() == key_id, "the key's id is another")
 
 
-def verify(public, signature, message):
-    try:
-        public.verify(signature, message)
-    except InvalidSignature:
-        raise Refused("the signature does not verify") from None
-
-
-def is_name(name):
-    return name and not any(c == "+" or c.isspace() or unicodedata.category(c) == "Cc" for c in name)
-
-
 def checkpoint(data, key):
     """Size and root of a checkpoint signed by this key."""
-    try:
-        note = data.decode()
-    except UnicodeDecodeError:
-        raise Refused("a note is not UTF-8") from None
-    at = note.rfind("\n\n")
-    need(at >= 0 and note.endswith("\n") and len(data) <= 1 << 20, "not a signed note")
-    body, lines = note[: at + 1], note[at + 2 : -1].split("\n")
-    need(len(lines) <= 100, "too many signatures")
-    need(not any(c < " " and c != "\n" or c == "\x7f" for c in body), "a note with control characters")
+    body, blank, signatures = data.decode().rpartition("\n\n")
+    need(blank and data.endswith(b"\n") and len(data) <= 1 << 20, "not a signed note")
+    need(not re.search(r"[\x00-\x09\x0b-\x1f\x7f]", body), "a note with control characters")
+    need(signatures.count("\n") <= 100, "too many signatures")
     verified = False
-    for line in lines:
-        need(line.startswith("\u2014 "), "not a signature line")
-        name, space, blob64 = line[2:].partition(" ")
-        need(space and is_name(name), "not a signature line")
-        signature = unbase64(blob64)
+    for line in signatures.split("\n")[:-1]:
+        parts = re.fullmatch(rf"\u2014 ([^+\s{CONTROL}]+) (.*)", line)
+        need(parts, "not a signature line")
+        signature = unbase64(parts[2])
         need(len(signature) > 4, "not a signature line")
-        if name == key.name and signature[:4] == key.id:
-            verify(key.public, signature[4:], body.encode())
+        if parts[1] == key.name and signature[:4] == key.id:
+            key.public.verify(signature[4:], f"{body}\n".encode())
             verified = True
     need(verified, "the log did not sign it")
-    lines = body[:-1].split("\n")
-    need(len(lines) == 3 and lines[0] == key.name, "not a checkpoint of this log")
-    return decimal(lines[1]), hashed(unbase64(lines[2]))
+    lines = re.fullmatch(rf"(.*)\n{NUMBER}\n(.*)", body)
+    need(lines and lines[1] == key.name, "not a checkpoint of this log")
+    return tuple(fitting(TREE, [int(lines[2]), unbase64(lines[3])], "size or root"))
 
 
 def leaf(entry):
@@ -273,36 +223,29 @@ def tree(hashes):
     return node(tree(hashes[:split]), tree(hashes[split:]))
 
 
-def root_of_path(size, index, hashed_leaf, path):
+def root_of_path(size, index, hashed, path):
     """RFC 9162 §2.1.3.2, written by halving: the path is as long as the tree is deep there."""
     need(index < size, "no such leaf")
+    need((size > 1) == (len(path) > 0), "the path is not as long as the tree is deep")
     if size == 1:
-        need(not path, "the path is too long")
-        return hashed_leaf
-    need(path, "the path is too short")
+        return hashed
     split = 1 << (size - 1).bit_length() - 1
     if index < split:
-        return node(root_of_path(split, index, hashed_leaf, path[:-1]), path[-1])
-    return node(path[-1], root_of_path(size - split, index - split, hashed_leaf, path[:-1]))
+        return node(root_of_path(split, index, hashed, path[:-1]), path[-1])
+    return node(path[-1], root_of_path(size - split, index - split, hashed, path[:-1]))
 
 
 def proof(data, entry, key):
-    try:
-        lines, blank, note = data.decode().partition("\n\n")
-    except UnicodeDecodeError:
-        raise Refused("not a tlog-proof") from None
-    need(blank, "not a tlog-proof")
-    lines = lines.split("\n")
-    need(lines.pop(0) == "c2sp.org/tlog-proof@v1", "not a tlog-proof")
-    if lines and lines[0].startswith("extra "):
-        need(len(lines[0]) <= 88 * 1024 + 6, "too much in the proof")
-        unbase64(lines.pop(0)[6:])
-    need(lines and lines[0].startswith("index "), "a proof without an index")
-    index = decimal(lines.pop(0)[6:])
-    path = [hashed(unbase64(line)) for line in lines]
-    need(len(path) <= 63, "the path is too long")
+    """C2SP tlog-proof@v1."""
+    lines = rf"c2sp\.org/tlog-proof@v1(?:\nextra (.*))?\nindex {NUMBER}((?:\n.+)*)\n\n((?s:.*))"
+    parts = re.fullmatch(lines, data.decode())
+    need(parts, "not a tlog-proof")
+    extra, index, path, note = parts.groups(default="")
+    need(len(extra) <= 88 * 1024, "too much in the proof")
+    unbase64(extra)
+    path = fitting(PATH, [unbase64(line) for line in path.split("\n")[1:]], "the path")
     size, root = checkpoint(note.encode(), key)
-    need(root_of_path(size, index, leaf(entry), path) == root, "the entry is not in the tree")
+    need(root_of_path(size, int(index), leaf(entry), path) == root, "the entry is not in the tree")
 
 
 # === a ledger's folder, as C2SP tlog-tiles serves it ===
@@ -316,358 +259,255 @@ def tile_path(level, index, width):
 
 
 def bundle(data):
+    """Its entries, each still after its length."""
     entries, at = [], 0
     while at < len(data):
         end = at + 2 + int.from_bytes(data[at : at + 2], "big")
-        need(at + 2 <= len(data) and end <= len(data), "a bundle is cut short")
-        entries.append(data[at + 2 : end])
+        need(end <= len(data), "a bundle is cut short")
+        entries.append(data[at:end])
         at = end
     return entries
 
 
 def ledger(folder, key):
-    folder = Path(folder)
-    found = {path.relative_to(folder).as_posix(): path for path in folder.rglob("*") if path.is_file()}
-    found = {name: path for name, path in found.items() if not name.startswith(".")}
-    need("checkpoint" in found, "there is no checkpoint")
-    size, root = checkpoint(found.pop("checkpoint").read_bytes(), key)
+    """The checkpoint is of these entries, and every file is what they make it."""
+    files = {path.relative_to(folder).as_posix(): path for path in folder.rglob("*")}
+    files = {name: path for name, path in files.items() if path.is_file() and name[0] != "."}
+    need("checkpoint" in files, "there is no checkpoint")
+    size, root = checkpoint(files.pop("checkpoint").read_bytes(), key)
 
     def take(level, index, parts):
-        """The tile at this place, and narrower ones of earlier checkpoints: each must be these bytes."""
-        need(tile_path(level, index, len(parts)) in found, f"{tile_path(level, index, len(parts))} is missing")
+        """This tile, and narrower ones of earlier checkpoints: each must be these bytes."""
         for width in range(1, len(parts) + 1):
-            file = found.pop(tile_path(level, index, width), None)
-            need(file is None or file.read_bytes() == b"".join(parts[:width]), f"{file} differs")
+            name = tile_path(level, index, width)
+            file = files.pop(name, None)
+            need(file or width < len(parts), f"{name} is missing")
+            need(not file or file.read_bytes() == b"".join(parts[:width]), f"{name} differs")
 
     hashes = []
     for first in range(0, size, 256):
-        name = tile_path("entries", first // 256, min(256, size - first))
-        need(name in found, f"{name} is missing")
-        entries = bundle(found[name].read_bytes())
-        need(len(entries) == min(256, size - first), f"{name} has another number of entries")
-        take("entries", first // 256, [len(entry).to_bytes(2, "big") + entry for entry in entries])
-        hashes += [leaf(entry) for entry in entries]
+        width = min(256, size - first)
+        name = tile_path("entries", first // 256, width)
+        entries = bundle(files[name].read_bytes()) if name in files else []
+        need(len(entries) == width, f"{name} is missing or has another number of entries")
+        take("entries", first // 256, entries)
+        hashes += [leaf(entry[2:]) for entry in entries]
     need(tree(hashes) == root, "the entries lead to another root")
-    level = 0
-    while hashes:
-        for first in range(0, len(hashes), 256):
-            take(level, first // 256, hashes[first : first + 256])
-        hashes = [tree(hashes[at : at + 256]) for at in range(0, len(hashes) // 256 * 256, 256)]
-        level += 1
-    need(not found, f"nothing writes {sorted(found)[:1]}")
+    for level in range(8):
+        tiles = [hashes[at : at + 256] for at in range(0, len(hashes), 256)]
+        for index, tile in enumerate(tiles):
+            take(level, index, tile)
+        hashes = [tree(tile) for tile in tiles if len(tile) == 256]
+    need(not files, f"nothing writes {sorted(files)[:1]}")
 
 
 # === COSE_Sign1 and receipts ===
 
-
-def sign1(data):
-    """Headers, inclusion proof, payload, and what verifies the signature over a payload."""
-    outer = decode(data)
-    need(type(outer) is Tag and outer.number == 18, "not a COSE_Sign1")
-    protected, unprotected, payload, signature = tuple_of(outer.value, 4)
-    headers = keyed(decode(blob(protected)), 5)
-    need(set(headers) <= {1, 4, 15, 16, 395} and {1, 4} <= set(headers), "headers that are not known")
-    need(type(headers[1]) is int and headers[1] == -8, "not signed with Ed25519")
-    blob(headers[4], 8)
-    if 15 in headers:
-        claims = keyed(headers[15], 2)
-        need(list(claims) == [1, 2], "claims that are not known")
-        headers[15] = [text(value, most=512, least=0) for value in claims.values()]
-    if 16 in headers:
-        text(headers[16], most=512, least=0)
-    if 395 in headers:
-        uint(headers[395])
-    inclusion = None
-    if unprotected := keyed(unprotected, 1):
-        need(set(unprotected) == {396}, "an unprotected header that is not known")
-        proofs = keyed(unprotected[396], 1)
-        need(set(proofs) == {-1}, "not an inclusion proof")
-        inclusion = blob(tuple_of(proofs[-1], 1)[0])
-    need(payload is None or type(payload) is bytes, "a payload that is no byte string")
-    blob(signature, 64)
-
-    def check(public, signed):
-        spki = public.public_bytes(Encoding.DER, PublicFormat.SubjectPublicKeyInfo)
-        need(headers[4] == sha256(spki)[:8], "it names another key")
-        parts = [b"\x84\x6aSignature1", byte_string(protected), byte_string(b""), byte_string(signed)]
-        verify(public, signature, b"".join(parts))
-
-    return headers, inclusion, payload, check
+Sign1 = namedtuple("Sign1", "protected unprotected payload signature")
 
 
-def inclusion_proof(data, most):
-    size, index, path = tuple_of(decode(data), 3)
-    return uint(size), uint(index), [hashed(step) for step in listed(path, most)]
+def sign1(data, unprotected, payload):
+    tagged = decode(data)
+    need(type(tagged) is Tag and tagged.number == 18, "not a COSE_Sign1")
+    shape = row(blob(), unprotected, payload, blob(64))
+    return Sign1(*fitting(shape, tagged.value, "a COSE_Sign1"))
+
+
+def check_sign1(parts, headers, signed, public):
+    """Its headers are these and, under the key if there is one, its signature is over `signed`."""
+    found = decode(parts.protected)
+    need(type(found) is dict and blob(8)(found.get(4)), "a protected header without a key id")
+    key_id = found.pop(4)
+    need(found == {1: -8, **headers}, f"its headers are not {headers}")
+    if public:
+        der, spki = serialization.Encoding.DER, serialization.PublicFormat.SubjectPublicKeyInfo
+        need(key_id == sha256(public.public_bytes(der, spki))[:8], "it names another key")
+        covered = [byte_string(parts.protected), b"\x40", byte_string(signed)]
+        public.verify(parts.signature, b"\x84\x6aSignature1" + b"".join(covered))
+
+
+def open_receipt(data, entry):
+    """Its parts, and size and root of the tree in which it places the entry (RFC 9942)."""
+    proofs = table(row(exactly(-1), row(blob())), 1, 1)
+    parts = sign1(data, table(row(exactly(396), proofs), 1, 1), exactly(NULL))
+    found = decode(parts.unprotected[396][-1][0])
+    size, index, path = fitting(row(uint(), uint(), PATH), found, "an inclusion proof")
+    return parts, size, root_of_path(size, index, leaf(entry), path)
 
 
 def receipt(data, entry, key, note):
     need(len(data) <= 4096, "the receipt is too long")
-    headers, inclusion, payload, check = sign1(data)
-    need(set(headers) == {1, 4, 15, 395} and headers[395] == 1, "not a receipt's headers")
-    need(headers[15] == [key.name, "access-log"], "a receipt of another log")
-    need(inclusion is not None and payload is None, "not a receipt")
-    size, index, path = inclusion_proof(inclusion, 63)
-    root = root_of_path(size, index, leaf(entry), path)
-    check(key.public, root)
+    parts, size, root = open_receipt(data, entry)
+    check_sign1(parts, {15: {1: key.name, 2: "access-log"}, 395: 1}, root, key.public)
     # The signature covers the root alone; the checkpoint says of how many entries it is.
-    need(checkpoint(note, key) == (size, root), "the receipt is of another size than the checkpoint")
+    need(checkpoint(note, key) == (size, root), "the receipt is of another tree")
 
 
 # === statements ===
 
-EVERY = {1, 2, 3, 4, 5, 6, 7, 8, 10, 14, 15, 16, 18, 20, 21}
-KINDS = {  # kind: keys it must have besides, keys it may have
-    1: ({13, 17}, {9, 22, 23, 24}),
-    2: ({11, 12, 13, 17, 19}, {9}),
-    3: ({11, 12, 13, 19}, {9}),
-    4: ({11, 19, 25}, {9, 13}),
-    5: ({11, 25}, {9, 13}),
-}
+CODE = text("[A-Z][A-Z0-9_]*", most=64)
+FAILED = row(uint(1, 2), CODE)
+FRAMES = row(uint(1), uint(), HASH)
+ELEMENTS = array(text("[a-z][a-z0-9_.-]*", most=63), 0, 256)
+LINK = either(row(exactly(1, 2), MESSAGE_ID), row(exactly(3), text(f"[^{CONTROL}]+", most=128)))
+FIELDS = [
+    # Key; must (R), may (o), must not (-) be in a request, response, fault, close, progress; shape.
+    # A key whose shape depends on the kind has a line for each.
+    (1, "RRRRR", exactly(1)),
+    (2, "RRRRR", uint(1, 5)),
+    (3, "RRRRR", MESSAGE_ID),
+    (4, "RRRRR", SYSTEM),
+    (5, "RRRRR", SYSTEM),
+    (6, "RRRRR", METHOD),
+    (7, "RRRRR", MOMENT),
+    (8, "RR-R-", table(row(uint(1, 255), HASH), 0, 8)),
+    (8, "--R-R", exactly({})),
+    (9, "ooooo", either(*(array(TAG, count, count) for count in (1, 4, 16)))),
+    (10, "RRRRR", CODE),
+    (11, "-RRRR", HASH),
+    (12, "-RR--", row(ORIGIN, uint(), HASH)),
+    (13, "RRRoo", table(row(ORIGIN, TREE), 1, 16)),
+    (14, "RRRRR", HASH),
+    (15, "RRRRR", uint()),
+    (16, "RRRRR", exactly(1, 2)),
+    (17, "RR---", lambda value: ELEMENTS(value) and value == sorted(set(value))),
+    (18, "RRRRR", SERVER),
+    (19, "-R---", exactly([0])),
+    (19, "--R--", FAILED),
+    (19, "---R-", either(exactly([0]), FAILED)),
+    (20, "RRRRR", SERVER),
+    (21, "RRRRR", ORIGIN),
+    (22, "o----", array(HASH, 1, 8)),
+    (23, "o----", table(LINK, 1, 3)),
+    (24, "o----", row(uint(0, 4), exactly(FALSE, TRUE))),
+    (25, "---R-", row(exactly(0), uint(), HASH)),
+    (25, "----R", lambda value: FRAMES(value) and value[0] <= value[1] < value[0] + 256),
+]
 
 
 def statement(data):
     need(len(data) <= 8192, "the statement is too long")
-    fields = keyed(decode(data), 8192)
-    need(min(fields, default=0) >= 1, "keys that are not known")
-    need(uint(fields.get(1)) == 1, "another version")
-    kind = uint(fields.get(2), 5, 1)
-    must, may = KINDS[kind]
-    critical = {key for key in fields if key < 64}
-    need(EVERY | must <= critical <= EVERY | must | may, "keys that do not belong to its kind")
-    for key in critical - {1, 2}:
-        FIELDS[key](fields[key], kind)
+    fields = decode(data)
+    need(type(fields) is dict and fields.get(2) in range(1, 6), "not a statement of a known kind")
+    rest = {key: value for key, value in fields.items() if not uint(64)(key)}
+    for key, presence, shape in FIELDS:
+        must = presence[fields[2] - 1]
+        need(must != "R" or key in fields, f"key {key} is missing")
+        if must != "-" and key in rest:
+            fitting(shape, rest.pop(key), f"key {key} ({fields[key]!r:.80})")
+    need(not rest, f"keys {list(rest)} do not belong to its kind")
     return fields
-
-
-def commitments(value, kind):
-    for field, commitment in mapped(value, 0 if kind in (3, 5) else 8):
-        uint(field, 255, 1)
-        hashed(commitment)
-
-
-def stated_receipt(value, _):
-    where, index, leaf_hash = tuple_of(value, 3)
-    origin(where), uint(index), hashed(leaf_hash)
-
-
-def views(value, _):
-    for registry, view in mapped(value, 16, 1):
-        size, root = tuple_of(view, 2)
-        origin(registry), uint(size), hashed(root)
-
-
-def elements(value, _):
-    names = [text(name, ELEMENT, most=63) for name in listed(value, 256)]
-    need(names == sorted(set(names)), "elements are not ascending")
-
-
-def outcome(value, kind):
-    code, *reason = listed(value, 2, 1)
-    uint(code, 2)
-    need(len(reason) == (code > 0), "an outcome with or without a reason")
-    need(kind == 4 or (code == 0) == (kind == 2), "an outcome that is not its kind's")
-    for word in reason:
-        text(word, CODE, most=64)
-
-
-def links(value, _):
-    for link, other in mapped(value, 3, 1):
-        if uint(link, 3, 1) < 3:
-            blob(other, 16)
-        else:
-            text(other, most=128)
-            need(not any(unicodedata.category(c) == "Cc" for c in other), "an operation's name")
-
-
-def actor(value, _):
-    assurance, automated = tuple_of(value, 2)
-    uint(assurance, 4)
-    need(type(automated) is bool, "automated or not")
-
-
-def stream(value, kind):
-    first, last, chained = tuple_of(value, 3)
-    uint(first), uint(last), hashed(chained)
-    need(first == 0 if kind == 4 else 1 <= first <= last < first + 256, "frames that cannot be")
-
-
-def of(check, *bounds, **more):
-    return lambda value, _: check(value, *bounds, **more)
-
-
-FIELDS = {
-    3: of(blob, 16),
-    4: of(text, SYSTEM, most=1024),
-    5: of(text, SYSTEM, most=1024),
-    6: of(text, METHOD),
-    7: of(moment),
-    8: commitments,
-    9: of(tags, (1, 4, 16)),
-    10: of(text, CODE, most=64),
-    11: of(hashed),
-    12: stated_receipt,
-    13: views,
-    14: of(hashed),
-    15: of(uint),
-    16: of(uint, 2, 1),
-    17: elements,
-    18: of(server),
-    19: outcome,
-    20: of(server),
-    21: of(origin),
-    22: lambda value, _: [hashed(mandate) for mandate in listed(value, 8, 1)],
-    23: links,
-    24: actor,
-    25: stream,
-}
 
 
 def signed_statement(data, public=None):
     """The fields of a statement; its proof is verified when the key is given."""
-    need(data and len(data) <= 9216, "the statement is too long")
+    need(data and len(data) <= 9216, "the statement is empty or too long")
     if data[0] >> 5 == 6:
-        headers, inclusion, signed, check = sign1(data)
-        need(set(headers) == {1, 4, 15, 16} and inclusion is None, "not a direct statement's headers")
-        need(headers[16] == "application/entente-stmt+cbor", "not a statement")
-        fields = statement(blob(signed))
-        need(headers[15] == [fields[4], "urn:entente:mid:" + fields[3].hex()], "claims that are not its own")
+        parts = sign1(data, exactly({}), blob())
+        signed, fields = parts.payload, statement(parts.payload)
+        claims = {1: fields[4], 2: "urn:entente:mid:" + fields[3].hex()}
+        headers = {15: claims, 16: "application/entente-stmt+cbor"}
     else:
-        payload, proof = tuple_of(decode(data), 2)
-        headers, inclusion, nothing, check = sign1(blob(proof))
-        need(set(headers) == {1, 4, 15, 395} and headers[395] == 1, "not a batch receipt's headers")
-        need(inclusion is not None and nothing is None, "not a batch receipt")
-        fields = statement(blob(payload))
-        size, index, path = inclusion_proof(inclusion, 12)
+        both = fitting(row(blob(), blob()), decode(data), "a statement with its receipt")
+        fields = statement(both[0])
+        parts, size, signed = open_receipt(both[1], both[0])
         need(2 <= size <= 4096, "not a batch")
-        need(headers[15] == [fields[20], f"urn:entente:batch:{size}"], "claims that are not its own")
-        signed = root_of_path(size, index, leaf(payload), path)
-    if public:
-        check(public, signed)
+        headers = {15: {1: fields[20], 2: f"urn:entente:batch:{size}"}, 395: 1}
+    check_sign1(parts, headers, signed, public)
     return fields
 
 
 def openings(data, fields):
-    committed, last = dict(fields[8]), 0
-    for opening in listed(decode(data), 8):
-        field, salt, value = tuple_of(opening, 3)
-        # The payload comes last, and only its value may not have been kept.
-        rank = 256 if uint(field, 255, 1) == 1 else field
-        need(rank > last, "openings are out of order")
-        last = rank
-        blob(salt, 32)
-        need(field in committed, "opens what the statement does not commit to")
-        need(value is not None or field == 1, "a value is missing")
-        if value is not None:
-            found = sha256(b"entente/commit/v1\0", bytes([field]), salt, blob(value))
-            need(found == committed[field], f"field {field} is not the one committed to")
+    # The payload comes last, and only its value may not have been kept.
+    payload, other = row(exactly(1), blob(32), maybe(blob())), row(uint(2, 255), blob(32), blob())
+    opened = fitting(array(either(payload, other), 0, 8), decode(data), "a list of openings")
+    ranks = [256 if field == 1 else field for field, _, _ in opened]
+    need(ranks == sorted(set(ranks)), "openings are out of order")
+    for field, salt, value in opened:
+        need(field in fields[8], "opens what the statement does not commit to")
+        if value != NULL:
+            found = sha256(b"entente/commit/v1\0", bytes([field]), salt, value)
+            need(found == fields[8][field], f"field {field} is not the one committed to")
 
 
 def tag(data):
-    secret, subject, where, message, subject_key, expected = tuple_of(decode(data), 6)
-    mac = hmac.digest(blob(secret, 32), b"entente/subject-key/v1\0" + blob(subject), "sha256")
-    need(mac == blob(subject_key), "the subject's key is another")
-    message = b"entente/subject-tag/v1\0" + origin(where).encode() + b"\0" + blob(message, 16)
-    need(hmac.digest(mac, message, "sha256")[:16] == blob(expected), "the tag is another")
+    shape = row(blob(32), blob(), ORIGIN, MESSAGE_ID, blob(32), TAG)
+    secret, subject, origin, message, *expected = fitting(shape, decode(data), "a tag's sources")
+    key = hmac.digest(secret, b"entente/subject-key/v1\0" + subject, "sha256")
+    need(key == expected[0], "the subject's key is another")
+    tagged = b"entente/subject-tag/v1\0" + origin.encode() + b"\0" + message
+    need(hmac.digest(key, tagged, "sha256")[:16] == expected[1], "the tag is another")
 
 
 # === entries of an access ledger: [1, kind, time, …] ===
 
-
-def all_of(check, most, least=0):
-    return lambda value: [check(one) for one in listed(value, most, least)]
-
-
-def denied_call(value):
-    if type(value) is not list:
-        return blob(value)
-    system, to, method, purpose, agreement, asked = tuple_of(value, 6)
-    for word in (system, to, method, purpose):
-        maybe(text)(word)
-    maybe(hashed)(agreement)
-    all_of(text, 1024)(asked)
-
-
-def stamped(value):
-    size, root = tuple_of(value, 2)
-    uint(size), hashed(root)
-
-
-def code(value):
-    return text(value, "[A-Z0-9_]+", most=64)
-
-
-def note_text(value):
-    return text(value, most=16 * 1024, least=0)
-
-
+SIDECAR, VIEW, REASON = maybe(HASH), maybe(uint()), text("[A-Z0-9_]+", most=64)
+TAGS = array(TAG, 0, 1024)
+CALL = row(*[maybe(text())] * 4, maybe(HASH), array(text(), 0, 1024))  # without a statement
 ENTRIES = {
-    1: (blob, maybe(hashed), maybe(uint), tags),  # IN: statement, sidecar, view, own tags
-    2: (blob, maybe(hashed), maybe(uint)),  # OUT
-    3: (code, maybe(server), denied_call, maybe(hashed), maybe(uint), tags),  # DENIED
-    4: (server, all_of(blob, 8, 1)),  # SESSION: server, certificates
-    5: (stamped, blob),  # TIMESTAMP: [size, root], token
-    6: (text, text, hashed, text),  # SHRED: class, period, key hash, authority
-    7: (blob,),  # READ: signed query
-    8: (text, uint, hashed),  # VIEW: registry, size, root
-    9: (text, uint, maybe(note_text)),  # BOOT: version, last size, note
-    10: (blob,),  # PEER-CHECKPOINT: note
-    11: (server, text, all_of(uint, 16), all_of(hashed, 16), code),  # RECONCILE
-    12: (hashed, lambda value: uint(value, 4, 1)),  # OUTCOME: request, kind
-    13: (hashed, tags),  # TAGS: statement, tags
-    14: (maybe(text), code, uint, moment, moment),  # SUMMARY: peer, reason, count, first, last
+    1: (blob(), SIDECAR, VIEW, TAGS),  # IN: statement, …
+    2: (blob(), SIDECAR, VIEW),  # OUT: statement, …
+    3: (REASON, maybe(SERVER), either(blob(), CALL), SIDECAR, VIEW, TAGS),  # DENIED
+    4: (SERVER, array(blob(), 1, 8)),  # SESSION: server, certificates
+    5: (TREE, blob()),  # TIMESTAMP: tree, token
+    6: (text(), text(), HASH, text()),  # SHRED: class, period, key hash, authority
+    7: (blob(),),  # READ: signed query
+    8: (text(), uint(), HASH),  # VIEW: registry, size, root
+    9: (text(), uint(), maybe(text(least=0, most=16 * 1024))),  # BOOT: version, size found, note
+    10: (blob(),),  # PEER-CHECKPOINT: note
+    11: (SERVER, text(), array(uint(), 0, 16), array(HASH, 0, 16), REASON),  # RECONCILE
+    12: (HASH, uint(1, 4)),  # OUTCOME: request, kind
+    13: (HASH, TAGS),  # TAGS: statement, tags
+    14: (maybe(text()), REASON, uint(), MOMENT, MOMENT),  # SUMMARY: peer, reason, count, span
 }
 
 
 def entry(data):
     need(len(data) <= 65_535, "the entry is too long")
-    version, kind, time, *rest = listed(decode(data), 9, 3)
-    need(uint(version) == 1 and uint(kind) in ENTRIES, "an entry that is not known")
-    moment(time)
-    need(len(rest) == len(ENTRIES[kind]), "an entry of another length")
-    for check, value in zip(ENTRIES[kind], rest):
-        check(value)
+    items = decode(data)
+    need(type(items) is list and len(items) >= 3, "not an entry")
+    kind = fitting(uint(1, len(ENTRIES)), items[1], f"kind {items[1]!r:.80}")
+    shapes = (exactly(1), exactly(kind), MOMENT, *ENTRIES[kind])
+    need(len(items) == len(shapes), "an entry of another length")
+    for at, (shape, value) in enumerate(zip(shapes, items)):
+        fitting(shape, value, f"item {at} ({value!r:.80})")
 
 
 # === the command line ===
 
 
-def run(words):
-    command, *words = words
-    if command == "ledger":
-        return ledger(words[0], Key(words[1]))
-    files = {"checkpoint": 1, "proof": 2, "receipt": 2, "entry": 1, "statement": 2, "openings": 2, "tag": 1}
-    data = [Path(word).read_bytes() for word in words[: files[command]]]
-    if command == "checkpoint":
-        checkpoint(data[0], Key(words[1]))
-    elif command == "proof":
-        proof(*data, Key(words[2]))
-    elif command == "receipt":
-        receipt(*data, Key(words[2]), Path(words[3]).read_bytes())
-    elif command == "entry":
-        entry(*data)
-    elif command == "statement":
-        signed_statement(data[0], load_pem_public_key(data[1]))
-    elif command == "openings":
-        openings(data[0], signed_statement(data[1]))
-    else:
-        tag(*data)
+def read(path):
+    return Path(path).read_bytes()
 
 
-def answer(words):
+COMMANDS = {  # what checks it, and what makes its arguments of the words
+    "ledger": (ledger, Path, Key),
+    "checkpoint": (checkpoint, read, Key),
+    "proof": (proof, read, read, Key),
+    "receipt": (receipt, read, read, Key, read),
+    "entry": (entry, read),
+    "statement": (signed_statement, read, lambda pem: serialization.load_pem_public_key(read(pem))),
+    "openings": (openings, read, lambda path: signed_statement(read(path))),
+    "tag": (tag, read),
+}
+
+
+def answer(command, *words):
     """`True`, or what does not hold. Anything but a refusal is a fault of this program."""
+    check, *readers = COMMANDS[command]
     try:
-        run(words)
+        check(*(reader(word) for reader, word in zip(readers, words, strict=True)))
         return True
-    except Refused as refused:
-        return str(refused)
+    except (Refused, InvalidSignature, UnicodeDecodeError, binascii.Error) as refused:
+        return str(refused) or "the signature does not verify"  # which comes without words
 
 
 if __name__ == "__main__":
     if sys.argv[1:] == ["lines"]:
         # One question a line, as a JSON array of words; one answer a line.
         for line in sys.stdin:
-            print(json.dumps(answer(json.loads(line))), flush=True)
-    elif len(sys.argv) < 3:
+            print(json.dumps(answer(*json.loads(line))), flush=True)
+    elif len(sys.argv) < 3 or len(COMMANDS.get(sys.argv[1], ())) != len(sys.argv) - 1:
         sys.exit(__doc__)
-    elif (said := answer(sys.argv[1:])) is not True:
+    elif (said := answer(*sys.argv[1:])) is not True:
         sys.exit(f"refused: {said}")
