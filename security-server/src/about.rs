@@ -8,12 +8,11 @@ use entente_evidence::commitment::Subject;
 use entente_reason::Reason;
 
 /// The subjects of an exchange.
-#[derive(Clone, Debug, PartialEq, Eq)]
-pub(crate) enum About {
-    /// More than are named: everybody finds it.
-    Many,
-    /// These; none for an exchange about nobody.
-    Named(Vec<Subject>),
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+pub(crate) struct About {
+    /// Those that are named. [`Subject::many`] among them when there are more than that.
+    subjects: Vec<Subject>,
+    is_bulk: bool,
 }
 
 // === impl About ===
@@ -22,44 +21,66 @@ impl About {
     /// What a contract found in a message.
     pub(crate) fn of(found: Subjects) -> Result<Self, Reason> {
         let Subjects::Named(found) = found else {
-            return Ok(Self::Many);
+            return Ok(Self::default().and_many());
         };
         let subjects = found.iter().map(|subject| {
             Subject::new(subject.scheme(), subject.value()).map_err(|_| Reason::BadField)
         });
-        subjects.collect::<Result<_, _>>().map(Self::Named)
+        Ok(Self {
+            subjects: subjects.collect::<Result<_, _>>()?,
+            is_bulk: false,
+        })
     }
 
-    /// Those that are named.
-    pub(crate) fn named(&self) -> &[Subject] {
-        match self {
-            Self::Many => &[],
-            Self::Named(subjects) => subjects,
-        }
+    /// Whom to tag it for.
+    pub(crate) fn subjects(&self) -> &[Subject] {
+        &self.subjects
+    }
+
+    /// Whether it is about more than are named.
+    pub(crate) const fn is_bulk(&self) -> bool {
+        self.is_bulk
     }
 
     /// Whether these are the same, in any order.
     pub(crate) fn is_of(&self, subjects: &[Subject]) -> bool {
-        let these: BTreeSet<&Subject> = self.named().iter().collect();
+        let these: BTreeSet<&Subject> = self.subjects.iter().collect();
         these == subjects.iter().collect()
     }
 
-    /// These and `others`, unless they are more than `most` together.
-    pub(crate) fn with(&self, others: Self, most: usize) -> Cow<'_, Self> {
-        let (Self::Named(these), Self::Named(mut all)) = (self, others) else {
-            return Cow::Owned(Self::Many);
-        };
-        if all.is_empty() {
+    /// Whom the exchange is about once its answer is known. Up to `most` are named: rather those in the
+    /// answer, whose data it is, than those asked about, who may be made up to be many.
+    pub(crate) fn with(&self, answered: Self, most: usize) -> Cow<'_, Self> {
+        if answered.subjects.is_empty() {
             return Cow::Borrowed(self);
         }
-        all.extend_from_slice(these);
-        all.sort_unstable();
-        all.dedup();
-        Cow::Owned(if all.len() > most {
-            Self::Many
+        let is_bulk = self.is_bulk || answered.is_bulk;
+        let mut named = answered.subjects;
+        named.retain(|subject| *subject != Subject::many());
+        let more = self
+            .subjects
+            .iter()
+            .filter(|subject| **subject != Subject::many() && !named.contains(subject));
+        let more: Vec<Subject> = more.cloned().collect();
+        let fits = named.len() + more.len() <= most;
+        if fits || named.is_empty() {
+            named.extend(more);
+        }
+        let about = Self {
+            subjects: named,
+            is_bulk: false,
+        };
+        Cow::Owned(if is_bulk || !fits {
+            about.and_many()
         } else {
-            Self::Named(all)
+            about
         })
+    }
+
+    fn and_many(mut self) -> Self {
+        self.subjects.push(Subject::many());
+        self.is_bulk = true;
+        self
     }
 }
 
@@ -69,26 +90,39 @@ mod tests {
 
     fn named(ids: &[&str]) -> About {
         let subjects = ids.iter().map(|id| Subject::new("ca.sin", id).unwrap());
-        About::Named(subjects.collect())
+        About {
+            subjects: subjects.collect(),
+            is_bulk: false,
+        }
+    }
+
+    fn many(ids: &[&str]) -> About {
+        named(ids).and_many()
     }
 
     #[test]
     fn an_exchange_is_about_who_is_asked_for_and_who_is_in_the_answer() {
         let asked = named(&["3", "1"]);
         assert_eq!(*asked.with(named(&[]), 1), asked, "as it was");
-        assert_eq!(*asked.with(named(&["2", "1"]), 3), named(&["1", "2", "3"]));
-        assert_eq!(*asked.with(named(&["2", "1"]), 2), About::Many);
-        assert_eq!(*asked.with(About::Many, 9), About::Many);
-        assert_eq!(*About::Many.with(named(&[]), 9), About::Many);
+        assert_eq!(*asked.with(named(&["2", "1"]), 3), named(&["2", "1", "3"]));
+        assert_eq!(*asked.with(named(&["2", "1"]), 2), many(&["2", "1"]));
+        assert_eq!(*many(&[]).with(named(&[]), 9), many(&[]));
+    }
+
+    #[test]
+    fn who_is_in_the_answer_is_named_however_many_were_asked_about_and_the_other_way_round() {
+        assert_eq!(*many(&[]).with(named(&["1"]), 9), many(&["1"]));
+        assert_eq!(*named(&["1"]).with(many(&[]), 9), many(&["1"]));
+        assert_eq!(*many(&[]).with(many(&[]), 9), many(&[]));
     }
 
     #[test]
     fn who_opens_other_subjects_than_the_request_has_is_found_out() {
-        let subjects = |about: &About| about.named().to_vec();
         let asked = named(&["3", "1"]);
-        assert!(asked.is_of(&subjects(&named(&["1", "3"]))));
-        assert!(!asked.is_of(&subjects(&named(&["1"]))));
-        assert!(About::Many.is_of(&[]));
-        assert!(!About::Many.is_of(&subjects(&asked)), "some of many");
+        assert!(asked.is_of(named(&["1", "3"]).subjects()));
+        assert!(!asked.is_of(named(&["1"]).subjects()));
+        assert!(many(&[]).is_of(&[Subject::many()]));
+        assert!(!many(&[]).is_of(&[]), "nobody");
+        assert!(!many(&[]).is_of(asked.subjects()), "some of many");
     }
 }

@@ -175,7 +175,7 @@ impl Server {
         let Decided { call, permit, .. } = decided;
         let mut builder = Openings::builder()
             .payload(body)
-            .subjects(decided.about.named());
+            .subjects(decided.about.subjects());
         if let Some(user) = &call.user {
             builder = builder.user(user);
         }

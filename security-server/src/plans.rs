@@ -31,6 +31,9 @@ pub(crate) struct Plan {
     method: MethodName,
     request: ReleasePlan,
     answer: ReleasePlan,
+    /// Elements of an answer that the system is asked for: what is released, and whatever says whom the
+    /// answer is about.
+    asked_for: BTreeSet<ElementName>,
     /// Whether an exchange may be about more subjects than are named.
     is_bulk: bool,
 }
@@ -43,6 +46,10 @@ struct Key {
     /// What the answer may hold, when the caller asked for less than the clause releases.
     narrowed_to: Option<BTreeSet<ElementName>>,
 }
+
+/// Subjects of one exchange under a clause that is not for bulk. No policy raises it: what an agreement
+/// permits is the parties' to say.
+const MOST_IN_A_QUERY: usize = 128;
 
 /// Plans kept of either sort; beyond that all of it are compiled again.
 const MOST: usize = 2_048;
@@ -88,7 +95,11 @@ impl Plans {
             ReleasePlan::compile(&contract, method, direction, elements)
                 .map_err(|error| error.reason())
         };
+        let about = contract.subject_elements(method, Direction::Response);
+        let mut asked_for = about.map_err(|error| error.reason())?;
+        asked_for.extend(permit.released.iter().cloned());
         let plan = Arc::new(Plan {
+            asked_for,
             request: compile(Direction::Request, &permit.request)?,
             answer: compile(Direction::Response, &permit.released)?,
             contract,
@@ -122,7 +133,8 @@ impl Plan {
             }
         })?;
         let about = self.about(Direction::Request, body, most)?;
-        Ok(self.permitted(about)?)
+        self.check_count(&about)?;
+        Ok(about)
     }
 
     /// Whom the whole exchange is about: whom it asked about, and whoever is in the answer.
@@ -134,20 +146,31 @@ impl Plan {
     ) -> Result<Cow<'a, About>, Reason> {
         let answered = self.about(Direction::Response, answer, most);
         let answered = answered.map_err(|_| Reason::InvalidAnswer)?;
-        let about = asked.with(answered, most);
-        self.permitted(about)
+        Ok(asked.with(answered, most))
+    }
+
+    /// Refuses an exchange about more than a clause that is not for bulk may be about.
+    pub(crate) fn check_count(&self, about: &About) -> Result<(), Reason> {
+        let is_over = about.is_bulk() || about.subjects().len() > MOST_IN_A_QUERY;
+        if is_over && !self.is_bulk {
+            return Err(Reason::TooManySubjects);
+        }
+        Ok(())
+    }
+
+    /// Whether an exchange may be about more subjects than are named.
+    pub(crate) const fn is_bulk(&self) -> bool {
+        self.is_bulk
+    }
+
+    /// Elements of an answer that the system is asked for.
+    pub(crate) const fn asked_for(&self) -> &BTreeSet<ElementName> {
+        &self.asked_for
     }
 
     fn about(&self, direction: Direction, body: &[u8], most: usize) -> Result<About, Reason> {
         let found = self.contract.subjects(&self.method, direction, body, most);
         About::of(found.map_err(|error| error.reason())?)
-    }
-
-    fn permitted<T: std::borrow::Borrow<About>>(&self, about: T) -> Result<T, Reason> {
-        if *about.borrow() == About::Many && !self.is_bulk {
-            return Err(Reason::TooManySubjects);
-        }
-        Ok(about)
     }
 
     /// The answer with everything not agreed taken out. (G6)

@@ -1,7 +1,7 @@
 //! The provider's own system, or the adapter in front of it: dialled locally, told who asks, and
 //! trusted with nothing it says beyond status code, reason and message.
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 use std::sync::Arc;
 use std::time::Duration;
 
@@ -9,8 +9,8 @@ use bytes::Bytes;
 use entente_clock::{Day, Timestamp};
 use entente_evidence::answer::Answer;
 use entente_evidence::statement::{Mode, Statement};
+use entente_identity::ElementName;
 use entente_keys::{LocalToken, TokenError};
-use entente_policy::Permit;
 use entente_proto::status::Told;
 use entente_reason::{At, Reason};
 use entente_tls::line::{self, Line};
@@ -34,7 +34,8 @@ pub(crate) struct ProviderSystem {
 #[derive(Debug)]
 pub(crate) struct CallContext<'a> {
     pub(crate) statement: &'a Statement,
-    pub(crate) permit: &'a Permit,
+    /// What the answer is to hold: what is released, and whatever says whom it is about.
+    pub(crate) elements: &'a BTreeSet<ElementName>,
     pub(crate) user: Option<&'a str>,
     pub(crate) case: Option<&'a str>,
 }
@@ -125,7 +126,7 @@ impl CallContext<'_> {
                 map.insert(AsciiMetadataKey::from_static(key), value);
             }
         };
-        let elements: Vec<&str> = self.permit.released.iter().map(AsRef::as_ref).collect();
+        let elements: Vec<&str> = self.elements.iter().map(AsRef::as_ref).collect();
         put(
             "entente-transaction",
             &self.statement.message_id.to_string(),

@@ -51,23 +51,19 @@ impl TagKeys {
         }
     }
 
-    /// The tags of whom one exchange is about: each one's, or everybody's when there are many.
+    /// The tags of whom one exchange is about; everybody's among them when there are many.
     pub(crate) fn tags(
         &self,
         permit: &Permit,
         about: &About,
         message: &MessageId,
     ) -> Result<ExchangeTags, Reason> {
-        let subjects = match about {
-            About::Many => {
-                let key = self.key(permit)?.bulk_key();
-                return Ok(ExchangeTags(vec![key.tag(&self.origin, message)]));
-            }
-            About::Named(subjects) if subjects.is_empty() => return Ok(ExchangeTags::default()),
-            About::Named(subjects) => subjects,
-        };
+        if about.subjects().is_empty() {
+            return Ok(ExchangeTags::default());
+        }
         let key = self.key(permit)?;
-        let tags = subjects
+        let tags = about
+            .subjects()
             .iter()
             .map(|subject| key.subject_key(subject).tag(&self.origin, message))
             .collect();
@@ -189,7 +185,7 @@ mod tests {
                 statement: Bytes::from(vec![0; SignedStatement::MAX_LEN]),
                 sidecar: Some(Digest::of(b"record")),
                 view: Some(u64::MAX),
-                tags: vec![[0; 16]; 1_024],
+                tags: vec![[0; 16]; MAX_LATE_TAGS],
             }),
         };
         assert!(entry.encode().is_ok());

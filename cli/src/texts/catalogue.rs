@@ -296,8 +296,8 @@ catalogue! {
     LookedBulk = "about many persons, not named one by one: perhaps you",
         "vise de nombreuses personnes, non nommées une à une : peut-être vous";
     LookedCollect = "authority to collect: {ground}", "autorisation de recueillir : {ground}";
-    LookedComplete = "{count} exchanges, and {withheld} under withheld notice. The ledger was verified whole: this is all it holds for these keys.",
-        "{count} échanges, et {withheld} dont l’avis est retenu. Le journal a été vérifié en entier : c’est tout ce qu’il contient pour ces clés.";
+    LookedComplete = "{count} exchanges; under withheld notice, {withheld} and {bulk} about many. The ledger was verified whole: this is all it holds for these keys.",
+        "{count} échanges; d’avis retenu, {withheld} et {bulk} visant de nombreuses personnes. Le journal a été vérifié en entier : c’est tout ce qu’il contient pour ces clés.";
     LookedDisclose = "authority to disclose: {ground}", "autorisation de communiquer : {ground}";
     LookedOpen = "no answer logged", "aucune réponse consignée";
     SubjectUnreadable = "no identifier could be read: give it on standard input, or in --subject-file",

@@ -11,7 +11,7 @@ use prost::Message as _;
 use prost_reflect::DescriptorPool;
 
 use crate::fault::ContractError;
-use crate::model::{Kind, Sensitivity, Types};
+use crate::model::{Field, Kind, Sensitivity, Types};
 use crate::raw::{RawSet, count_descriptors};
 use crate::{MAX_DESCRIPTOR_SET, MAX_DESCRIPTORS, MAX_FAULTS, resolve, rules};
 
@@ -164,6 +164,27 @@ impl Contract {
         method: &MethodName,
         direction: Direction,
     ) -> Result<BTreeSet<ElementName>, UnknownMethod> {
+        self.elements_where(method, direction, |_| true)
+    }
+
+    /// Those of them that say whom a message is about.
+    ///
+    /// # Errors
+    /// When the contract does not declare the method.
+    pub fn subject_elements(
+        &self,
+        method: &MethodName,
+        direction: Direction,
+    ) -> Result<BTreeSet<ElementName>, UnknownMethod> {
+        self.elements_where(method, direction, |field| field.subject.is_some())
+    }
+
+    fn elements_where(
+        &self,
+        method: &MethodName,
+        direction: Direction,
+        is_wanted: impl Fn(&Field) -> bool,
+    ) -> Result<BTreeSet<ElementName>, UnknownMethod> {
         let mut elements = BTreeSet::new();
         let mut seen = BTreeSet::new();
         let mut pending = vec![self.root(method, direction)?];
@@ -172,7 +193,9 @@ impl Contract {
                 continue;
             }
             for field in &self.types().messages[index].fields {
-                elements.extend(field.element.clone());
+                if is_wanted(field) {
+                    elements.extend(field.element.clone());
+                }
                 if let Kind::Message(below) = field.kind {
                     pending.push(below);
                 }

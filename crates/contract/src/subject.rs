@@ -209,17 +209,26 @@ impl Found {
         match one {
             WireType::Varint => {
                 for value in packed_varints(wire.value) {
+                    if self.is_over {
+                        return Ok(());
+                    }
                     self.push_integer(scheme, field.kind, value.map_err(malformed)?);
                 }
             }
             WireType::Fixed32 => {
                 for chunk in wire.value.chunks_exact(4) {
+                    if self.is_over {
+                        return Ok(());
+                    }
                     let value = u32::from_le_bytes(chunk.try_into().unwrap_or_default());
                     self.push_integer(scheme, field.kind, value.into());
                 }
             }
             WireType::Fixed64 => {
                 for chunk in wire.value.chunks_exact(8) {
+                    if self.is_over {
+                        return Ok(());
+                    }
                     let value = u64::from_le_bytes(chunk.try_into().unwrap_or_default());
                     self.push_integer(scheme, field.kind, value);
                 }

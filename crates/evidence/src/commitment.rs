@@ -125,6 +125,14 @@ impl Subject {
         Self::from_bytes(&[scheme.as_bytes(), b"\0", id.as_bytes()].concat())
     }
 
+    /// What stands for more subjects than are named. No contract has a scheme `*`.
+    pub fn many() -> Self {
+        Self {
+            bytes: b"*\0bulk".as_slice().into(),
+            scheme_len: 1,
+        }
+    }
+
     /// From its bytes.
     ///
     /// # Errors

@@ -6,8 +6,8 @@
 //! Lists are padded with random tags to 0, 1, 4 or 16, so their length says little. More than 16
 //! subjects go into TAGS entries of the ledger; that is the caller's business.
 //!
-//! An exchange about more subjects than policy has named is tagged once, with the tag of nobody in
-//! particular: everybody is given [`TagKey::bulk_key`] beside their own, so it is in every answer.
+//! An exchange about more subjects than policy has named is tagged as if [`Subject::many`] were one of
+//! them: everybody is given that key beside their own, so it is in every answer.
 
 use std::fmt;
 
@@ -60,11 +60,6 @@ impl TagKey {
     /// The key of one subject.
     pub fn subject_key(&self, subject: &Subject) -> SubjectKey {
         self.subject_key_of_bytes(subject.as_bytes())
-    }
-
-    /// The key under which exchanges about too many to name are found. No contract has a scheme `*`.
-    pub fn bulk_key(&self) -> SubjectKey {
-        self.subject_key_of_bytes(b"*\0bulk")
     }
 
     /// The key of a subject given as its bytes, `scheme ‖ 00 ‖ normalised id`.

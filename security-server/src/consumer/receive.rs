@@ -103,8 +103,7 @@ impl Server {
         let most = decided.adopted.most_subjects();
         let about = decided
             .plan
-            .about_with(&decided.about, &answer.message, most)
-            .map_err(|_| Reason::InvalidAnswer)?;
+            .about_with(&decided.about, &answer.message, most)?;
         let tags = self
             .tag_keys
             .tags(&decided.permit, &about, &statement.message_id)?;

@@ -19,6 +19,8 @@ use super::{METHOD, PURPOSE, Site};
 pub struct Source {
     asked: Arc<AtomicUsize>,
     answer: Arc<std::sync::Mutex<Result<Bytes, Status>>>,
+    /// The elements it was last asked for.
+    elements: Arc<std::sync::Mutex<String>>,
 }
 
 /// A consumer system with its socket.
@@ -35,6 +37,7 @@ impl Source {
         Self {
             asked: Arc::default(),
             answer: Arc::new(std::sync::Mutex::new(Ok(answer))),
+            elements: Arc::default(),
         }
     }
 
@@ -46,6 +49,11 @@ impl Source {
     /// How often it was asked.
     pub fn asked(&self) -> usize {
         self.asked.load(Ordering::SeqCst)
+    }
+
+    /// The elements it was last asked for, as the server names them.
+    pub fn elements(&self) -> String {
+        self.elements.lock().expect("no holder panics").clone()
     }
 
     /// Listens at `socket` until it is dropped with the runtime.
@@ -80,7 +88,11 @@ impl tonic::server::UnaryService<Bytes> for Asked {
     type Response = Bytes;
     type Future = std::future::Ready<Result<Response<Bytes>, Status>>;
 
-    fn call(&mut self, _: Request<Bytes>) -> Self::Future {
+    fn call(&mut self, request: Request<Bytes>) -> Self::Future {
+        let elements = request.metadata().get("entente-elements");
+        let elements = elements.and_then(|named| named.to_str().ok());
+        *self.0.elements.lock().expect("no holder panics") =
+            elements.unwrap_or_default().to_owned();
         self.0.asked.fetch_add(1, Ordering::SeqCst);
         let answer = self.0.answer.lock().expect("no holder panics").clone();
         std::future::ready(answer.map(Response::new))

@@ -3,7 +3,7 @@
 use std::collections::BTreeSet;
 
 use bytes::Bytes;
-use entente_evidence::commitment::Subject;
+use entente_evidence::commitment::{Field, Subject};
 use entente_evidence::proof::SignedStatement;
 use entente_evidence::statement::Body as Says;
 use entente_evidence::tag::{SubjectKey, Tag, TagKey};
@@ -13,12 +13,13 @@ use entente_ledger::entry::Body;
 use entente_proto::VITAL_EVENTS_DESCRIPTOR_SET;
 use entente_proto::status::Told;
 use entente_reason::Reason;
+use entente_security_server::Deps;
 use entente_sidecar::tag_keys;
 use entente_signing::Digest;
 use entente_testkit::contracts::{compile_source, source_of};
 use entente_tests::offer::{Terms, agree, offer};
 use entente_tests::town::Town;
-use entente_tests::world::Site;
+use entente_tests::world::{Site, World};
 use tonic::Status;
 
 /// A question about many persons at once.
@@ -26,7 +27,11 @@ const ROLL: &str = "
     service Roll { rpc Match(Persons) returns (Matched); }
     message Persons { repeated uint64 number = 1 [(entente.v1.privacy) =
         {element: \"person.number\" subject: \"ca.sin\"}]; }
-    message Matched { uint32 count = 1 [(entente.v1.privacy) = {element: \"match.count\"}]; }";
+    message Matched {
+        uint32 count = 1 [(entente.v1.privacy) = {element: \"match.count\"}];
+        repeated uint64 number = 2 [(entente.v1.privacy) =
+            {element: \"match.number\" subject: \"ca.sin\"}];
+    }";
 const MATCH: &str = "test.v1.Roll/Match";
 const LIST: &str = "entente.demo.vitalevents.v1.VitalEvents/ListDeaths";
 
@@ -37,13 +42,17 @@ fn set(elements: &[&str]) -> BTreeSet<String> {
         .collect()
 }
 
-/// Both methods agreed on, in one mode; lists hold `released`. Up to 128 subjects are named.
-async fn town(mode: &str, released: &[&str]) -> Town {
-    let town = Town::start().await.unwrap();
-    let world = &town.world;
+/// Both methods agreed on, in one mode; lists hold `released`. Up to `named` subjects are named.
+async fn town(mode: &str, released: &[&str], named: u32) -> Town {
+    let dir = tempfile::tempdir().unwrap();
+    let world = World::build(dir.path()).await.unwrap();
+    if named != 128 {
+        let changed = world.change_policy(|policy| policy.tagged_subjects = named);
+        changed.await.unwrap();
+    }
     let roll: ServiceName = "test.v1.Roll".parse().unwrap();
     let contract = Bytes::from(compile_source(&source_of("test.v1", ROLL)));
-    offer(world, &roll, contract.clone()).await.unwrap();
+    offer(&world, &roll, contract.clone()).await.unwrap();
     let terms = Terms {
         name: "ROLL-001",
         service: &roll,
@@ -51,10 +60,10 @@ async fn town(mode: &str, released: &[&str]) -> Town {
         method: "Match",
         mode,
         asked: &set(&["person.number"]),
-        released: &set(&["match.count"]),
+        released: &set(&["match.count", "match.number"]),
         keeps_payload: false,
     };
-    agree(world, &terms).await.unwrap();
+    agree(&world, &terms).await.unwrap();
     let terms = Terms {
         name: "DEATHS-001",
         service: &"entente.demo.vitalevents.v1.VitalEvents".parse().unwrap(),
@@ -64,7 +73,10 @@ async fn town(mode: &str, released: &[&str]) -> Town {
         released: &set(released),
         ..terms
     };
-    agree(world, &terms).await.unwrap();
+    agree(&world, &terms).await.unwrap();
+    let town = Town::of(world, dir, &Deps::real()).await.unwrap();
+    // To whatever is asked first: nothing about anybody.
+    town.source.answer_with(Ok(Bytes::new()));
     town
 }
 
@@ -146,17 +158,24 @@ fn found(site: &Site) -> Vec<(bool, Vec<u8>, bool)> {
             keys.iter().any(|key| has(key.subject_key(&subject)))
         });
         let named: Vec<u8> = named.collect();
-        let everybody = keys.iter().any(|key| has(key.bulk_key()));
+        let everybody = keys
+            .iter()
+            .any(|key| has(key.subject_key(&Subject::many())));
         (matches!(says.body, Says::Response { .. }), named, everybody)
     });
     statements.collect()
 }
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
-async fn whoever_is_in_an_answer_finds_it_in_both_ledgers_also_when_no_number_is_released() {
-    let town = town("query", &["death.date"]).await;
+async fn whoever_is_in_an_answer_is_known_to_the_provider_also_when_no_number_is_released() {
+    let town = town("query", &["death.date"], 128).await;
     town.source.answer_with(Ok(deaths(3)));
     ask(&town, LIST, Bytes::new()).await.unwrap();
+    assert_eq!(
+        town.source.elements(),
+        "death.date,person.number",
+        "the system is asked whom its answer is about, whatever is released"
+    );
     let (world, _dir) = town.stop().await;
     let all = (true, vec![1, 2, 3], false);
     let nobody = (false, Vec::new(), false);
@@ -170,7 +189,7 @@ async fn whoever_is_in_an_answer_finds_it_in_both_ledgers_also_when_no_number_is
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn more_than_a_query_may_be_about_is_refused_before_it_leaves_or_its_answer_does() {
-    let town = town("query", &["death.date"]).await;
+    let town = town("query", &["death.date"], 128).await;
     ask(&town, MATCH, persons(128)).await.unwrap();
     let refused = ask(&town, MATCH, persons(129)).await.unwrap_err();
     assert_eq!(reason(&refused), Reason::TooManySubjects);
@@ -198,17 +217,16 @@ async fn more_than_a_query_may_be_about_is_refused_before_it_leaves_or_its_answe
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn an_exchange_about_many_is_tagged_for_everybody_in_both_ledgers() {
-    let town = town("bulk", &["person.number"]).await;
+    let town = town("bulk", &["person.number"], 128).await;
     ask(&town, MATCH, persons(129)).await.unwrap();
     town.source.answer_with(Ok(deaths(129)));
     ask(&town, LIST, Bytes::new()).await.unwrap();
     let (world, _dir) = town.stop().await;
     let everybody = |answers| (answers, Vec::new(), true);
-    let nobody = |answers| (answers, Vec::new(), false);
     let expected = [
         everybody(false),
         everybody(true),
-        nobody(false),
+        (false, Vec::new(), false),
         everybody(true),
     ];
     for site in [&world.consumer, &world.provider] {
@@ -216,16 +234,32 @@ async fn an_exchange_about_many_is_tagged_for_everybody_in_both_ledgers() {
     }
     let requests = tagged(&world.consumer).into_iter();
     let request = requests.map(|(signed, _)| signed).next().unwrap();
-    assert_eq!(
-        request.statement().tags.as_slice().len(),
-        1,
-        "as if about one"
+    // As one about a single person: nobody who reads the ledger can tell them apart.
+    assert_eq!(request.statement().tags.as_slice().len(), 1);
+    assert!(
+        request
+            .statement()
+            .commitments
+            .contains_key(&Field::SUBJECTS)
     );
 }
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn who_is_in_the_answer_is_named_however_many_the_request_was_padded_with() {
+    let town = town("bulk", &["death.date"], 128).await;
+    // The contract's answer may name whom it found.
+    town.source.answer_with(Ok(Bytes::from_static(b"\x10\x07")));
+    ask(&town, MATCH, persons(129)).await.unwrap();
+    let (world, _dir) = town.stop().await;
+    let expected = [(false, Vec::new(), true), (true, vec![7], true)];
+    for site in [&world.consumer, &world.provider] {
+        assert_eq!(found(site), expected);
+    }
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn up_to_the_bound_of_the_policy_everyone_is_named_in_entries_beside_the_statement() {
-    let town = town("query", &["death.date"]).await;
+    let town = town("bulk", &["death.date"], 200).await;
     let named = town
         .world
         .change_policy(|policy| policy.tagged_subjects = 200);

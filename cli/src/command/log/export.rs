@@ -33,9 +33,10 @@ use gather::Gathered;
 /// Put one exchange into a sealed bundle that anybody can verify
 ///
 /// The bundle is an ASiC-E container with a CAdES seal by the member's key. It holds what the given
-/// ledgers say about the exchange with the proofs (and receipts, where a ledger's key is at hand), the certificates and registry entries for the keys, the
-/// time stamps over it, and VERIFY.txt: how to verify all that with openssl alone. Nothing is disclosed of
-/// what was exchanged, unless `--open` names it; for that the server must be stopped.
+/// ledgers say about the exchange with the proofs (and receipts, where a ledger's key is at hand), the
+/// certificates and registry entries for the keys, the time stamps over it, and VERIFY.txt: how to verify
+/// all that with openssl alone. Nothing is disclosed of what was exchanged, unless `--open` names it; for
+/// that the server must be stopped.
 #[derive(Args, Debug)]
 #[command(after_help = EXAMPLES)]
 pub(crate) struct ExportArgs {

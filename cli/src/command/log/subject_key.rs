@@ -23,8 +23,8 @@ use crate::texts::{Fact, Text};
 ///
 /// Authenticate the person first: whoever holds the file can tell which entries are about them. It holds
 /// one key for each month and retention whose notice is due, and none that is not, each with the one that
-/// finds exchanges about too many persons to name. The person's
-/// identifier is read from standard input or a file, never from an argument.
+/// finds exchanges about too many persons to name. The person's identifier is read from standard input or
+/// a file, never from an argument.
 #[derive(Args, Debug)]
 #[command(after_help = EXAMPLES)]
 pub(crate) struct SubjectKeyArgs {
@@ -93,14 +93,9 @@ pub(crate) fn run(args: &SubjectKeyArgs, screen: &Screen) -> Result<(), Failure>
         let Some(notice) = notice_class(notice).filter(|class| args.is_due(*class, month)) else {
             continue;
         };
+        let retention = secret.name.period.retention.to_string();
         let tag_key = TagKey::new(&secret.bytes);
-        keys.push(MonthKey {
-            month: month.clone(),
-            retention: secret.name.period.retention.to_string(),
-            notice,
-            key: hex::encode(tag_key.subject_key(&subject).expose()),
-            bulk: hex::encode(tag_key.bulk_key().expose()),
-        });
+        keys.push(MonthKey::of(month, &retention, notice, &tag_key, &subject));
     }
     let count = keys.len();
     let file = SubjectKeys {
@@ -153,7 +148,6 @@ impl SubjectKeys {
         if file.schema != SCHEMA {
             return Err(wrong());
         }
-        // The person's own first: who is named in an exchange is told so.
         let own = file.keys.iter().map(|month| month.due(&month.key, false));
         let bulk = file.keys.iter().map(|month| month.due(&month.bulk, true));
         let due: Option<_> = own.chain(bulk).collect();
@@ -164,6 +158,23 @@ impl SubjectKeys {
 // === impl MonthKey ===
 
 impl MonthKey {
+    fn of(
+        month: &str,
+        retention: &str,
+        notice: NoticeClass,
+        tag_key: &TagKey,
+        subject: &Subject,
+    ) -> Self {
+        let key = |of: &Subject| hex::encode(tag_key.subject_key(of).expose());
+        Self {
+            month: month.to_owned(),
+            retention: retention.to_owned(),
+            notice,
+            key: key(subject),
+            bulk: key(&Subject::many()),
+        }
+    }
+
     fn due(&self, key: &str, is_bulk: bool) -> Option<Due> {
         let mut bytes = [0; 32];
         hex::decode_to_slice(key, &mut bytes).ok()?;
@@ -229,3 +240,50 @@ const EXAMPLES: &str = "\
 Examples:
   entente log subject-key security-server.yaml --scheme ca.sin --out person.keys < identifier
   entente log who-looked data/ledger --keys person.keys";
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_person_gets_the_keys_whose_notice_is_due_and_no_other() {
+        let args = |deferred_until: Option<&str>, count_withheld| SubjectKeyArgs {
+            config: PathBuf::new(),
+            scheme: String::new(),
+            subject_file: None,
+            out: PathBuf::new(),
+            deferred_until: deferred_until.map(str::to_owned),
+            count_withheld,
+        };
+        let due = |args: &SubjectKeyArgs| {
+            let classes = [
+                NoticeClass::Immediate,
+                NoticeClass::Deferred,
+                NoticeClass::Withheld,
+            ];
+            classes.map(|class| args.is_due(class, "2026-05"))
+        };
+        assert_eq!(due(&args(None, false)), [true, false, false]);
+        assert_eq!(due(&args(Some("2026-04"), false)), [true, false, false]);
+        assert_eq!(due(&args(Some("2026-05"), false)), [true, true, false]);
+        assert_eq!(due(&args(Some("2027-01"), true)), [true, true, true]);
+    }
+
+    #[test]
+    fn a_file_holds_the_persons_keys_and_everybodys() {
+        let subject = Subject::new("ca.sin", "046454286").unwrap();
+        let tag_key = TagKey::new(&[7; 32]);
+        let [own, bulk] = [&subject, &Subject::many()].map(|one| tag_key.subject_key(one));
+        let month = MonthKey::of(
+            "2026-05",
+            "benefits.730d",
+            NoticeClass::Withheld,
+            &tag_key,
+            &subject,
+        );
+        assert_eq!(month.key, hex::encode(own.expose()));
+        assert_eq!(month.bulk, hex::encode(bulk.expose()));
+        let due = month.due(&month.bulk, true).unwrap();
+        assert!(due.is_withheld && due.is_bulk);
+    }
+}

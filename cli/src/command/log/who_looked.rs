@@ -49,7 +49,7 @@ pub(crate) async fn run(args: &WhoLookedArgs, screen: &Screen) -> Result<(), Fai
     let keys = SubjectKeys::load(&args.keys, screen)?;
     let given: Vec<NoteKey> = args.key.iter().map(NoteKeyArg::key).collect();
     let mut items = Vec::new();
-    let mut withheld = 0;
+    let mut withheld = [0; 2];
     for dir in ledgers_in(&args.dir, screen)? {
         let origin = open(&dir, screen)?.origin().map(str::to_owned);
         let config = args.config.as_deref();
@@ -58,26 +58,31 @@ pub(crate) async fn run(args: &WhoLookedArgs, screen: &Screen) -> Result<(), Fai
         // What is searched is the very copy that was verified.
         let copy = sound_copy(&dir, origin, known, screen)?;
         let found = search(copy.path(), &keys, screen)?;
-        withheld += found.withheld.len();
+        for (sum, more) in withheld.iter_mut().zip(found.withheld()) {
+            *sum += more;
+        }
         let origin = copy.origin();
-        for ((at, id), exchange) in &found.exchanges {
-            items.push(value(
-                *at,
-                id,
-                exchange,
-                origin,
-                view.as_deref(),
-                screen.lang,
-            ));
+        for ((at, _), exchange) in &found.exchanges {
+            items.push(value(*at, exchange, origin, view.as_deref(), screen.lang));
         }
     }
     let count = items.len();
-    let document = json!({ "complete": true, "exchanges": items, "withheld": withheld });
+    let [withheld, withheld_bulk] = withheld;
+    let document = json!({
+        "complete": true,
+        "exchanges": items,
+        "withheld": withheld,
+        "withheld_bulk": withheld_bulk,
+    });
     screen.show("log.who-looked", document, |screen| {
         for item in &items {
             print_item(item, screen);
         }
-        let facts: [Fact<'_>; 2] = [("count", &count), ("withheld", &withheld)];
+        let facts: [Fact<'_>; 3] = [
+            ("count", &count),
+            ("withheld", &withheld),
+            ("bulk", &withheld_bulk),
+        ];
         print_out(screen.bold(&screen.text(Text::LookedComplete, &facts)));
     });
     Ok(())
@@ -105,7 +110,6 @@ fn search(dir: &Path, keys: &[Due], screen: &Screen) -> Result<Found, Failure> {
 /// One exchange, for scripts: all that `print_item` tells too.
 fn value(
     at: Timestamp,
-    id: &str,
     exchange: &Exchange,
     origin: &str,
     view: Option<&View>,
@@ -113,7 +117,7 @@ fn value(
 ) -> Value {
     let mut value = json!({
         "time": at.to_string(),
-        "transaction": id,
+        "transaction": exchange.id.to_string(),
         "ledger": origin,
         "index": exchange.index,
         "outcome": exchange.outcome,

@@ -34,7 +34,7 @@ pub struct Policy {
     /// How old a server's newest time stamp may be before it stops, in hours: 1 to 168. Default: it goes
     /// on without.
     pub stamped_within_hours: Option<u32>,
-    /// Up to how many subjects an exchange is tagged for each of them, 16 to 1,024; beyond it everybody
+    /// Up to how many subjects an exchange is tagged for each of them, 128 to 1,000; beyond it everybody
     /// finds it, as one about many. Default 128.
     pub tagged_subjects: u32,
 }
@@ -147,7 +147,7 @@ impl Policy {
             && policy
                 .stamped_within_hours
                 .is_none_or(|hours| (1..=168).contains(&hours))
-            && (16..=MAX_TAGGED_SUBJECTS).contains(&policy.tagged_subjects);
+            && (TAGGED_SUBJECTS..=MAX_TAGGED_SUBJECTS).contains(&policy.tagged_subjects);
         in_bounds.then_some(policy).ok_or(CborError::Range)
     }
 }
@@ -174,8 +174,8 @@ fn other_than(reader: &mut Reader<'_>, default: u32) -> Result<u32, CborError> {
 
 const COSIGNED_WITHIN: u32 = 900;
 const TAGGED_SUBJECTS: u32 = 128;
-/// As many as one ledger entry holds the tags of.
-const MAX_TAGGED_SUBJECTS: u32 = 1_024;
+/// One ledger entry holds the tags of 1,024.
+const MAX_TAGGED_SUBJECTS: u32 = 1_000;
 
 const PURPOSES: [&str; 11] = [
     "AUDIT",

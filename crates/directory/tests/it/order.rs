@@ -170,6 +170,7 @@ fn a_policy_may_be_tightened_and_not_weakened() {
     let mut tighter = Policy::usual();
     tighter.validity_hours = 12;
     tighter.witness_quorum = 1;
+    tighter.tagged_subjects = 129;
     world.by_registrar(Change::Policy(tighter.clone())).unwrap();
     assert_eq!(world.state.policy(), Some(&tighter));
     let weaker = [
@@ -182,7 +183,7 @@ fn a_policy_may_be_tightened_and_not_weakened() {
             ..tighter.clone()
         },
         Policy {
-            tagged_subjects: 127,
+            tagged_subjects: 128,
             ..tighter.clone()
         },
         Policy {
@@ -195,6 +196,26 @@ fn a_policy_may_be_tightened_and_not_weakened() {
             world.by_registrar(Change::Policy(policy)),
             Err(Refusal::PolicyWeaker)
         ));
+    }
+}
+
+#[test]
+fn how_many_subjects_are_named_is_bounded_and_the_usual_is_not_written() {
+    let change = |tagged_subjects| {
+        let policy = Policy {
+            tagged_subjects,
+            ..Policy::usual()
+        };
+        let mut world = World::demo();
+        world.by_registrar(Change::Policy(policy))
+    };
+    assert!(change(129).is_ok() && change(1_000).is_ok());
+    // Below, and above what one entry holds the tags of, no such change can be made.
+    for refused in [0, 127, 1_001, u32::MAX] {
+        assert!(
+            std::panic::catch_unwind(|| change(refused)).is_err(),
+            "{refused}"
+        );
     }
 }
 

@@ -47,7 +47,9 @@ fn a_subject_is_its_scheme_a_zero_and_its_id() {
 
 #[test]
 fn exchanges_about_many_are_found_under_the_key_of_nobody_in_particular() {
-    let key = TagKey::new(&[1; 32]).bulk_key();
+    let key = TagKey::new(&[1; 32]).subject_key(&Subject::many());
+    let same = Subject::from_bytes(Subject::many().as_bytes());
+    assert_eq!(same.unwrap(), Subject::many());
     assert_eq!(
         hex::encode(key.expose()),
         "b30bc5310d735a603115f29bbec722be25b4d7d287bc138f4d18abbf22118b91"

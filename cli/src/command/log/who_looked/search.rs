@@ -1,13 +1,13 @@
 //! Finding one person's exchanges among the entries of a ledger, by their tags.
 
-use std::collections::{BTreeMap, BTreeSet, HashMap};
+use std::collections::{BTreeMap, HashMap};
 use std::time::Duration;
 
 use entente_clock::Timestamp;
 use entente_evidence::proof::SignedStatement;
-use entente_evidence::statement::{Body as Says, LogOrigin, Statement};
+use entente_evidence::statement::{Body as Says, LogOrigin, MessageId, Statement};
 use entente_evidence::tag::Tag;
-use entente_ledger::entry::{Body, DeniedCall, Entry};
+use entente_ledger::entry::{Body, Entry};
 use entente_signing::Digest;
 
 use crate::command::log::subject_key::Due;
@@ -15,15 +15,17 @@ use crate::command::log::subject_key::Due;
 /// What a ledger says about one person.
 #[derive(Debug, Default)]
 pub(super) struct Found {
-    /// By message id.
-    pub(super) exchanges: BTreeMap<(Timestamp, String), Exchange>,
-    pub(super) withheld: BTreeSet<String>,
+    /// By time, and by the hash of the request: its message id is its sender's to choose.
+    pub(super) exchanges: BTreeMap<(Timestamp, Digest), Exchange>,
+    /// Exchanges whose notice is withheld, and whether they are about many.
+    withheld: BTreeMap<Digest, bool>,
 }
 
 /// One exchange.
 #[derive(Debug)]
 pub(super) struct Exchange {
     pub(super) index: u64,
+    pub(super) id: MessageId,
     pub(super) request: Option<SignedStatement>,
     pub(super) outcome: Option<String>,
     /// Whether it was about too many persons to name; whether this one was among them is not known.
@@ -36,10 +38,11 @@ pub(super) struct Search<'a> {
     keys: &'a [Due],
     /// Tags of statements that hold more than fit, by the statement's hash.
     late: HashMap<Digest, Vec<Tag>>,
-    /// Requests that are about somebody else as far as they say, until they are answered: the answer may
-    /// be about this person.
-    open: HashMap<String, Open>,
-    times: HashMap<String, Timestamp>,
+    /// Requests that are about somebody else as far as they say, until they end: the answer may be about
+    /// this person. By hash.
+    open: HashMap<Digest, Open>,
+    /// When requests were logged that are about the person.
+    times: HashMap<Digest, Timestamp>,
     found: Found,
 }
 
@@ -55,6 +58,16 @@ struct Open {
 struct Hit {
     is_withheld: bool,
     is_bulk: bool,
+}
+
+// === impl Found ===
+
+impl Found {
+    /// How many exchanges are withheld: those about the person, and those about many.
+    pub(super) fn withheld(&self) -> [usize; 2] {
+        let bulk = self.withheld.values().filter(|is_bulk| **is_bulk).count();
+        [self.withheld.len() - bulk, bulk]
+    }
 }
 
 // === impl Search ===
@@ -80,10 +93,11 @@ impl<'a> Search<'a> {
             }
             Body::In(body) => (&body.statement, &body.tags[..]),
             Body::Out(body) => (&body.statement, &[][..]),
-            Body::Denied(denied) => match &denied.call {
-                DeniedCall::Statement(bytes) => (bytes, &denied.tags[..]),
-                DeniedCall::Attempt(_) => return,
-            },
+            Body::Outcome(outcome) => {
+                self.open.remove(&outcome.request);
+                return;
+            }
+            // A refused call carries no tags, and what it says was never acted on.
             _ => return,
         };
         let Ok(signed) = SignedStatement::parse(bytes.clone()) else {
@@ -95,24 +109,38 @@ impl<'a> Search<'a> {
             tags.extend_from_slice(statement.tags.as_slice());
             tags.extend(self.late.remove(&signed.hash()).unwrap_or_default());
         }
-        let id = statement.message_id.to_string();
-        let Some(hit) = self.is_about(statement, entry.at, &tags) else {
-            self.pass_by(id, index, entry.at, signed);
-            return;
-        };
-        if hit.is_withheld {
-            self.found.withheld.insert(id);
-            return;
+        let request = statement.request_hash().copied();
+        let request = request.unwrap_or_else(|| signed.hash());
+        match self.is_about(statement, entry.at, &tags) {
+            None => self.pass_by(request, index, entry.at, signed),
+            Some(hit) if hit.is_withheld => {
+                self.open.remove(&request);
+                let is_bulk = self.found.withheld.entry(request).or_insert(true);
+                *is_bulk &= hit.is_bulk;
+            }
+            Some(hit) => self.keep(request, hit, index, entry.at, signed),
         }
-        let asked = self.open.remove(&id);
+    }
+
+    /// A statement that is about the person.
+    fn keep(
+        &mut self,
+        request: Digest,
+        hit: Hit,
+        index: u64,
+        at: Timestamp,
+        signed: SignedStatement,
+    ) {
+        let asked = self.open.remove(&request);
         let (at, index) = match &asked {
             Some(asked) => (asked.at, asked.index),
-            None => (entry.at, index),
+            None => (at, index),
         };
-        let at = *self.times.entry(id.clone()).or_insert(at);
-        let exchange = self.found.exchanges.entry((at, id));
+        let at = *self.times.entry(request).or_insert(at);
+        let exchange = self.found.exchanges.entry((at, request));
         let exchange = exchange.or_insert(Exchange {
             index,
+            id: signed.statement().message_id,
             request: None,
             outcome: None,
             is_bulk: true,
@@ -125,20 +153,28 @@ impl<'a> Search<'a> {
     }
 
     /// A statement that is not about the person, as far as its tags say.
-    fn pass_by(&mut self, id: String, index: u64, at: Timestamp, signed: SignedStatement) {
-        if let Some(known) = self.times.get(&id) {
+    fn pass_by(&mut self, request: Digest, index: u64, at: Timestamp, signed: SignedStatement) {
+        if let Some(known) = self.times.get(&request) {
             // The end of an exchange that an earlier entry is about, whatever it is tagged with.
-            if let Some(exchange) = self.found.exchanges.get_mut(&(*known, id)) {
+            if let Some(exchange) = self.found.exchanges.get_mut(&(*known, request)) {
                 exchange.learn(signed);
             }
-            return;
-        }
-        if matches!(signed.statement().body, Says::Request { .. }) {
-            let request = signed;
-            self.open.insert(id, Open { at, index, request });
+        } else if signed.statement().request_hash().is_none() {
+            let open = Open {
+                at,
+                index,
+                request: signed,
+            };
+            self.open.insert(request, open);
         } else {
-            self.open.remove(&id);
+            self.open.remove(&request);
         }
+    }
+
+    /// Requests kept in mind.
+    #[cfg(test)]
+    pub(super) fn open(&self) -> usize {
+        self.open.len()
     }
 
     pub(super) fn end(self) -> Found {
@@ -153,13 +189,15 @@ impl<'a> Search<'a> {
         // Tagged a moment before the entry was written: perhaps in the month before.
         let months = [at.month(), at.saturating_sub(A_CALL).month()];
         let keys = self.keys.iter().filter(|due| months.contains(&due.month));
-        let mut hits = keys.filter(|due| {
+        let hits = keys.filter(|due| {
             let tag = due.key.tag(&self.origin, &statement.message_id);
             tags.contains(&tag)
         });
-        hits.next().map(|due| Hit {
-            is_withheld: due.is_withheld,
-            is_bulk: due.is_bulk,
+        // Who is named is told so, though others were too many to name.
+        let hit = hits.min_by_key(|due| due.is_bulk)?;
+        Some(Hit {
+            is_withheld: hit.is_withheld,
+            is_bulk: hit.is_bulk,
         })
     }
 }

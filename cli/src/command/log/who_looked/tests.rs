@@ -3,8 +3,8 @@
 use entente_evidence::commitment::Subject;
 use entente_evidence::proof::SignedStatement;
 use entente_evidence::statement::LogOrigin;
-use entente_evidence::tag::{SubjectKey, Tag, TagKey};
-use entente_ledger::entry::{Body, In, LateTags, Out};
+use entente_evidence::tag::{Tag, TagKey};
+use entente_ledger::entry::{Body, Denied, DeniedCall, In, LateTags, Out, Outcome, OutcomeKind};
 use entente_signing::Digest;
 
 use super::*;
@@ -44,7 +44,7 @@ fn bulk(month: &str) -> Due {
         month: month.to_owned(),
         is_withheld: false,
         is_bulk: true,
-        key: SubjectKey::new(*TagKey::new(&[9; 32]).bulk_key().expose()),
+        key: TagKey::new(&[9; 32]).subject_key(&Subject::many()),
     }
 }
 
@@ -146,13 +146,13 @@ fn an_exchange_is_one_line_with_its_outcome_and_a_withheld_one_is_only_counted()
         feed(&mut search, entries);
         let found = search.end();
         if is_withheld {
-            assert_eq!((found.exchanges.len(), found.withheld.len()), (0, 1));
+            assert_eq!((found.exchanges.len(), found.withheld()), (0, [1, 0]));
             continue;
         }
-        assert_eq!((found.exchanges.len(), found.withheld.len()), (1, 0));
+        assert_eq!((found.exchanges.len(), found.withheld()), (1, [0, 0]));
         let ((time, _), exchange) = found.exchanges.first_key_value().unwrap();
         assert_eq!(exchange.outcome.as_deref(), Some("answered"));
-        let told = value(*time, &id.to_string(), exchange, "x", None, Lang::En);
+        let told = value(*time, exchange, "x", None, Lang::En);
         let said = request.statement();
         assert_eq!(told["who"], said.sender.to_string());
         assert_eq!(told["purpose"], said.purpose.to_string());
@@ -204,7 +204,66 @@ fn an_exchange_about_many_is_in_everybodys_answer_and_says_so_unless_one_is_name
         assert_eq!(found.exchanges.len(), 1);
         let ((time, _), exchange) = found.exchanges.first_key_value().unwrap();
         assert_eq!(exchange.outcome.as_deref(), Some("answered"));
-        let told = value(*time, &id.to_string(), exchange, "x", None, Lang::En);
+        let told = value(*time, exchange, "x", None, Lang::En);
         assert_eq!(told["bulk"], is_bulk);
+    }
+}
+
+/// The provider logs refused calls before it knows that their message id is new, and anybody may choose one.
+#[test]
+fn what_a_refused_call_claims_changes_nothing_about_an_exchange() {
+    let (request, response) = (statement(REQUEST), statement(RESPONSE));
+    let id = request.statement().message_id;
+    let keys = [due("2026-11", "046454286", false)];
+    let tag = keys[0].key.tag(&other(), &id);
+    let denied = |call: &SignedStatement| {
+        Body::Denied(Denied {
+            reason: "SENDER_NOT_ALLOWED".to_owned(),
+            peer: None,
+            call: DeniedCall::Statement(call.bytes().clone()),
+            sidecar: None,
+            view: None,
+            tags: vec![tag],
+        })
+    };
+    let mut search = Search::new(other(), &keys);
+    let entries = vec![
+        (TIME, denied(&request)),
+        (TIME, received(&request, vec![tag])),
+        (AFTER_MIDNIGHT, denied(&response)),
+    ];
+    feed(&mut search, entries);
+    let found = search.end();
+    assert_eq!(found.exchanges.len(), 1);
+    let exchange = found.exchanges.values().next().unwrap();
+    assert_eq!((exchange.index, exchange.outcome.as_deref()), (1, None));
+}
+
+#[test]
+fn requests_that_ended_without_an_answer_are_not_kept_in_mind() {
+    let request = statement(REQUEST);
+    let mut search = Search::new(other(), &[]);
+    let outcome = Body::Outcome(Outcome {
+        request: request.hash(),
+        kind: OutcomeKind::Timeout,
+    });
+    feed(&mut search, vec![(TIME, received(&request, Vec::new()))]);
+    assert_eq!(search.open(), 1);
+    feed(&mut search, vec![(TIME, outcome)]);
+    assert_eq!(search.open(), 0);
+}
+
+#[test]
+fn withheld_exchanges_about_many_are_counted_apart() {
+    let request = statement(REQUEST);
+    let id = request.statement().message_id;
+    let mut keys = [due("2026-11", "046454286", true), bulk("2026-11")];
+    keys[1].is_withheld = true;
+    let [own, everybody] = [&keys[0], &keys[1]].map(|due| due.key.tag(&other(), &id));
+    for (tags, expected) in [(vec![everybody], [0, 1]), (vec![everybody, own], [1, 0])] {
+        let mut search = Search::new(other(), &keys);
+        feed(&mut search, vec![(TIME, received(&request, tags))]);
+        let found = search.end();
+        assert_eq!((found.exchanges.len(), found.withheld()), (0, expected));
     }
 }
