@@ -10,6 +10,7 @@ mod line;
 mod prove_omission;
 mod records;
 mod show;
+mod sound;
 mod stamps;
 mod subject_key;
 pub(crate) mod verify;

@@ -296,10 +296,29 @@ catalogue! {
     LookedBulk = "about many persons, not named one by one: perhaps you",
         "vise de nombreuses personnes, non nommées une à une : peut-être vous";
     LookedCollect = "authority to collect: {ground}", "autorisation de recueillir : {ground}";
-    LookedComplete = "{count} exchanges; under withheld notice, {withheld} and {bulk} about many. The ledger was verified whole: this is all it holds for these keys.",
-        "{count} échanges; d’avis retenu, {withheld} et {bulk} visant de nombreuses personnes. Le journal a été vérifié en entier : c’est tout ce qu’il contient pour ces clés.";
+    LookedComplete = "Complete, as far as the ledgers reach: they were verified whole, and none that the registry names is missing.",
+        "Complet, aussi loin que vont les journaux : ils ont été vérifiés en entier, et aucun que nomme le registre ne manque.";
+    LookedCount = "{count} exchanges; under withheld notice, {withheld} and {bulk} about many.",
+        "{count} échanges; d’avis retenu, {withheld} et {bulk} visant de nombreuses personnes.";
     LookedDisclose = "authority to disclose: {ground}", "autorisation de communiquer : {ground}";
+    LookedIncomplete = "NOT COMPLETE: ledgers that the registry names are not here: {missing}",
+        "INCOMPLET : des journaux que nomme le registre ne sont pas ici : {missing}";
+    LookedIncompleteDo = "give the folder that holds all of the server’s ledgers",
+        "donnez le dossier qui contient tous les journaux du serveur";
     LookedOpen = "no answer logged", "aucune réponse consignée";
+    LookedUnknown = "The ledgers were verified whole. Whether the server has others is not known: no registry at hand names them.",
+        "Les journaux ont été vérifiés en entier. On ne sait pas si le serveur en a d’autres : aucun registre disponible ne les nomme.";
+    Reach = "{ledger}: {size} entries, up to {until}; {witnessed}",
+        "{ledger} : {size} entrées, jusqu’au {until}; {witnessed}";
+    ReachAfter = "{count} entries after its checkpoint are not signed yet, and were not looked at",
+        "{count} entrées après son point de contrôle ne sont pas encore signées, et n’ont pas été regardées";
+    ReachNobody = "its server alone says so: the policy asks no witnesses",
+        "son serveur seul le dit : la politique ne demande aucun témoin";
+    ReachPart = "a quorum of witnesses saw the first {size} of them",
+        "un quorum de témoins a vu les {size} premières";
+    ReachUnknown = "which witnesses count is not known here", "on ne sait pas ici quels témoins comptent";
+    ReachUnseen = "no quorum of witnesses saw that", "aucun quorum de témoins ne l’a vu";
+    ReachWhole = "a quorum of witnesses saw that", "un quorum de témoins l’a vu";
     SubjectUnreadable = "no identifier could be read: give it on standard input, or in --subject-file",
         "aucun identifiant n’a pu être lu : le donner sur l’entrée standard, ou dans --subject-file";
     LedgerBusy = "the ledger was written to while it was copied, each time; try again, or stop its server",
@@ -333,6 +352,8 @@ catalogue! {
     SaysProgress = "progress", "progression";
     SaysRequest = "request", "demande";
     SaysResponse = "answer", "réponse";
+    SignedInPart = "checkpoint over {size} entries; {count} after it are not signed yet, and prove nothing",
+        "point de contrôle sur {size} entrées; {count} après lui ne sont pas encore signées, et ne prouvent rien";
     SignedUpTo = "checkpoint over {size} entries", "point de contrôle sur {size} entrées";
     TornBytes = "{bytes} bytes of an append that was cut off; the next start removes them",
         "{bytes} octets d’un ajout interrompu; le prochain démarrage les enlève";
@@ -375,10 +396,16 @@ catalogue! {
     StampsBad = "time stamps: {tokens}; none holds", "horodatages : {tokens}; aucun ne tient";
     StampsUnchecked = "time stamps: {tokens}, whose authority was not checked: --timestamp-roots",
         "horodatages : {tokens}, dont l’autorité n’a pas été vérifiée : --timestamp-roots";
+    Unsigned = "{dir} holds {entries} entries and no signed checkpoint: nothing shows who wrote them",
+        "{dir} contient {entries} entrées et aucun point de contrôle signé : rien ne montre qui les a écrites";
+    UnsignedDo = "a new ledger has one within seconds; of a copy, ask its server for one with log/checkpoint",
+        "un nouveau journal en a un en quelques secondes; pour une copie, en demander une avec log/checkpoint à son serveur";
     VerifiedCopy = "A server is writing to it: a copy was checked.",
         "Un serveur y écrit : une copie a été vérifiée.";
     VerifyDamaged = "DAMAGED  {dir}: {entries} entries", "ALTÉRÉ  {dir} : {entries} entrées";
     VerifyProgress = "{percent} %  {done} of {all} entries", "{percent} %  {done} entrées sur {all}";
+    VerifyUnsigned = "UNSIGNED  {dir}: {entries} entries, and no signed checkpoint over them",
+        "NON SIGNÉ  {dir} : {entries} entrées, sans point de contrôle signé";
     VerifySound = "ok  {dir}: {entries} entries, every byte as it must be",
         "bon  {dir} : {entries} entrées, chaque octet est comme il doit être";
 

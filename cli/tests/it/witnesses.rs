@@ -104,4 +104,12 @@ pub(crate) fn a_witness_named_in_the_policy_cosigns_the_ledgers(dir: &Path) {
         });
         assert!(tries, "{site} was not cosigned within a minute");
     }
+    // And whoever reads them is told so, by the policy and not by the ledger's folder.
+    let compare = ["log", "compare", "sandbox/pensions", "sandbox/vital-events"];
+    let compared = entente(dir, &[&compare[..], &["-o", "json"]].concat()).json();
+    for ledger in compared["ledgers"].as_array().unwrap() {
+        assert!(ledger["quorum_size"].as_u64() > Some(0), "{ledger}");
+    }
+    let told = entente(dir, &compare);
+    assert!(told.out.contains("a quorum of witnesses saw"), "{told:?}");
 }

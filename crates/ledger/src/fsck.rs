@@ -36,6 +36,8 @@ pub struct Report {
     pub waiting: u64,
     /// Size of the newest checkpoint, when it is there and its signature verifies.
     pub checkpoint: Option<u64>,
+    /// Size that the ledger noted before it signed, which no signature confirms.
+    pub signed: Option<u64>,
     /// Everything that is not as it must be; empty when the ledger is sound.
     pub findings: Vec<Finding>,
     /// Bytes after the last whole frame of the write-ahead log: what a crash leaves, cut off at the
@@ -125,6 +127,7 @@ pub fn fsck(
         root: replayed.root_at(size).unwrap_or_else(empty_root),
         waiting: waiting.len() as u64,
         checkpoint: claims.checkpoint.map(|checkpoint| checkpoint.size),
+        signed: claims.signed.map(|signed| signed.size),
         findings: check.findings,
         torn_bytes: torn_bytes + listing.torn_bytes(),
     })
@@ -133,9 +136,16 @@ pub fn fsck(
 // === impl Report ===
 
 impl Report {
-    /// Whether nothing was found.
+    /// Whether nothing was found. A ledger may be sound and yet nobody's: see [`Report::is_unsigned`].
     pub fn is_sound(&self) -> bool {
         self.findings.is_empty()
+    }
+
+    /// Whether there is something to sign and no checkpoint. A crash before the first one leaves that, and
+    /// so does whoever makes up a ledger without its key: it proves nothing.
+    pub fn is_unsigned(&self) -> bool {
+        let is_begun = self.size > 0 || self.waiting > 0 || self.signed.is_some();
+        is_begun && self.checkpoint.is_none()
     }
 }
 

@@ -14,19 +14,20 @@ use entente_signing::KeyId;
 use serde_json::{Value, json};
 
 use super::keys::Directory;
-use super::verify::{SoundCopy, sound_copy};
-use super::{damaged, known_key, ledgers_in, open};
+use super::sound::{Reach, SoundCopy, sound_copy};
+use super::{known_key, ledgers_in, open};
 use crate::exit::{Exit, Failure};
 use crate::output::{Screen, print_out};
 use crate::texts::{Fact, Text};
 
 /// Hold the ledgers of two servers against each other: who dropped what
 ///
-/// Each ledger is verified whole first, under the key that the directory binds it to. Then every exchange
-/// between the two is judged, whoever asked: COMPLETE, UNDELIVERED, UNANSWERED, CONSUMER_OMITTED or
-/// PROVIDER_OMITTED, and BEYOND where the other's copy ends too early. Give all shards of a server, or those
-/// of one time. What both sides dropped together leaves no trace in either. Exits with 6 when a side is shown
-/// to have dropped an entry.
+/// Each ledger is verified whole first, under the key that the directory binds it to, and only what its
+/// signed checkpoint covers is judged: every exchange between the two, whoever asked. COMPLETE, UNDELIVERED,
+/// UNANSWERED, CONSUMER_OMITTED or PROVIDER_OMITTED, and BEYOND where the other's copy ends too early. Give
+/// all shards of a server, or those of one time. What both sides dropped together leaves no trace in either.
+/// Exits with 6 when a side is shown to have dropped an entry, and with 7 when a ledger has no signed
+/// checkpoint.
 #[derive(Args, Debug)]
 #[command(after_help = EXAMPLES)]
 pub(crate) struct CompareArgs {
@@ -77,8 +78,18 @@ pub(crate) async fn run(args: &CompareArgs, screen: &Screen) -> Result<(), Failu
         told.map(|judged| value(judged, consumer.server(), provider.server()))
     });
     let items: Vec<Value> = listed.collect();
-    let document = json!({ "counts": counts, "exchanges": items });
+    let ledgers = one.ledgers.iter().chain(&other.ledgers);
+    let reaches = ledgers.map(|ledger| ledger.reach(Some(directory.view()), screen));
+    let reaches = reaches.collect::<Result<Vec<_>, _>>()?;
+    let document = json!({
+        "counts": counts,
+        "exchanges": items,
+        "ledgers": reaches.iter().map(Reach::value).collect::<Vec<_>>(),
+    });
     screen.show("log.compare", document, |screen| {
+        for reach in &reaches {
+            reach.print(screen);
+        }
         for item in &items {
             print_item(item, screen);
         }
@@ -136,11 +147,9 @@ fn side(
 ) -> Result<Side, Failure> {
     let mut side = Side::new(&party.server, peer);
     for ledger in &party.ledgers {
-        let mut reader = open(ledger.path(), screen)?;
-        for entry in reader.entries(0) {
-            let (_, bytes) = entry.map_err(|error| damaged(ledger.path(), &error, screen))?;
+        ledger.read(screen, |_, bytes| {
             side.take(ledger.origin(), &bytes, &|signed| sessions.verify(signed));
-        }
+        })?;
     }
     Ok(side)
 }
@@ -154,9 +163,7 @@ impl Sessions {
         directory: &Directory,
         screen: &Screen,
     ) -> Result<(), Failure> {
-        let mut reader = open(ledger.path(), screen)?;
-        for entry in reader.entries(0) {
-            let (_, bytes) = entry.map_err(|error| damaged(ledger.path(), &error, screen))?;
+        ledger.read(screen, |_, bytes| {
             if let Ok(Entry {
                 at,
                 body: Body::Session(session),
@@ -164,8 +171,7 @@ impl Sessions {
             {
                 self.take(&session, at, directory);
             }
-        }
-        Ok(())
+        })
     }
 
     fn take(&mut self, session: &Session, at: Timestamp, directory: &Directory) {

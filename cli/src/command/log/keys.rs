@@ -82,10 +82,11 @@ pub(crate) async fn known_key(
 }
 
 /// The registry's view that the owner of `config` holds, or of the nearest configuration above the folder;
-/// none where there is no such copy. Nobody is asked for news.
+/// none where there is no such copy. The registry is asked for news only when `is_refreshed`.
 pub(super) async fn known_view(
     dir: &Path,
     config: Option<&Path>,
+    is_refreshed: bool,
     screen: &Screen,
 ) -> Result<Option<Arc<View>>, Failure> {
     let (file, is_given) = match config {
@@ -95,7 +96,7 @@ pub(super) async fn known_view(
             None => return Ok(None),
         },
     };
-    match Directory::read(&file, false, screen).await {
+    match Directory::read(&file, is_refreshed, screen).await {
         Ok(directory) => Ok(Some(directory.view)),
         // What merely lies above the folder may be of somebody else, and no more than a part.
         Err(_) if !is_given => Ok(None),

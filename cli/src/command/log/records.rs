@@ -86,7 +86,7 @@ impl Records {
             noted.map_err(failed)?;
         }
         let view = match view {
-            None => known_view(dir, config, screen).await?,
+            None => known_view(dir, config, false, screen).await?,
             given => given,
         };
         Ok(Some(Self { audit, view }))

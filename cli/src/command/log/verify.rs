@@ -17,6 +17,7 @@ use serde_json::json;
 
 use super::keys::{Known, Scratch};
 use super::records::{Records, Tally};
+use super::sound::unsigned;
 use super::stamps::{self, Stamps};
 use super::{bundle, damaged, known_key, ledgers_in, open};
 use crate::exit::{Exit, Failure};
@@ -25,7 +26,8 @@ use crate::texts::{Fact, Text};
 
 /// Recompute every hash from the entries, and check the checkpoint's signature
 ///
-/// Exits with 0 when every byte is as it must be, and with 6 when anything differs, naming the file.
+/// Exits with 0 when every byte is as it must be, with 6 when anything differs, naming the file, and with 7
+/// when there are entries and no signed checkpoint: then anybody could have made them.
 /// Where the sidecar is beside the ledger, every record that an entry names must be there, or shredded
 /// by rule. A ledger that a server is writing to is copied first, and the copy is checked. Time stamps are
 /// checked against the ledger, and, when it is known whose count, for who made them and when. Of a bundle
@@ -53,13 +55,6 @@ pub(crate) struct VerifyArgs {
 /// A `vkey` of C2SP `signed-note`.
 #[derive(Clone, Debug)]
 pub(super) struct NoteKeyArg(NoteKey);
-
-/// A copy of a ledger that was verified whole, gone when done with.
-#[derive(Debug)]
-pub(super) struct SoundCopy {
-    copy: Scratch,
-    origin: String,
-}
 
 /// What was found beside the entries' hashes.
 #[derive(Debug)]
@@ -89,7 +84,7 @@ pub(crate) async fn run(args: &VerifyArgs, screen: &Screen) -> Result<(), Failur
             let roots = args.timestamp_roots.as_deref();
             let looked = bundle::verify(dir, &keys, args.config.as_deref(), roots, screen);
             if let Err(failure) = looked {
-                damage = Some(failure);
+                note(&mut damage, failure);
             }
             continue;
         }
@@ -100,7 +95,7 @@ pub(crate) async fn run(args: &VerifyArgs, screen: &Screen) -> Result<(), Failur
                 // What cannot even be opened is reported, and the others are still checked.
                 Err(failure) => {
                     screen.fail(&failure);
-                    damage = Some(failure);
+                    note(&mut damage, failure);
                     continue;
                 }
             };
@@ -116,7 +111,7 @@ pub(crate) async fn run(args: &VerifyArgs, screen: &Screen) -> Result<(), Failur
             };
             let tally = looked.unwrap_or_else(|failure| {
                 screen.fail(&failure);
-                damage = Some(failure);
+                note(&mut damage, failure);
                 None
             });
             let stamps =
@@ -131,17 +126,36 @@ pub(crate) async fn run(args: &VerifyArgs, screen: &Screen) -> Result<(), Failur
                 times: args.times,
             };
             tell(&ledger, &verdict, &beside, screen);
-            if !verdict.report.is_sound() {
-                damage = Some(failure(&ledger, &verdict, screen));
-            } else if !beside.stamps.is_sound() {
-                damage = Some(beside.stamps.failure(&ledger, screen));
-            } else if beside.tally.is_some_and(|tally| !tally.is_sound()) {
-                let what = screen.text(Text::RecordsViolated, &[]);
-                damage = Some(Failure::new(Exit::Integrity, what));
+            if let Some(failure) = fault(&ledger, &verdict, &beside, screen) {
+                note(&mut damage, failure);
             }
         }
     }
     damage.map_or(Ok(()), Err)
+}
+
+/// Keeps the gravest of what was found: of faults as grave, the last.
+fn note(gravest: &mut Option<Failure>, failure: Failure) {
+    let is_damage = |failure: &Failure| failure.exit == Exit::Integrity;
+    if is_damage(&failure) || !gravest.as_ref().is_some_and(is_damage) {
+        *gravest = Some(failure);
+    }
+}
+
+/// What is wrong with one ledger, and what is beside it.
+fn fault(dir: &Path, verdict: &Verdict, beside: &Beside, screen: &Screen) -> Option<Failure> {
+    if !verdict.report.is_sound() {
+        Some(failure(dir, verdict, screen))
+    } else if !beside.stamps.is_sound() {
+        Some(beside.stamps.failure(dir, screen))
+    } else if beside.tally.as_ref().is_some_and(|tally| !tally.is_sound()) {
+        let what = screen.text(Text::RecordsViolated, &[]);
+        Some(Failure::new(Exit::Integrity, what))
+    } else {
+        let entries = verdict.report.size + verdict.report.waiting;
+        let is_unsigned = verdict.report.is_unsigned();
+        is_unsigned.then(|| unsigned(dir, entries, screen))
+    }
 }
 
 /// How it stands with the sealed records of a ledger, where they are beside it.
@@ -235,40 +249,8 @@ fn check_copies(dir: &Path, key: &VerifyingKey, screen: &Screen) -> Result<Repor
     Ok(report)
 }
 
-/// Copies a ledger and verifies the copy. What is read from it afterwards is what was verified.
-pub(super) fn sound_copy(
-    dir: &Path,
-    origin: Option<String>,
-    known: Known,
-    screen: &Screen,
-) -> Result<SoundCopy, Failure> {
-    let mut unsound = None;
-    for _ in 0..COPIES {
-        let copy = Scratch::copy_of(dir).map_err(|error| Failure::of(Exit::Failed, &error))?;
-        let report = match replay(&copy.0, &known.key, screen) {
-            Ok(report) if report.is_sound() => {
-                let origin = origin.unwrap_or_else(|| "-".to_owned());
-                return Ok(SoundCopy { copy, origin });
-            }
-            Ok(report) => report,
-            Err(error) => {
-                unsound = Some(damaged(dir, &error, screen));
-                continue;
-            }
-        };
-        let verdict = Verdict {
-            origin: origin.clone().unwrap_or_default(),
-            report,
-            known: known.clone(),
-            live: true,
-        };
-        unsound = Some(failure(dir, &verdict, screen));
-    }
-    let busy = || Failure::new(Exit::Failed, screen.text(Text::LedgerBusy, &[]));
-    Err(unsound.unwrap_or_else(busy))
-}
-
-fn replay(dir: &Path, key: &VerifyingKey, screen: &Screen) -> Result<Report, LogError> {
+/// Recomputes a whole ledger from its entries.
+pub(super) fn replay(dir: &Path, key: &VerifyingKey, screen: &Screen) -> Result<Report, LogError> {
     let mut shown = 0;
     let report = fsck(Arc::new(RealDisk), dir, key, &mut |done, all| {
         let percent = done.saturating_mul(100).checked_div(all).unwrap_or(100);
@@ -295,12 +277,13 @@ fn tell(dir: &Path, verdict: &Verdict, beside: &Beside, screen: &Screen) {
     let value = json!({
         "dir": dir,
         "ledger": verdict.origin,
-        "sound": report.is_sound() && stamps.is_sound(),
+        "sound": report.is_sound() && stamps.is_sound() && !report.is_unsigned(),
         "timestamps": stamps.value(*times),
         "entries": report.size,
         "waiting": report.waiting,
         "root": report.root.to_string(),
         "checkpoint": report.checkpoint,
+        "unsigned_entries": unsigned_entries(report),
         "torn_bytes": report.torn_bytes,
         "key": known.key.key_id().to_string(),
         "key_from": known.from,
@@ -320,28 +303,38 @@ fn tell(dir: &Path, verdict: &Verdict, beside: &Beside, screen: &Screen) {
     });
 }
 
+/// Entries that no checkpoint covers.
+fn unsigned_entries(report: &Report) -> u64 {
+    let signed = report.checkpoint.unwrap_or_default();
+    (report.size + report.waiting).saturating_sub(signed)
+}
+
 /// The verdict for people.
 pub(crate) fn print_verdict(dir: &Path, verdict: &Verdict, screen: &Screen) {
     let Verdict { report, known, .. } = verdict;
     let entries = report.size + report.waiting;
-    let mark = if report.is_sound() {
-        Text::VerifySound
-    } else {
-        Text::VerifyDamaged
+    let mark = match (report.is_sound(), report.is_unsigned()) {
+        (false, _) => Text::VerifyDamaged,
+        (true, true) => Text::VerifyUnsigned,
+        (true, false) => Text::VerifySound,
     };
     let facts: [Fact<'_>; 2] = [("dir", &dir.display()), ("entries", &entries)];
     let head = screen.text(mark, &facts);
-    print_out(if report.is_sound() {
-        screen.green(&head)
-    } else {
-        screen.red(&head)
+    print_out(match mark {
+        Text::VerifySound => screen.green(&head),
+        _ => screen.red(&head),
     });
     let row = |label: Text, value: String| {
         print_out(format!("  {:<11} {value}", screen.text(label, &[])));
     };
     row(Text::HeadLedger, verdict.origin.clone());
     row(Text::HeadRoot, report.root.to_string());
+    let after = unsigned_entries(report);
     let signed = match report.checkpoint {
+        Some(size) if after > 0 => {
+            let facts: [Fact<'_>; 2] = [("size", &size), ("count", &after)];
+            screen.text(Text::SignedInPart, &facts)
+        }
         Some(size) => screen.text(Text::SignedUpTo, &[("size", &size)]),
         None => screen.text(Text::NothingSigned, &[]),
     };
@@ -366,7 +359,7 @@ pub(crate) fn print_verdict(dir: &Path, verdict: &Verdict, screen: &Screen) {
 }
 
 /// How the command ends when evidence does not hold.
-fn failure(dir: &Path, verdict: &Verdict, screen: &Screen) -> Failure {
+pub(super) fn failure(dir: &Path, verdict: &Verdict, screen: &Screen) -> Failure {
     let first = verdict.report.findings.first();
     let facts: [Fact<'_>; 2] = [
         ("dir", &dir.display()),
@@ -396,20 +389,6 @@ const fn fault_text(fault: Fault) -> Text {
     }
 }
 
-// === impl SoundCopy ===
-
-impl SoundCopy {
-    /// Where it is.
-    pub(super) fn path(&self) -> &Path {
-        &self.copy.0
-    }
-
-    /// The ledger's origin.
-    pub(super) fn origin(&self) -> &str {
-        &self.origin
-    }
-}
-
 // === impl NoteKeyArg ===
 
 impl NoteKeyArg {
@@ -428,7 +407,7 @@ impl std::str::FromStr for NoteKeyArg {
 }
 
 /// Looks taken before a ledger in use is called damaged.
-const COPIES: usize = 3;
+pub(super) const COPIES: usize = 3;
 
 const EXAMPLES: &str = "\
 Examples:

@@ -2,33 +2,36 @@
 
 mod search;
 
-use std::path::{Path, PathBuf};
-use std::sync::Arc;
+use std::collections::BTreeSet;
+use std::path::PathBuf;
 
 use clap::Args;
 use entente_clock::Timestamp;
+use entente_directory::Mode;
 use entente_follow::View;
-use entente_ledger::Reader;
-use entente_ledger::disk::RealDisk;
 use entente_ledger::entry::Entry;
 use entente_ledger::note::NoteKey;
 use entente_reason::Lang;
 use serde_json::{Value, json};
 
+use super::keys::known_view;
+use super::sound::{Reach, SoundCopy, sound_copy};
 use super::subject_key::{Due, SubjectKeys};
-use super::verify::{NoteKeyArg, sound_copy};
-use super::{damaged, known_key, ledgers_in, open};
-use crate::exit::Failure;
+use super::verify::NoteKeyArg;
+use super::{known_key, ledgers_in, open};
+use crate::exit::{Exit, Failure};
 use crate::output::{Screen, print_out};
 use crate::texts::{Fact, Text};
 use search::{Exchange, Found, Search};
 
 /// Every exchange about one person: who, when, for what purpose, under which agreement and law
 ///
-/// The ledger is verified whole before a line is printed, so the answer is complete: no server could
-/// leave anything out. Exchanges about more persons than are named one by one are in everybody's
-/// answer, and say so. Entries under withheld notice are only counted, and only with the commissioner's
-/// keys.
+/// Each ledger is verified whole before a line is printed, and only what its signed checkpoint covers is
+/// told. The answer says of each ledger up to which entry and time that is, and whether a quorum of
+/// witnesses saw it: a server cannot leave out what it signed, but a copy may be an old one. Where the
+/// registry is at hand, every ledger that it names must be there, or the answer is not complete and the
+/// command exits with 7. Exchanges about more persons than are named one by one are in everybody's answer,
+/// and say so. Entries under withheld notice are only counted, and only with the commissioner's keys.
 #[derive(Args, Debug)]
 #[command(after_help = EXAMPLES)]
 pub(crate) struct WhoLookedArgs {
@@ -48,28 +51,35 @@ pub(crate) struct WhoLookedArgs {
 pub(crate) async fn run(args: &WhoLookedArgs, screen: &Screen) -> Result<(), Failure> {
     let keys = SubjectKeys::load(&args.keys, screen)?;
     let given: Vec<NoteKey> = args.key.iter().map(NoteKeyArg::key).collect();
-    let mut items = Vec::new();
+    let config = args.config.as_deref();
+    let view = known_view(&args.dir, config, true, screen).await?;
+    let view = view.as_deref();
+    let (mut items, mut reaches) = (Vec::new(), Vec::new());
     let mut withheld = [0; 2];
     for dir in ledgers_in(&args.dir, screen)? {
         let origin = open(&dir, screen)?.origin().map(str::to_owned);
-        let config = args.config.as_deref();
         let known = known_key(&dir, origin.as_deref(), &given, config, screen).await?;
-        let view = known.view.clone();
         // What is searched is the very copy that was verified.
         let copy = sound_copy(&dir, origin, known, screen)?;
-        let found = search(copy.path(), &keys, screen)?;
+        let found = search(&copy, &keys, screen)?;
         for (sum, more) in withheld.iter_mut().zip(found.withheld()) {
             *sum += more;
         }
         let origin = copy.origin();
         for ((at, _), exchange) in &found.exchanges {
-            items.push(value(*at, exchange, origin, view.as_deref(), screen.lang));
+            items.push(value(*at, exchange, origin, view, screen.lang));
         }
+        reaches.push(copy.reach(view, screen)?);
     }
+    let origins = reaches.iter().map(Reach::origin).collect();
+    let missing = view.and_then(|view| missing(view, &origins));
     let count = items.len();
     let [withheld, withheld_bulk] = withheld;
     let document = json!({
-        "complete": true,
+        "complete": missing.as_ref().map(Vec::is_empty),
+        "missing": missing,
+        "ledgers": reaches.iter().map(Reach::value).collect::<Vec<_>>(),
+        "registry": view.map(|view| json!({ "ledger": view.origin, "size": view.size })),
         "exchanges": items,
         "withheld": withheld,
         "withheld_bulk": withheld_bulk,
@@ -78,32 +88,65 @@ pub(crate) async fn run(args: &WhoLookedArgs, screen: &Screen) -> Result<(), Fai
         for item in &items {
             print_item(item, screen);
         }
+        for reach in &reaches {
+            reach.print(screen);
+        }
         let facts: [Fact<'_>; 3] = [
             ("count", &count),
             ("withheld", &withheld),
             ("bulk", &withheld_bulk),
         ];
-        print_out(screen.bold(&screen.text(Text::LookedComplete, &facts)));
+        print_out(screen.bold(&screen.text(Text::LookedCount, &facts)));
+        match &missing {
+            None => print_out(screen.text(Text::LookedUnknown, &[])),
+            Some(missing) if missing.is_empty() => {
+                print_out(screen.text(Text::LookedComplete, &[]));
+            }
+            // Said as the command ends.
+            Some(_) => {}
+        }
     });
-    Ok(())
+    match missing {
+        Some(missing) if !missing.is_empty() => {
+            let facts: [Fact<'_>; 1] = [("missing", &missing.join(", "))];
+            let what = screen.text(Text::LookedIncomplete, &facts);
+            let way = screen.text(Text::LookedIncompleteDo, &[]);
+            Err(Failure::new(Exit::NeedsPerson, what).note(Text::LabelDo, way))
+        }
+        _ => Ok(()),
+    }
 }
 
-fn search(dir: &Path, keys: &[Due], screen: &Screen) -> Result<Found, Failure> {
-    let mut reader =
-        Reader::open(Arc::new(RealDisk), dir).map_err(|error| damaged(dir, &error, screen))?;
-    let origin = reader.origin().and_then(|origin| origin.parse().ok());
-    let Some(origin) = origin else {
-        // Nothing was published yet, or it is no access ledger.
+/// The ledgers that the servers of those found opened beside them; none where the directory does not know
+/// whose these are. One for tests tells nothing of a person, but the live ones beside it do.
+fn missing(view: &View, found: &BTreeSet<&str>) -> Option<Vec<String>> {
+    let state = &view.state;
+    // The registry's own ledger is about nobody.
+    let access = found.iter().filter(|origin| **origin != view.origin);
+    let shards = access.map(|origin| state.shard_by_origin(origin));
+    let shards = shards.collect::<Option<Vec<_>>>()?;
+    let opened = shards.iter().flat_map(|shard| {
+        let modes = BTreeSet::from([Mode::Live, shard.mode]);
+        let shards = modes.into_iter();
+        shards.flat_map(|mode| state.shards(&shard.server, mode))
+    });
+    let opened: BTreeSet<&str> = opened.map(|shard| shard.origin.as_str()).collect();
+    let missing = opened.difference(found).map(|origin| (*origin).to_owned());
+    (!shards.is_empty()).then(|| missing.collect())
+}
+
+fn search(copy: &SoundCopy, keys: &[Due], screen: &Screen) -> Result<Found, Failure> {
+    let Ok(origin) = copy.origin().parse() else {
+        // It is no access ledger.
         return Ok(Found::default());
     };
     let mut search = Search::new(origin, keys);
-    for entry in reader.entries(0) {
-        let (index, bytes) = entry.map_err(|error| damaged(dir, &error, screen))?;
+    copy.read(screen, |index, bytes| {
         // A registry's ledger holds changes, and they are about nobody.
         if let Ok(entry) = Entry::decode(&bytes) {
             search.take(index, &entry);
         }
-    }
+    })?;
     Ok(search.end())
 }
 

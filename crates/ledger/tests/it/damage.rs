@@ -80,8 +80,8 @@ fn damage(
             );
             tried += 1;
         }
-        // A crash before the first checkpoint was published leaves none, nor a final one, a lock is made anew, tiles of older
-        // checkpoints are not known to have been there, and the first segment is in the tiles.
+        // A crash before the first checkpoint was published leaves none, nor a final one, a lock is made anew,
+        // tiles of older checkpoints are not known to have been there, and the first segment is in the tiles.
         let may_go = [
             "lock",
             "checkpoint",
@@ -209,4 +209,17 @@ fn a_checkpoint_signed_by_another_key_is_found() {
     let report = entente_ledger::fsck::fsck(disk, DIR, key, &mut |_, _| {}).unwrap();
     assert_eq!(report.findings.len(), 1);
     assert_eq!(report.findings[0].fault, Fault::Signature);
+}
+
+#[test]
+fn a_ledger_whose_checkpoint_is_gone_is_whole_and_not_signed() {
+    let (disk, signer) = (MemDisk::new(), RecordingSigner::new());
+    drop(Log::open(config(&disk, &signer)).unwrap());
+    assert!(!check(&disk, &signer).is_unsigned(), "nothing to sign yet");
+    closed_log(&disk, &signer, 10);
+    assert!(!check(&disk, &signer).is_unsigned());
+    let checkpoint = Path::new(DIR).join("log/checkpoint");
+    disk.remove(&checkpoint).unwrap();
+    let report = check(&disk, &signer);
+    assert!(report.is_sound() && report.is_unsigned(), "{report:?}");
 }
