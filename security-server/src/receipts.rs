@@ -13,7 +13,7 @@ use std::path::PathBuf;
 use std::sync::{Arc, Mutex};
 use std::time::Duration;
 
-use entente_bundle::omission::Omission;
+use entente_bundle::omission::{Omission, Shown};
 use entente_directory::Mode;
 use entente_evidence::statement::LogOrigin;
 use entente_identity::ServerId;
@@ -250,8 +250,16 @@ impl Server {
                 let (covered, waiting) = promises
                     .into_iter()
                     .partition(|promise| promise.receipt.index < checkpoint.size());
-                found.open = waiting;
-                let covered: Vec<_> = covered;
+                let (covered, waiting): (Vec<Promise>, Vec<Promise>) = (covered, waiting);
+                // Where the ledger has ended, what it did not reach it never will.
+                let end = adopted.state().shard_end(origin.as_str());
+                let last = Digest::of(checkpoint.note().to_string().as_bytes());
+                let mut broken = Vec::new();
+                if end == Some(&last) {
+                    broken.extend(waiting.into_iter().map(|promise| (promise, Shown::Ended)));
+                } else {
+                    found.open = waiting;
+                }
                 for chunk in covered.chunks(CHUNK) {
                     let indices = chunk.iter().map(|promise| promise.receipt.index).collect();
                     let proven = match asking.prove(&checkpoint, indices).await {
@@ -267,15 +275,19 @@ impl Server {
                             found.kept += 1;
                             continue;
                         }
-                        let at = (checkpoint.note().to_string(), leaf, path);
-                        let proven = self.prove_broken(adopted, own, server, &asking, promise, at);
-                        match proven.await {
-                            Ok(()) => found.broken += 1,
-                            // One that cannot be proven now hides no other.
-                            Err(error) => {
-                                warn(&error);
-                                found.open.push(promise.clone());
-                            }
+                        let leaf_hash = leaf;
+                        broken.push((promise.clone(), Shown::Another { leaf_hash, path }));
+                    }
+                }
+                for (promise, shown) in broken {
+                    let at = (checkpoint.note().to_string(), shown);
+                    let proven = self.prove_broken(adopted, own, server, &asking, &promise, at);
+                    match proven.await {
+                        Ok(()) => found.broken += 1,
+                        // One that cannot be proven now hides no other.
+                        Err(error) => {
+                            warn(&error);
+                            found.open.push(promise);
                         }
                     }
                 }
@@ -373,7 +385,7 @@ impl Server {
         server: &ServerId,
         asking: &Asking,
         promise: &Promise,
-        (checkpoint, leaf_hash, path): (String, Digest, Vec<Digest>),
+        (checkpoint, shown): (String, Shown),
     ) -> Result<(), Unchecked> {
         let record = adopted.state().server(server).ok_or(Unchecked::Unknown)?;
         // Any it ever had: the newest first. Whether one was revoked is for who judges.
@@ -387,8 +399,7 @@ impl Server {
             server_key: answer.server_key,
             ledger_key: asking.key().clone(),
             checkpoint,
-            leaf_hash,
-            path,
+            shown,
         };
         // Proven here as it will be elsewhere.
         omission.verify().map_err(|_| Unchecked::Unproven)?;

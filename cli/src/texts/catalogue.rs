@@ -331,6 +331,10 @@ catalogue! {
     NothingSigned = "no checkpoint yet", "aucun point de contrôle";
     OmissionClaimed = "CLAIMED  {server} promised entry {index} of {ledger} in {transaction}; a checkpoint over {size} entries holds another there. It holds for these keys, whosever they are",
         "ALLÉGUÉ  {server} a promis l’entrée {index} de {ledger} dans {transaction}; un point de contrôle sur {size} entrées en montre une autre. Cela vaut pour ces clés, à qui qu’elles soient";
+    OmissionEnded = "CLAIMED  {server} promised entry {index} of {ledger} in {transaction}, and that ledger has only {size} entries. Proven if it ended with them, which its registry knows",
+        "ALLÉGUÉ  {server} a promis l’entrée {index} de {ledger} dans {transaction}, et ce journal n’a que {size} entrées. Prouvé s’il finit là, ce que sait son registre";
+    OmissionEndedProven = "PROVEN  {server} promised entry {index} of {ledger} in {transaction}; it ended that ledger with {size} entries",
+        "PROUVÉ  {server} a promis l’entrée {index} de {ledger} dans {transaction}; il a mis fin à ce journal avec {size} entrées";
     OmissionKeysKnown = "The keys are those that the directory binds to them: server {server_key}, ledger {ledger_key}",
         "Les clés sont celles que le registre leur lie : serveur {server_key}, journal {ledger_key}";
     OmissionKeysUnknown = "Compare the keys with those of the directory: server {server_key}, ledger {ledger_key}",

@@ -5,7 +5,7 @@ use std::path::{Path, PathBuf};
 use std::sync::Arc;
 use std::time::Duration;
 
-use entente_bundle::omission::Omission;
+use entente_bundle::omission::{Omission, Shown};
 use entente_clock::{Clock as _, SystemClock};
 use entente_evidence::proof::{SignedStatement, sign_direct};
 use entente_evidence::statement::Body as Says;
@@ -251,7 +251,9 @@ fn forge(answer: &SignedStatement) -> Omission {
         server_key: server_key.verifying_key().clone(),
         ledger_key: NoteKey::new(&origin, ledger.verifying_key().clone()).unwrap(),
         checkpoint: checkpoint.note().to_string(),
-        leaf_hash,
-        path: Vec::new(),
+        shown: Shown::Another {
+            leaf_hash,
+            path: Vec::new(),
+        },
     }
 }

@@ -31,6 +31,8 @@ pub struct Side {
 #[derive(Debug, Default)]
 struct Shard {
     leaves: Vec<Digest>,
+    /// Whether there is nothing after them, and never will be.
+    has_ended: bool,
     /// Time of the newest entry.
     newest: Timestamp,
 }
@@ -74,7 +76,7 @@ pub struct Judged {
 pub enum Verdict {
     /// All four entries are there.
     Complete,
-    /// The other side's ledger ends before its part would come: a newer copy is needed.
+    /// The copy of the other side's ledger ends before its part would come: a newer one is needed.
     Beyond,
     /// The consumer's request, and nothing of the provider's: undelivered, refused before it was logged, or
     /// dropped before anything was done. Nothing proves which.
@@ -136,6 +138,11 @@ impl Side {
         }
     }
 
+    /// Says that the shard `origin` ended with the entries taken up: nothing newer can be asked for.
+    pub fn end(&mut self, origin: &str) {
+        self.shards.entry(origin.to_owned()).or_default().has_ended = true;
+    }
+
     fn note(
         &mut self,
         signed: &SignedStatement,
@@ -181,14 +188,19 @@ impl Side {
     /// Whether an entry stands where it was promised; none when this does not reach that far.
     fn keeps(&self, promise: &Receipt) -> Option<bool> {
         let at = usize::try_from(promise.index).ok()?;
-        let leaf = self.shards.get(promise.origin.as_str())?.leaves.get(at)?;
-        Some(*leaf == promise.leaf_hash)
+        let shard = self.shards.get(promise.origin.as_str())?;
+        match shard.leaves.get(at) {
+            Some(leaf) => Some(*leaf == promise.leaf_hash),
+            None => shard.has_ended.then_some(false),
+        }
     }
 
     /// Whether what this side signed must be here: its shard is, and was written to well after.
     fn covers(&self, signed: &Signed) -> bool {
         let shard = self.shards.get(signed.log.as_str());
-        shard.is_some_and(|shard| shard.newest >= signed.at.saturating_add(LOGGED_WITHIN))
+        shard.is_some_and(|shard| {
+            shard.has_ended || shard.newest >= signed.at.saturating_add(LOGGED_WITHIN)
+        })
     }
 }
 

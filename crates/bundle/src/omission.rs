@@ -2,11 +2,13 @@
 //!
 //! A provider's signed answer says: entry `index` of my ledger is the one with this leaf hash. If a
 //! checkpoint that the same provider signed later covers that index, and the leaf there is another one,
-//! the provider has dropped, moved or changed the entry. Everything in the proof that matters is signed
-//! by the provider itself; who was wronged adds nothing that has to be believed.
+//! the provider has dropped, moved or changed the entry. So it has if it ended the ledger at a checkpoint
+//! that does not reach the index. Everything in the proof that matters is signed by the provider itself;
+//! who was wronged adds nothing that has to be believed.
 //!
-//! What it does not prove on its own is whose keys these are: who judges compares the two keys in it
-//! with the directory's. The file is JSON; binary values are standard base64.
+//! What it does not prove on its own is whose keys these are, and that a ledger has ended: who judges
+//! compares the two keys in it with the directory's, and there the end of the ledger ([`Shown::Ended`]).
+//! The file is JSON; binary values are standard base64.
 
 use base64::Engine as _;
 use base64::engine::general_purpose::STANDARD as BASE64;
@@ -34,12 +36,25 @@ pub struct Omission {
     pub server_key: VerifyingKey,
     /// The key of the provider's ledger, named by its origin.
     pub ledger_key: NoteKey,
-    /// A checkpoint of that ledger which covers the promised index: a signed note.
+    /// A checkpoint of that ledger: a signed note.
     pub checkpoint: String,
-    /// The leaf hash that stands at the promised index in that tree.
-    pub leaf_hash: Digest,
-    /// That it does.
-    pub path: Vec<Digest>,
+    /// What it shows.
+    pub shown: Shown,
+}
+
+/// What a checkpoint shows against a promise.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub enum Shown {
+    /// Another entry at the promised index.
+    Another {
+        /// The leaf hash that stands there.
+        leaf_hash: Digest,
+        /// That it does: the hashes from it to the checkpoint's root.
+        path: Vec<Digest>,
+    },
+    /// That the ledger never came so far. It ended at this checkpoint, which the directory says: the server
+    /// opened its next one with the SHA-256 of the note.
+    Ended,
 }
 
 /// An omission that was proven. Obtained only by [`Omission::verify`].
@@ -51,8 +66,8 @@ pub struct Proven {
     pub transaction: MessageId,
     /// What it had promised.
     pub promised: Receipt,
-    /// What stands there instead.
-    pub found: Digest,
+    /// What stands there instead; none when the ledger ended before.
+    pub found: Option<Digest>,
     /// The size of the tree that shows it.
     pub size: u64,
 }
@@ -82,6 +97,9 @@ pub enum OmissionError {
     /// The session's certificate does not verify under the server key.
     #[error("verifying the session's certificate")]
     Session(#[from] SessionError),
+    /// The checkpoint reaches the promised index, so that it shows no end before.
+    #[error("the checkpoint reaches the promised entry")]
+    Reached,
     /// The checkpoint does not reach the promised index.
     #[error("the checkpoint does not reach the promised entry")]
     TooSmall,
@@ -97,7 +115,10 @@ struct File {
     server_key: String,
     ledger_key: String,
     checkpoint: String,
-    leaf_hash: String,
+    /// Absent when the ledger ended.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    leaf_hash: Option<String>,
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
     path: Vec<String>,
 }
 
@@ -105,7 +126,8 @@ struct File {
 
 impl Omission {
     /// Checks everything: the session under the server key, the answer under the session, the
-    /// checkpoint under the ledger's key, and that the leaf at the promised index is another one.
+    /// checkpoint under the ledger's key, and that the leaf at the promised index is another one, or that
+    /// the checkpoint does not reach it. That the ledger ended there is the directory's to say.
     ///
     /// # Errors
     /// When any of it does not hold; then nothing is proven.
@@ -126,27 +148,19 @@ impl Omission {
             return Err(OmissionError::OtherLedger);
         }
         let checkpoint = SignedCheckpoint::verify(self.checkpoint.as_bytes(), &self.ledger_key)?;
-        if checkpoint.size() <= promised.index {
-            return Err(OmissionError::TooSmall);
-        }
-        if self.leaf_hash == promised.leaf_hash {
-            return Err(OmissionError::Kept);
-        }
-        let inclusion = InclusionProof {
-            index: promised.index,
-            size: checkpoint.size(),
-            path: self.path.clone(),
-        };
-        inclusion
-            .verify(&self.leaf_hash, &checkpoint.root())
-            .map_err(|_| OmissionError::Path)?;
         Ok(Proven {
             server: statement.sender_server.clone(),
             transaction: statement.message_id,
             promised: promised.clone(),
-            found: self.leaf_hash,
+            found: self.shown.check(promised, &checkpoint)?,
             size: checkpoint.size(),
         })
+    }
+
+    /// Whether the directory must say that the ledger ended at this checkpoint, and says so: `end` is the
+    /// SHA-256 it has of the ledger's last one.
+    pub fn has_ended(&self, end: Option<&Digest>) -> bool {
+        self.shown != Shown::Ended || end == Some(&Digest::of(self.checkpoint.as_bytes()))
     }
 
     /// Reads a file; at most 256 KiB.
@@ -170,6 +184,16 @@ impl Omission {
         if file.path.len() > MAX_PATH {
             return Err(form("the path is too long"));
         }
+        let path = file.path.iter().map(|hash| digest(hash));
+        let path = path.collect::<Result<Vec<_>, _>>()?;
+        let shown = match file.leaf_hash {
+            Some(leaf_hash) => Shown::Another {
+                leaf_hash: digest(&leaf_hash)?,
+                path,
+            },
+            None if path.is_empty() => Shown::Ended,
+            None => return Err(form("a path from no leaf")),
+        };
         Ok(Self {
             answer: decode(&file.answer)?.into(),
             session: decode(&file.session)?.into(),
@@ -180,18 +204,17 @@ impl Omission {
                 .parse()
                 .map_err(|_| form("the ledger's key is none"))?,
             checkpoint: file.checkpoint,
-            leaf_hash: digest(&file.leaf_hash)?,
-            path: file
-                .path
-                .iter()
-                .map(|hash| digest(hash))
-                .collect::<Result<_, _>>()?,
+            shown,
         })
     }
 
     /// The file that [`Omission::from_json`] reads back.
     pub fn to_json(&self) -> String {
         let encode = |bytes: &[u8]| BASE64.encode(bytes);
+        let (leaf_hash, path) = match &self.shown {
+            Shown::Another { leaf_hash, path } => (Some(leaf_hash), path.as_slice()),
+            Shown::Ended => (None, &[][..]),
+        };
         let file = File {
             format: FORMAT.to_owned(),
             answer: encode(&self.answer),
@@ -199,11 +222,45 @@ impl Omission {
             server_key: encode(self.server_key.spki_der()),
             ledger_key: self.ledger_key.to_string(),
             checkpoint: self.checkpoint.clone(),
-            leaf_hash: encode(self.leaf_hash.as_bytes()),
-            path: self.path.iter().map(|h| encode(h.as_bytes())).collect(),
+            leaf_hash: leaf_hash.map(|hash| encode(hash.as_bytes())),
+            path: path.iter().map(|hash| encode(hash.as_bytes())).collect(),
         };
         let text = serde_json::to_string_pretty(&file);
         text.unwrap_or_default() + "\n"
+    }
+}
+
+// === impl Shown ===
+
+impl Shown {
+    /// What stands in the place of what was promised; none when the ledger ended before.
+    fn check(
+        &self,
+        promised: &Receipt,
+        checkpoint: &SignedCheckpoint,
+    ) -> Result<Option<Digest>, OmissionError> {
+        let reaches = checkpoint.size() > promised.index;
+        let Self::Another { leaf_hash, path } = self else {
+            return if reaches {
+                Err(OmissionError::Reached)
+            } else {
+                Ok(None)
+            };
+        };
+        if !reaches {
+            return Err(OmissionError::TooSmall);
+        }
+        if *leaf_hash == promised.leaf_hash {
+            return Err(OmissionError::Kept);
+        }
+        let inclusion = InclusionProof {
+            index: promised.index,
+            size: checkpoint.size(),
+            path: path.clone(),
+        };
+        let verified = inclusion.verify(leaf_hash, &checkpoint.root());
+        verified.map_err(|_| OmissionError::Path)?;
+        Ok(Some(*leaf_hash))
     }
 }
 
@@ -216,7 +273,9 @@ impl OmissionError {
             Self::Answer(_) | Self::Checkpoint(_) => Reason::SignatureInvalid,
             Self::Session(_) => Reason::SessionInvalid,
             Self::Form(_) => Reason::BadRecord,
-            Self::Kept | Self::OtherLedger | Self::Path | Self::TooSmall => Reason::NoRecord,
+            Self::Kept | Self::OtherLedger | Self::Path | Self::Reached | Self::TooSmall => {
+                Reason::NoRecord
+            }
         }
     }
 }

@@ -80,23 +80,38 @@ impl Parties {
 
     /// The same, of shards with these origins.
     fn judge_in(&self, ledgers: [&[Bytes]; 2], origins: [&str; 2]) -> Vec<Verdict> {
+        verdicts(
+            &self.side(0, ledgers[0], origins[0]),
+            &self.side(1, ledgers[1], origins[1]),
+        )
+    }
+
+    /// The same, where the provider's ledger has ended with what there is.
+    fn judge_ended(&self, ours: &[Bytes], theirs: &[Bytes]) -> Vec<Verdict> {
+        let mut provider = self.side(1, theirs, &self.origins[1]);
+        provider.end(&self.origins[1]);
+        verdicts(&self.side(0, ours, &self.origins[0]), &provider)
+    }
+
+    fn side(&self, of: usize, entries: &[Bytes], origin: &str) -> Side {
         let is_signed = |signed: &SignedStatement| {
             let keys = self.sessions.iter().map(VerifiedSession::key);
             let mut signers = keys.filter(|key| key.key_id() == signed.key_id());
             signers.any(|key| signed.verify(key).is_ok())
         };
-        let side = |of: usize| {
-            let mut side = Side::new(&self.servers[of], &self.servers[1 - of]);
-            for entry in ledgers[of] {
-                side.take(origins[of], entry, &is_signed);
-            }
-            side
-        };
-        let judged = compare(&side(0), &side(1));
-        let mut verdicts: Vec<_> = judged.iter().map(|judged| judged.verdict).collect();
-        verdicts.sort();
-        verdicts
+        let mut side = Side::new(&self.servers[of], &self.servers[1 - of]);
+        for entry in entries {
+            side.take(origin, entry, &is_signed);
+        }
+        side
     }
+}
+
+fn verdicts(consumer: &Side, provider: &Side) -> Vec<Verdict> {
+    let judged = compare(consumer, provider);
+    let mut verdicts: Vec<_> = judged.iter().map(|judged| judged.verdict).collect();
+    verdicts.sort();
+    verdicts
 }
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
@@ -157,6 +172,11 @@ async fn whoever_drops_an_entry_is_shown_by_the_other_sides_signature_where_ther
         ["another/access/2027h1.1", &parties.origins[1]],
     );
     assert_eq!(alone, [Verdict::Beyond, Verdict::Beyond]);
+    // Where the directory says that the ledger ended there, no newer copy will come.
+    let omitted = [Complete, ProviderOmitted];
+    assert_eq!(parties.judge_ended(&ours, &theirs[..in_request]), omitted);
+    assert_eq!(parties.judge_ended(&ours, &theirs[..out_answer]), omitted);
+    assert_eq!(parties.judge_ended(&ours, &theirs), [Complete, Complete]);
     // Both together: nothing is left to see, and that is said in the guide.
     assert_eq!(judge(&silent, &nothing), [Complete]);
 }

@@ -4,20 +4,20 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use bytes::Bytes;
-use entente_bundle::omission::{Omission, OmissionError};
-use entente_clock::{ManualClock, SystemClock, Timestamp};
+use entente_bundle::omission::{Omission, OmissionError, Shown};
+use entente_clock::{Clock, ManualClock, SystemClock, Timestamp};
 use entente_directory::{Author, Change, ServerUpdate};
 use entente_ledger::disk::RealDisk;
 use entente_ledger::entry::{Body, Entry, Summary};
 use entente_ledger::log::Log;
 use entente_ledger::{Append, LedgerConfig, NoCompanion};
 use entente_security_server::{Checked, Deps};
-use entente_signing::{P256Key, Signer as _};
+use entente_signing::{Digest, P256Key, Signer as _};
 use entente_tests::town::{Town, at};
 use entente_tests::world::{Site, World};
 
 /// Writes a site's ledger anew, with its own key, as a server would that wants to hide something.
-fn rewrite(site: &Site, entries: &[Bytes]) {
+fn rewrite(site: &Site, entries: &[Bytes], clock: Arc<dyn Clock>) {
     let dir = site.ledger_dir().unwrap();
     let origin = site.origin().unwrap();
     std::fs::remove_dir_all(&dir).unwrap();
@@ -30,7 +30,7 @@ fn rewrite(site: &Site, entries: &[Bytes]) {
         keys.ledger,
         Arc::new(RealDisk),
         Box::new(NoCompanion),
-        Arc::new(SystemClock),
+        clock,
     ))
     .unwrap();
     for entry in entries {
@@ -43,9 +43,12 @@ fn rewrite(site: &Site, entries: &[Bytes]) {
     log.close().unwrap();
 }
 
+fn is_request(entry: &Bytes) -> bool {
+    matches!(Entry::decode(entry).unwrap().body, Body::In(_))
+}
+
 fn index_of_request(entries: &[Bytes]) -> usize {
-    let is_in = |entry: &Bytes| matches!(Entry::decode(entry).unwrap().body, Body::In(_));
-    entries.iter().position(is_in).unwrap()
+    entries.iter().position(is_request).unwrap()
 }
 
 fn proofs(site: &Site) -> Vec<Omission> {
@@ -108,7 +111,7 @@ async fn a_promise_that_was_kept_is_found_kept_and_a_broken_one_is_proven() {
     }
     .encode()
     .unwrap();
-    rewrite(&world.provider, &altered);
+    rewrite(&world.provider, &altered, Arc::new(SystemClock));
     let provider = world.start(&world.provider, Deps::real()).await.unwrap();
     // It has another server key by now: the old one signed what the session is certified by.
     replace_server_key(&world).await;
@@ -128,11 +131,68 @@ async fn a_promise_that_was_kept_is_found_kept_and_a_broken_one_is_proven() {
         proven.promised.leaf_hash,
         entente_ledger::tree::leaf_hash(&honest[dropped])
     );
-    assert_eq!(
-        proven.found,
-        entente_ledger::tree::leaf_hash(&altered[dropped])
-    );
+    let found = entente_ledger::tree::leaf_hash(&altered[dropped]);
+    assert_eq!(proven.found, Some(found));
     tampered_proofs_prove_nothing(omission);
+    consumer.shutdown().await;
+    provider.shutdown().await;
+}
+
+/// A provider that lets its ledger end before what it promised: no newer copy of it will ever come.
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn a_promise_beyond_the_end_of_a_ledger_is_broken_once_the_directory_says_that_it_ended() {
+    let clock = ManualClock::at(Timestamp::from_millis(1_798_761_600_000 - 60_000));
+    let town = Town::start_with(&at(&clock)).await.unwrap();
+    for _ in 0..10 {
+        town.ask().await.unwrap();
+    }
+    let Town {
+        world,
+        provider,
+        consumer,
+        dir: _dir,
+        ..
+    } = town;
+    provider.shutdown().await;
+    let honest = world.provider.encoded_entries().unwrap();
+    let origin = world.provider.origin().unwrap();
+    let requests = honest.iter().filter(|entry| is_request(entry)).count();
+    assert_eq!(requests, 10);
+    let kept = &honest[..honest.len() - 18];
+    let requests = kept.iter().filter(|entry| is_request(entry)).count();
+    assert!((1..=2).contains(&requests));
+    rewrite(&world.provider, kept, Arc::new(clock.clone()));
+    assert_eq!(world.view().state.shard_end(&origin), None);
+    clock.advance(Duration::from_secs(70));
+    let provider = world.start(&world.provider, at(&clock)).await.unwrap();
+    let found = checked(&consumer).await;
+    assert_eq!(found.open, 0);
+    assert_eq!(
+        (found.kept, found.broken),
+        (requests as u64, 10 - requests as u64)
+    );
+    // What its last start wrote stands in the place of the first; the last were never reached.
+    let mut proofs = proofs(&world.consumer);
+    proofs.retain(|omission| omission.shown == Shown::Ended);
+    let omission = proofs.last().unwrap();
+    let proven = omission.verify().unwrap();
+    assert_eq!(
+        (proven.server, proven.found),
+        (world.provider.server.clone(), None)
+    );
+    assert!(proven.promised.index >= proven.size);
+    // Whoever is shown it asks the directory.
+    let view = world.view();
+    assert!(omission.has_ended(view.state.shard_end(&origin)));
+    assert!(!omission.has_ended(None) && !omission.has_ended(Some(&Digest::of(b"another"))));
+    assert_eq!(
+        Omission::from_json(omission.to_json().as_bytes()).unwrap(),
+        *omission
+    );
+    // A checkpoint from before its end shows the same of no ledger.
+    let mut earlier = omission.clone();
+    earlier.checkpoint = earlier.checkpoint.replacen('\n', " \n", 1);
+    assert!(earlier.verify().is_err());
     consumer.shutdown().await;
     provider.shutdown().await;
 }
@@ -175,7 +235,7 @@ async fn a_ledger_that_does_not_continue_what_was_shown_before_is_kept_as_incons
     // All of it is another, and longer; the consumer's own memory of what it heard is gone with its process.
     let mut altered = world.provider.encoded_entries().unwrap();
     altered.insert(0, altered[0].clone());
-    rewrite(&world.provider, &altered);
+    rewrite(&world.provider, &altered, Arc::new(SystemClock));
     let provider = world.start(&world.provider, Deps::real()).await.unwrap();
     let consumer = world.start(&world.consumer, Deps::real()).await.unwrap();
     // A message that was told of a moment ago hides it no more.
@@ -260,11 +320,22 @@ fn tampered_proofs_prove_nothing(omission: &Omission) {
     for at in (0..omission.session.len()).step_by(7) {
         fails(&|omission| omission.session = flip(&omission.session, at));
     }
-    fails(&|omission| omission.path.truncate(omission.path.len() - 1));
-    fails(&|omission| omission.leaf_hash = entente_signing::Digest::of(b"another"));
+    let Shown::Another { leaf_hash, path } = &omission.shown else {
+        panic!("another entry is shown");
+    };
+    let another = |leaf_hash: Digest, path: &[Digest]| Shown::Another {
+        leaf_hash,
+        path: path.to_vec(),
+    };
+    fails(&|omission| omission.shown = another(*leaf_hash, &path[1..]));
+    fails(&|omission| omission.shown = another(Digest::of(b"another"), path));
+    // The ledger came so far, and went on.
+    let mut ended = omission.clone();
+    ended.shown = Shown::Ended;
+    assert!(matches!(ended.verify(), Err(OmissionError::Reached)));
     fails(&|omission| omission.checkpoint = omission.checkpoint.replace("\n1", "\n2"));
     let mut kept = omission.clone();
-    kept.leaf_hash = omission.verify().unwrap().promised.leaf_hash;
+    kept.shown = another(omission.verify().unwrap().promised.leaf_hash, path);
     assert!(matches!(kept.verify(), Err(OmissionError::Kept)));
     for cut in (0..text.len()).step_by(11) {
         assert!(Omission::from_json(&text.as_bytes()[..cut]).is_err());

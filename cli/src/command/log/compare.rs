@@ -62,8 +62,8 @@ pub(crate) async fn run(args: &CompareArgs, screen: &Screen) -> Result<(), Failu
     for ledger in one.ledgers.iter().chain(&other.ledgers) {
         sessions.read(ledger, &directory, screen)?;
     }
-    let mine = side(&one, &other.server, &sessions, screen)?;
-    let theirs = side(&other, &one.server, &sessions, screen)?;
+    let mine = side(&one, &other.server, &sessions, &directory, screen)?;
+    let theirs = side(&other, &one.server, &sessions, &directory, screen)?;
     let ways = [
         (&mine, &theirs, compare(&mine, &theirs)),
         (&theirs, &mine, compare(&theirs, &mine)),
@@ -143,6 +143,7 @@ fn side(
     party: &Party,
     peer: &ServerId,
     sessions: &Sessions,
+    directory: &Directory,
     screen: &Screen,
 ) -> Result<Side, Failure> {
     let mut side = Side::new(&party.server, peer);
@@ -150,6 +151,10 @@ fn side(
         ledger.read(screen, |_, bytes| {
             side.take(ledger.origin(), &bytes, &|signed| sessions.verify(signed));
         })?;
+        let end = directory.view().state.shard_end(ledger.origin());
+        if end == Some(&ledger.note_hash()) {
+            side.end(ledger.origin());
+        }
     }
     Ok(side)
 }

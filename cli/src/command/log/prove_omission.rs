@@ -4,7 +4,7 @@ use std::path::{Path, PathBuf};
 
 use bytes::Bytes;
 use clap::Args;
-use entente_bundle::omission::{Omission, OmissionError, Proven};
+use entente_bundle::omission::{Omission, OmissionError, Proven, Shown};
 use entente_evidence::proof::SignedStatement;
 use entente_evidence::receipt::Receipt;
 use entente_keys::SessionCertificate;
@@ -12,7 +12,7 @@ use entente_ledger::Reader;
 use entente_ledger::entry::{Body, Denied, DeniedCall, Entry};
 use entente_ledger::note::NoteKey;
 use entente_ledger::tree::leaf_hash;
-use entente_signing::VerifyingKey;
+use entente_signing::{Digest, VerifyingKey};
 use serde_json::json;
 
 use super::keys::{Directory, nearest_config};
@@ -128,17 +128,24 @@ async fn prove(
         let checkpoint = reader.checkpoint(&key).map_err(unreadable)?;
         let checkpoint = checkpoint.ok_or_else(no_peer)?;
         let index = answer.receipt.index;
-        let path = reader.inclusion(index, checkpoint.size());
-        let path = path.map_err(unreadable)?.ok_or_else(no_peer)?.path;
-        let entry = reader.entry(index).map_err(unreadable)?;
+        let note = checkpoint.note().to_string();
+        let end = directory.view().state.shard_end(origin);
+        let shown = if end == Some(&Digest::of(note.as_bytes())) && checkpoint.size() <= index {
+            Shown::Ended
+        } else {
+            let path = reader.inclusion(index, checkpoint.size());
+            let path = path.map_err(unreadable)?.ok_or_else(no_peer)?.path;
+            let entry = reader.entry(index).map_err(unreadable)?;
+            let leaf_hash = leaf_hash(&entry.ok_or_else(no_peer)?);
+            Shown::Another { leaf_hash, path }
+        };
         return Ok(Omission {
             answer: answer.statement.bytes().clone(),
             session: answer.session,
             server_key: answer.server_key,
             ledger_key: key,
-            checkpoint: checkpoint.note().to_string(),
-            leaf_hash: leaf_hash(&entry.ok_or_else(no_peer)?),
-            path,
+            checkpoint: note,
+            shown,
         });
     }
     Err(no_peer())
@@ -214,7 +221,8 @@ async fn check(file: &Path, config: Option<&Path>, screen: &Screen) -> Result<()
             .server_keys(&proven.server)
             .contains(&proof.server_key)
             && directory.ledger_key(proof.ledger_key.name()).as_ref()
-                == Some(proof.ledger_key.key());
+                == Some(proof.ledger_key.key())
+            && proof.has_ended(directory.view().state.shard_end(proof.ledger_key.name()));
         match is_theirs {
             true => Keys::OfDirectory,
             false => Keys::OfOthers,
@@ -256,7 +264,7 @@ fn tell(file: &Path, proof: &Omission, proven: &Proven, keys: Keys, screen: &Scr
         "ledger": proven.promised.origin.as_str(),
         "index": proven.promised.index,
         "promised": proven.promised.leaf_hash.to_string(),
-        "found": proven.found.to_string(),
+        "found": proven.found.map(|found| found.to_string()),
         "checkpoint": proven.size,
         "server_key": proof.server_key.key_id().to_string(),
         "ledger_key": proof.ledger_key.to_string(),
@@ -275,9 +283,11 @@ fn tell(file: &Path, proof: &Omission, proven: &Proven, keys: Keys, screen: &Scr
             ("ledger", &proven.promised.origin.as_str()),
             ("size", &proven.size),
         ];
-        let text = match keys {
-            Keys::OfDirectory => Text::OmissionProven,
-            Keys::OfOthers | Keys::Unknown => Text::OmissionClaimed,
+        let text = match (keys, proven.found) {
+            (Keys::OfDirectory, Some(_)) => Text::OmissionProven,
+            (Keys::OfDirectory, None) => Text::OmissionEndedProven,
+            (Keys::OfOthers | Keys::Unknown, Some(_)) => Text::OmissionClaimed,
+            (Keys::OfOthers | Keys::Unknown, None) => Text::OmissionEnded,
         };
         print_out(screen.text(text, &facts));
         let facts: [Fact<'_>; 2] = [

@@ -10,6 +10,7 @@ use entente_ledger::entry::Entry;
 use entente_ledger::fsck::Report;
 use entente_ledger::note::NoteKey;
 use entente_ledger::{Reader, SignedCheckpoint};
+use entente_signing::Digest;
 use serde_json::{Value, json};
 
 use super::keys::{Known, Scratch};
@@ -128,6 +129,11 @@ impl SoundCopy {
     /// The ledger's origin.
     pub(super) fn origin(&self) -> &str {
         &self.origin
+    }
+
+    /// SHA-256 of the checkpoint, by which the directory says where a ledger ended.
+    pub(super) fn note_hash(&self) -> Digest {
+        Digest::of(self.checkpoint.note().to_string().as_bytes())
     }
 
     /// Hands over the entries under the checkpoint. Those after it are nobody's word yet.

@@ -143,6 +143,15 @@ impl State {
         shards.iter().find(|shard| shard.origin == origin)
     }
 
+    /// Where a shard ended, once the next one was opened: the SHA-256 of its last checkpoint, as its server
+    /// signed. None while it is open.
+    pub fn shard_end(&self, origin: &str) -> Option<&Digest> {
+        let (server, mode) = self.core.origins.get(origin)?;
+        let mut shards = self.shards(server, *mode).iter();
+        shards.find(|shard| shard.origin == origin)?;
+        shards.next()?.previous.as_ref()
+    }
+
     /// A service as a member offers it, retired or not.
     pub fn service(&self, service: &ServiceName, member: &MemberId) -> Option<&ServiceRecord> {
         let key = (service.clone(), member.clone());
