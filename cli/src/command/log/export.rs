@@ -54,9 +54,13 @@ pub(crate) struct ExportArgs {
     /// The member's key that seals it: its key folder, or where it is in a token (`pkcs11:…`)
     #[arg(long, value_name = "KEY")]
     seal_key: String,
-    /// A time-stamping authority (RFC 3161) that is to stamp the whole bundle: `http://tsa.example/`
+    /// The time-stamping authority (RFC 3161) that is to stamp the whole bundle; otherwise that of the
+    /// server's configuration, if it names one: `http://tsa.example/`
     #[arg(long, value_name = "URL")]
     timestamp_url: Option<HttpUrl>,
+    /// Do not have the whole bundle stamped
+    #[arg(long, conflicts_with = "timestamp_url")]
+    no_timestamp: bool,
     /// Roots of the authorities that count, in PEM; otherwise those of the configuration
     #[arg(long, value_name = "FILE", requires = "timestamp_url")]
     timestamp_roots: Option<PathBuf>,
@@ -107,9 +111,9 @@ pub(crate) async fn run(args: &ExportArgs, screen: &Screen) -> Result<(), Failur
     let files = dossier.files(now);
     let bytes = container::write(&files, &*sealer.key, &sealer.certificate, now)
         .map_err(|error| Failure::of(Exit::Failed, &error))?;
-    let (bytes, kind) = match &args.timestamp_url {
+    let (bytes, kind) = match args.authority()? {
         None => (bytes, "asice"),
-        Some(url) => (stamp(args, url, bytes, screen).await?, "asics"),
+        Some(url) => (stamp(args, &url, bytes, screen).await?, "asics"),
     };
     let out = args.out.clone();
     let out = out.unwrap_or_else(|| format!("evidence-{}.{kind}", args.transaction).into());
@@ -152,7 +156,9 @@ async fn stamp(
     })?;
     let imprint = Digest::of(&bundle);
     let token = request_stamp(&TokioNet, &SystemClock, url, imprint, &authorities).await;
-    let token = token.map_err(|error| Failure::of(Exit::Unavailable, &error))?;
+    let token = token.map_err(|error| {
+        Failure::of(Exit::Unavailable, &error).note(Text::LabelDo, "--no-timestamp")
+    })?;
     let stamped = Stamped { bundle, token };
     let packed = stamped.write();
     packed.map_err(|error| Failure::of(Exit::Failed, &error))
@@ -187,6 +193,19 @@ fn write_new(path: &Path, bytes: &[u8]) -> std::io::Result<()> {
         .open(path)?;
     file.write_all(bytes)?;
     file.sync_all()
+}
+
+// === impl ExportArgs ===
+
+impl ExportArgs {
+    /// Who is to stamp the whole bundle.
+    fn authority(&self) -> Result<Option<HttpUrl>, Failure> {
+        if self.no_timestamp || self.timestamp_url.is_some() {
+            return Ok(self.timestamp_url.clone());
+        }
+        let configured = stamps::configured(&self.ledger, self.config.as_deref())?;
+        Ok(configured.map(|configured| configured.url))
+    }
 }
 
 // === impl Sealer ===

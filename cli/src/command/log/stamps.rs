@@ -11,7 +11,7 @@ use entente_clock::Timestamp;
 use entente_ledger::entry::{Body, TimeStamp};
 use entente_ledger::log::LogError;
 use entente_ledger::{Checkpoint, Entry, Reader};
-use entente_security_server::Config;
+use entente_security_server::{Config, Timestamp as Timestamps};
 use entente_signing::Digest;
 use entente_timestamp::{Authorities, Stamp, TokenError, verify};
 use serde_json::{Value, json};
@@ -81,11 +81,7 @@ pub(super) fn authorities(
     roots: Option<&Path>,
     config: Option<&Path>,
 ) -> Result<Option<Authorities>, Failure> {
-    let config = config.map(Path::to_owned).or_else(|| nearest_config(dir));
-    let named = match config.filter(|config| is_server(config)) {
-        Some(config) => Config::load(&config)?.timestamp,
-        None => None,
-    };
+    let named = configured(dir, config)?;
     let of_config = named.as_ref().map(|named| named.roots.as_path());
     let Some(path) = roots.or(of_config) else {
         return Ok(None);
@@ -95,6 +91,16 @@ pub(super) fn authorities(
     let authorities = Authorities::parse(&pem).map_err(|error| Failure::of(Exit::Usage, &error))?;
     let policy = named.and_then(|named| named.policy);
     Ok(Some(authorities.with_policy(policy.map(|policy| policy.0))))
+}
+
+/// What the server's configuration says about time stamps: the one that `config` is, or that is nearest
+/// above the folder.
+pub(super) fn configured(dir: &Path, config: Option<&Path>) -> Result<Option<Timestamps>, Failure> {
+    let config = config.map(Path::to_owned).or_else(|| nearest_config(dir));
+    match config.filter(|config| is_server(config)) {
+        Some(config) => Ok(Config::load(&config)?.timestamp),
+        None => Ok(None),
+    }
 }
 
 fn is_server(file: &Path) -> bool {

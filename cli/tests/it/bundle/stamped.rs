@@ -18,6 +18,7 @@ use entente_testkit::authority::Keys;
 use entente_timestamp::{Authorities, Query};
 
 use super::{BUNDLE, CONFIG, SITE, demo, export, run_instructions, said, unpack, verify};
+use crate::run::entente;
 
 /// Appends a token by an authority over all the consumer's ledger holds, as its server does.
 async fn stamp(dir: &Path, authority: &Authority) {
@@ -196,4 +197,52 @@ fn a_whole_bundle_is_stamped_and_openssl_accepts_that() {
         let found = verify(dir, &[&CONFIG[..], &roots].concat());
         assert!(found.code != 0, "byte {at}");
     }
+}
+
+#[test]
+fn the_servers_own_authority_stamps_the_bundle_unless_it_is_told_not_to() {
+    let (dir, id) = demo();
+    let dir = dir.path();
+    let authority = Authority::create(&dir.join("tsa"), Keys::P256);
+    let roots = authority.root_file().canonicalize().unwrap();
+    let config = dir.join(SITE).join("security-server.yaml");
+    let url = serve(authority);
+    let named = format!(
+        "timestamp: {{url: \"{url}\", roots: \"{}\"}}\n",
+        roots.display()
+    );
+    let text = fs::read_to_string(&config).unwrap();
+    fs::write(&config, text.clone() + &named).unwrap();
+    assert_eq!(export(dir, &id, &[]).code, 0);
+    let value = verify(dir, &CONFIG).lines().remove(0);
+    assert_eq!(said(&value, "not_proven")["authority"], 1, "{value}");
+    fs::remove_file(dir.join(BUNDLE)).unwrap();
+    let plain = export(dir, &id, &["--no-timestamp"]);
+    assert_eq!(plain.code, 0, "{plain:?}");
+    let value = verify(dir, &CONFIG).lines().remove(0);
+    assert!(
+        !said(&value, "not_proven").contains_key("authority"),
+        "{value}"
+    );
+
+    // Nobody answers there: it says so, and how to go on without.
+    fs::remove_file(dir.join(BUNDLE)).unwrap();
+    let gone = named.replace(&url, "http://127.0.0.1:9/");
+    fs::write(&config, text + &gone).unwrap();
+    let failed = entente(
+        dir,
+        &[
+            "log",
+            "export",
+            &id,
+            "--ledger",
+            SITE,
+            "--seal-key",
+            super::KEYS,
+        ],
+    );
+    assert!(
+        failed.code != 0 && failed.err.contains("--no-timestamp"),
+        "{failed:?}"
+    );
 }
