@@ -10,6 +10,7 @@ use entente_evidence::commitment::{Field, Salt, commit};
 use entente_evidence::proof::SignedStatement;
 use entente_evidence::statement::MessageId;
 use entente_evidence::tag::{SubjectKey, TagKey};
+use entente_keys::pem;
 use entente_ledger::checkpoint::SignedCheckpoint;
 use entente_ledger::cosignature;
 use entente_ledger::disk::RealDisk;
@@ -160,22 +161,27 @@ fn the_reference_commitment_and_tags_are_what_we_compute() {
 }
 
 #[test]
-fn the_reference_signature_verifies_and_its_older_statement_is_refused() {
-    let object = bytes("request.cose");
-    let read = Sign1::parse(&object).unwrap();
-    let payload = read.payload().unwrap();
-    assert_eq!(read.signed_bytes(payload), bytes("request.sigstruct"));
-    let signer = named_key("session A");
-    let key: &VerifyingKey = signer.verifying_key();
-    read.verify(key).unwrap();
-    let signature: [u8; 64] = bytes("request.sig").try_into().unwrap();
-    key.verify(&bytes("request.sigstruct"), &signature).unwrap();
-    assert_eq!(
-        Digest::of(&object).as_bytes()[..],
-        value("req_statement_hash")
-    );
-    // It lacks keys that a statement must have by now.
-    assert!(SignedStatement::parse(object.into()).is_err());
+fn the_reference_signatures_verify_and_their_older_statements_are_refused() {
+    for (name, signer) in [("request", "session A"), ("response", "session B")] {
+        let object = bytes(&format!("{name}.cose"));
+        let read = Sign1::parse(&object).unwrap();
+        let payload = read.payload().unwrap();
+        let signed = bytes(&format!("{name}.sigstruct"));
+        assert_eq!(read.signed_bytes(payload), signed);
+        let signer = named_key(signer);
+        let key: &VerifyingKey = signer.verifying_key();
+        read.verify(key).unwrap();
+        let signature: [u8; 64] = bytes(&format!("{name}.sig")).try_into().unwrap();
+        key.verify(&signed, &signature).unwrap();
+        // They lack keys that a statement must have by now.
+        assert!(SignedStatement::parse(object.into()).is_err());
+    }
+    let request = Digest::of(&bytes("request.cose"));
+    assert_eq!(request.as_bytes()[..], value("req_statement_hash"));
+    for (file, name) in [("sessionA", "session A"), ("sessionB", "session B")] {
+        let pem = pem::decode(pem::PUBLIC_KEY, &bytes(&format!("{file}.pub.pem"))).unwrap();
+        assert_eq!(pem, named_key(name).verifying_key().spki_der());
+    }
 }
 
 #[test]

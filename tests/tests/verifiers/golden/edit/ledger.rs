@@ -90,6 +90,26 @@ pub(super) fn entries() -> Vec<Refused> {
                 w.text("ca-demo/pensions/benefits").array(1).bytes(b"c");
             })
         }),
+        ("root-of-31", "TIMESTAMP: a root of 31 bytes", {
+            write(5, 5, &|w| {
+                w.array(2).uint(1).bytes(&[0; 31]).bytes(b"token");
+            })
+        }),
+        ("query-text", "READ: a text where bytes must be", {
+            write(4, 7, &|w| {
+                w.text("query");
+            })
+        }),
+        ("version-empty", "BOOT: an empty version", {
+            write(6, 9, &|w| {
+                w.text("").uint(0).null();
+            })
+        }),
+        ("tag-of-15", "TAGS: a tag of 15 bytes", {
+            write(5, 13, &|w| {
+                w.bytes(&hash).array(1).bytes(&[0; 15]);
+            })
+        }),
         ("text-empty", "SHRED: an empty class", {
             write(7, 6, &|w| {
                 w.text("").text("p").bytes(&hash).text("a");
