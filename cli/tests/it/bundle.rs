@@ -1,5 +1,6 @@
 //! `entente log export`, and what a court does with the bundle: verify it with openssl alone, or with us.
 
+mod refused;
 mod stamped;
 
 use std::collections::BTreeMap;

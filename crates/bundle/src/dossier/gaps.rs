@@ -2,12 +2,14 @@
 
 use std::sync::Arc;
 
+use bytes::Bytes;
 use entente_clock::Timestamp;
 use entente_directory::RegistryEntry;
 use entente_evidence::proof::SignedStatement;
+use entente_evidence::statement::Kind;
 use entente_identity::MemberId;
 use entente_ledger::SignedCheckpoint;
-use entente_ledger::entry::{Body, Entry};
+use entente_ledger::entry::{Body, Denied, DeniedCall, Entry};
 use entente_signing::VerifyingKey;
 
 use super::bindings::{binds, binds_member};
@@ -36,9 +38,12 @@ impl Dossier {
             {
                 match tree.index_of(signed) {
                     Some(index) => logged.push(index),
+                    // The entry that refuses a request is what the fault promises: it is not logged beside it.
+                    None if side == "provider" && self.is_refusal(signed, tree) => {}
                     None => missing.push(signed.statement().kind()),
                 }
             }
+            logged.extend(tree.outcome_of(&self.request));
             gaps.extend(missing.into_iter().map(|kind| Gap::NotLogged {
                 server: server(),
                 kind,
@@ -90,6 +95,15 @@ impl Dossier {
             .collect()
     }
 
+    /// Whether a statement is the fault for a request that a ledger holds as refused.
+    fn is_refusal(&self, signed: &SignedStatement, tree: &Tree) -> bool {
+        let request = Some(self.request.bytes());
+        let mut bodies = tree.bodies();
+        signed.statement().kind() == Kind::Fault
+            && bodies
+                .any(|(_, body)| matches!(body, Body::Denied(_)) && statement_in(&body) == request)
+    }
+
     fn holds_change(&self, is_it: impl Fn(&entente_directory::Change) -> bool) -> bool {
         let entries = self.registry.iter().flat_map(|tree| tree.entries.values());
         let mut parsed = entries.filter_map(|entry| RegistryEntry::parse(&entry.bytes).ok());
@@ -110,15 +124,38 @@ impl Dossier {
 impl Tree {
     /// Where a statement is logged.
     pub(super) fn index_of(&self, signed: &SignedStatement) -> Option<u64> {
-        let mut entries = self.entries.iter();
-        let found = entries.find(|(_, entry)| {
-            let body = Entry::decode(&entry.bytes).map(|entry| entry.body);
-            match &body {
-                Ok(Body::In(body)) => body.statement == *signed.bytes(),
-                Ok(Body::Out(body)) => body.statement == *signed.bytes(),
-                _ => false,
-            }
-        });
-        found.map(|(index, _)| *index)
+        let mut bodies = self.bodies();
+        let found = bodies.find(|(_, body)| statement_in(body) == Some(signed.bytes()));
+        found.map(|(index, _)| index)
+    }
+
+    /// Where it is noted that a request has no answer.
+    fn outcome_of(&self, request: &SignedStatement) -> Option<u64> {
+        let request = request.hash();
+        let mut bodies = self.bodies();
+        let found = bodies
+            .find(|(_, body)| matches!(body, Body::Outcome(outcome) if outcome.request == request));
+        found.map(|(index, _)| index)
+    }
+
+    /// Its entries that can be read, as entries of an access ledger.
+    fn bodies(&self) -> impl Iterator<Item = (u64, Body)> {
+        self.entries.iter().filter_map(|(index, entry)| {
+            let entry = Entry::decode(&entry.bytes).ok()?;
+            Some((*index, entry.body))
+        })
+    }
+}
+
+/// The statement that an entry is about: sent, received, or refused.
+pub(super) const fn statement_in(body: &Body) -> Option<&Bytes> {
+    match body {
+        Body::In(body) => Some(&body.statement),
+        Body::Out(body) => Some(&body.statement),
+        Body::Denied(Denied {
+            call: DeniedCall::Statement(statement),
+            ..
+        }) => Some(statement),
+        _ => None,
     }
 }

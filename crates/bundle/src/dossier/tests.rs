@@ -7,7 +7,8 @@ use entente_evidence::commitment::{Field, Salt};
 use entente_evidence::proof::{Draft, Form, sign_batch, sign_direct};
 use entente_evidence::statement::{Body, MessageId, Mode, Statement};
 use entente_keys::{SessionCertificate, SessionOrder, Validity};
-use entente_ledger::{Checkpoint, SignedCheckpoint};
+use entente_ledger::tree::{leaf_hash, node_hash};
+use entente_ledger::{Checkpoint, SignedCheckpoint, entry};
 use entente_signing::{Ed25519Key, P256Key, Signer as _};
 
 use super::*;
@@ -311,6 +312,85 @@ fn a_seal_by_another_members_key_than_the_bundles_certificate_is_a_fault() {
     let sealed = verify(&made, b"x").unwrap();
     let report = one.dossier.verify(&files, &sealed, &Trust::default());
     assert_eq!(report.faults[0].part, "seal.pem");
+}
+
+/// A ledger of two entries.
+fn tree(name: &str, bodies: [entry::Body; 2]) -> Tree {
+    let entries = bodies.map(|body| entry::Entry { at: at(), body }.encode().unwrap());
+    let [one, two] = [0, 1].map(|place: usize| leaf_hash(&entries[place]));
+    let key = Ed25519Key::generate().unwrap();
+    let checkpoint = Checkpoint {
+        origin: name.to_owned(),
+        size: 2,
+        root: node_hash(&one, &two),
+    };
+    let checkpoint = SignedCheckpoint::sign(checkpoint, &key).unwrap();
+    let proved = entries
+        .into_iter()
+        .zip([two, one])
+        .map(|(bytes, beside)| Proved {
+            bytes,
+            path: vec![beside],
+            receipt: None,
+        });
+    Tree {
+        key: NoteKey::new(name, key.verifying_key().clone()).unwrap(),
+        checkpoint: checkpoint.note().to_string(),
+        entries: (0..).zip(proved).collect(),
+        stamps: BTreeMap::new(),
+    }
+}
+
+/// What came to nothing is told by who asked alone, and of this request alone.
+#[test]
+fn an_outcome_is_the_consumers_word_on_its_own_request() {
+    let dossier = made(0).dossier;
+    let request = &dossier.request;
+    let outcome = |request| {
+        let kind = entry::OutcomeKind::Timeout;
+        entry::Body::Outcome(entry::Outcome { request, kind })
+    };
+    let out = || {
+        entry::Body::Out(entry::Out {
+            statement: request.bytes().clone(),
+            sidecar: None,
+            view: None,
+        })
+    };
+    let looked_at = |name: &str, bodies| {
+        let mut dossier = dossier.clone();
+        let ledger = Some(tree(name, bodies));
+        match name.contains("pensions") {
+            true => dossier.consumer.ledger = ledger,
+            false => dossier.provider.ledger = ledger,
+        }
+        let sealed = crate::seal::Sealed {
+            certificate: dossier.sealer.clone(),
+            at: at(),
+        };
+        let files = dossier.files(at());
+        let read = Dossier::read(&files).unwrap();
+        read.verify(&files, &sealed, &Trust::default())
+    };
+    let ours = "ss1.pensions.ca-demo/access/2026h2.1";
+    let theirs = "ss1.vital-events.ca-demo/access/2026h2.1";
+    let report = looked_at(ours, [out(), outcome(request.hash())]);
+    assert_eq!(report.faults, []);
+    let logged = |kind: &str| {
+        let mut proven = report.proven.iter();
+        proven.any(|proven| matches!(proven, Proven::Logged { kind: held, .. } if *held == kind))
+    };
+    assert!(logged("OUT") && logged("OUTCOME"), "{:?}", report.proven);
+    let time = Gap::Time {
+        origin: ours.to_owned(),
+        entries: vec![0, 1],
+    };
+    assert!(report.gaps.contains(&time), "{:?}", report.gaps);
+
+    let of_another = looked_at(ours, [out(), outcome(Digest::of(b"another"))]);
+    assert_eq!(of_another.faults[0].part, "consumer/entry-1");
+    let by_another = looked_at(theirs, [out(), outcome(request.hash())]);
+    assert_eq!(by_another.faults[0].part, "provider/entry-1");
 }
 
 /// Whoever makes a bundle names its ledgers, and the names stand in commands.

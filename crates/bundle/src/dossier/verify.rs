@@ -6,6 +6,7 @@ use bytes::Bytes;
 use entente_clock::Timestamp;
 use entente_directory::RegistryEntry;
 use entente_evidence::proof::SignedStatement;
+use entente_evidence::statement::Kind;
 use entente_identity::ServerId;
 use entente_keys::SessionCertificate;
 use entente_ledger::SignedCheckpoint;
@@ -17,10 +18,20 @@ use entente_signing::{Digest, VerifyingKey};
 use entente_timestamp::verify as verify_token;
 
 use super::bindings::{binds, binds_member, server_of};
+use super::gaps::statement_in;
 use super::report::{Fault, Gap, Proven, Report, Trust};
 use super::{Dossier, Party, Session, Tree};
 use crate::container::Files;
 use crate::seal::Sealed;
+
+/// A statement in a side's ledger.
+struct Standing {
+    statement: Bytes,
+    index: u64,
+    leaf: Digest,
+    /// Whether in an entry that refuses it.
+    is_denied: bool,
+}
 
 struct Check<'a> {
     dossier: &'a Dossier,
@@ -241,18 +252,22 @@ impl Check<'_> {
                 self.fault(&part, "it is no entry");
                 continue;
             };
-            let statement = match &entry.body {
-                Body::In(body) => Some(&body.statement),
-                Body::Out(body) => Some(&body.statement),
-                _ => None,
-            };
+            let statement = statement_in(&entry.body);
             let of = [Some(&dossier.request), answer].into_iter().flatten();
             let of = of
                 .map(SignedStatement::bytes)
                 .find(|b| Some(*b) == statement);
             match (&entry.body, of) {
-                (_, Some(of)) => logged.push((of.clone(), *index, leaf_hash(&proved.bytes))),
+                (body, Some(of)) => logged.push(Standing {
+                    statement: of.clone(),
+                    index: *index,
+                    leaf: leaf_hash(&proved.bytes),
+                    is_denied: matches!(body, Body::Denied(_)),
+                }),
                 (Body::Session(logged), None) if dossier.is_certified_by(&logged.chain) => {}
+                // Who asked notes that no answer came that it could use.
+                (Body::Outcome(outcome), None)
+                    if side == "consumer" && outcome.request == dossier.request.hash() => {}
                 _ => {
                     self.fault(&part, "it is not about this exchange");
                     continue;
@@ -271,24 +286,29 @@ impl Check<'_> {
     }
 
     /// Whether the request stands where the answer says.
-    fn promise(&mut self, logged: &[(Bytes, u64, Digest)], tree: &Tree) {
+    fn promise(&mut self, logged: &[Standing], tree: &Tree) {
         let answer = self.dossier.answer.as_ref();
-        let Some(receipt) = answer.and_then(|answer| answer.statement().receipt()) else {
+        let Some(said) = answer.map(SignedStatement::statement) else {
+            return;
+        };
+        let Some(receipt) = said.receipt() else {
             return;
         };
         let request = self.dossier.request.bytes();
-        let Some((_, index, leaf)) = logged.iter().find(|(bytes, ..)| bytes == request) else {
+        let Some(held) = logged.iter().find(|held| held.statement == request) else {
             return;
         };
         if receipt.origin.as_str() != tree.key.name() {
             self.fault("provider", "the answer promises an entry of another ledger");
-        } else if (receipt.index, receipt.leaf_hash) != (*index, *leaf) {
+        } else if (receipt.index, receipt.leaf_hash) != (held.index, held.leaf) {
             self.fault(
                 "provider",
                 "the request is not where the answer promised it",
             );
+        } else if held.is_denied && said.kind() != Kind::Fault {
+            self.fault("provider", "it answered what its ledger says it refused");
         } else {
-            self.prove(Proven::Promised { index: *index });
+            self.prove(Proven::Promised { index: held.index });
         }
     }
 

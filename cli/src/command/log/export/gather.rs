@@ -9,7 +9,7 @@ use entente_bundle::dossier::{Party, Proved, Session, Stamped, Tree};
 use entente_evidence::proof::SignedStatement;
 use entente_evidence::statement::Kind;
 use entente_keys::{Chain, KeyStore, KeyUse, SessionCertificate};
-use entente_ledger::entry::{Body, Entry, TimeStamp};
+use entente_ledger::entry::{Body, Denied, DeniedCall, Entry, TimeStamp};
 use entente_ledger::note::NoteKey;
 use entente_ledger::proof::InclusionProof;
 use entente_ledger::receipt::CoseReceipt;
@@ -50,11 +50,24 @@ struct Book {
     dir: PathBuf,
     origin: String,
     reader: Reader,
-    /// Statements of the exchange, by index.
-    statements: Vec<(u64, SignedStatement)>,
-    records: Vec<Record>,
+    /// Statements of the exchange, in order.
+    statements: Vec<Logged>,
+    /// Requests that are said to have no answer, whosever they are.
+    unanswered: Vec<(u64, Digest)>,
     sessions: Vec<(u64, Vec<Bytes>)>,
     stamps: Vec<TimeStamp>,
+}
+
+/// A statement in a ledger.
+struct Logged {
+    index: u64,
+    signed: SignedStatement,
+    /// The number of the entry's kind.
+    kind: u8,
+    /// Whether it is in an entry that refuses it: a request, or an answer that was not used.
+    is_denied: bool,
+    /// Its sealed record.
+    record: Option<Digest>,
 }
 
 // === impl Gathered ===
@@ -80,17 +93,14 @@ impl Gathered {
                 }
             }
         }
-        let all = books.iter().flat_map(|book| &book.statements);
-        let all: Vec<_> = all.map(|(_, signed)| signed.clone()).collect();
-        let of_kind = |kinds: &[Kind]| {
-            let mut all = all.iter();
-            all.find(|signed| kinds.contains(&signed.statement().kind()))
-        };
+        let all: Vec<_> = books.iter().flat_map(|book| &book.statements).collect();
         let facts: [Fact<'_>; 1] = [("transaction", &args.transaction)];
         let unknown = || Failure::new(Exit::NotFound, screen.text(Text::BundleNothing, &facts));
-        let request = of_kind(&[Kind::Request]).ok_or_else(unknown)?.clone();
-        let answer = of_kind(&[Kind::Response, Kind::Fault]).cloned();
+        let mut requests = all.iter().map(|logged| &logged.signed);
+        let request = requests.find(|signed| signed.statement().kind() == Kind::Request);
+        let request = request.ok_or_else(unknown)?.clone();
         let session = |signed: &SignedStatement| session_of(signed, &sessions, directory);
+        let answer = answer_to(&request, &all, session);
         let mut gathered = Self {
             consumer: Party {
                 session: session(&request),
@@ -105,15 +115,41 @@ impl Gathered {
             records: Vec::new(),
         };
         for mut book in books {
+            let is_consumers = match gathered.side_of(&book.origin, directory) {
+                Some(side) => side == "consumer",
+                None => continue,
+            };
             let tree = book.tree(&gathered, directory, screen)?;
-            let is_consumer = book.origin == gathered.request.statement().log.as_str();
-            match is_consumer {
+            match is_consumers {
                 true => gathered.consumer.ledger = Some(tree),
                 false => gathered.provider.ledger = Some(tree),
             }
-            gathered.records.append(&mut book.records);
+            let records = book.records(&gathered);
+            gathered.records.extend(records);
         }
         Ok(gathered)
+    }
+
+    /// Whose ledger it is: the one that a side's statement names. Another shard of the same server holds no
+    /// part that can be told apart from it.
+    fn side_of(&self, origin: &str, directory: &Directory) -> Option<&'static str> {
+        let said = self.request.statement();
+        if origin == said.log.as_str() {
+            return Some("consumer");
+        }
+        let named = self
+            .answer
+            .as_ref()
+            .map(|answer| answer.statement().log.as_str());
+        let is_providers = directory.server_of(origin) == Some(&said.receiver_server);
+        (is_providers && named.is_none_or(|named| named == origin)).then_some("provider")
+    }
+
+    /// Whether it is one of the two statements.
+    fn holds(&self, logged: &Logged) -> bool {
+        let both = [Some(&self.request), self.answer.as_ref()];
+        let mut both = both.into_iter().flatten();
+        both.any(|signed| signed.bytes() == logged.signed.bytes())
     }
 
     /// The certificates in it.
@@ -131,16 +167,27 @@ impl Book {
         let mut reader = open(dir, screen)?;
         let origin = reader.origin().unwrap_or("-").to_owned();
         let mut found = (Vec::new(), Vec::new(), Vec::new(), Vec::new());
-        let (statements, records, sessions, stamps) = &mut found;
+        let (statements, unanswered, sessions, stamps) = &mut found;
         for entry in reader.entries(0) {
             let (index, bytes) = entry.map_err(|error| damaged(dir, &error, screen))?;
             let Ok(entry) = Entry::decode(&bytes) else {
                 continue;
             };
             let kind = entry.body.kind() as u8;
+            let is_denied = matches!(entry.body, Body::Denied(_));
             let (statement, record) = match entry.body {
                 Body::In(body) => (body.statement, body.sidecar),
                 Body::Out(body) => (body.statement, body.sidecar),
+                // A request that was refused, or an answer that was not used.
+                Body::Denied(Denied {
+                    call: DeniedCall::Statement(statement),
+                    sidecar,
+                    ..
+                }) => (statement, sidecar),
+                Body::Outcome(outcome) => {
+                    unanswered.push((index, outcome.request));
+                    continue;
+                }
                 Body::Session(session) => {
                     sessions.push((index, session.chain));
                     continue;
@@ -158,25 +205,55 @@ impl Book {
             let Ok(signed) = SignedStatement::parse(statement) else {
                 continue;
             };
-            records.extend(record.map(|hash| Record {
-                ledger: dir.to_owned(),
-                origin: origin.clone(),
+            statements.push(Logged {
+                index,
+                signed,
                 kind,
-                hash,
-                is_of_answer: signed.statement().kind() != Kind::Request,
-            }));
-            statements.push((index, signed));
+                is_denied,
+                record,
+            });
         }
-        let (statements, records, sessions, stamps) = found;
+        let (statements, unanswered, sessions, stamps) = found;
         Ok(Self {
             dir: dir.to_owned(),
             origin,
             reader,
             statements,
-            records,
+            unanswered,
             sessions,
             stamps,
         })
+    }
+
+    /// Its entries that are about the exchange, sessions not included.
+    fn about(&self, gathered: &Gathered) -> Vec<u64> {
+        let statements = self
+            .statements
+            .iter()
+            .filter(|logged| gathered.holds(logged));
+        let request = gathered.request.hash();
+        let outcomes = self.unanswered.iter().filter(|(_, of)| *of == request);
+        let statements = statements.map(|logged| logged.index);
+        statements
+            .chain(outcomes.map(|(index, _)| *index))
+            .collect()
+    }
+
+    fn records(&self, gathered: &Gathered) -> Vec<Record> {
+        let statements = self
+            .statements
+            .iter()
+            .filter(|logged| gathered.holds(logged));
+        let records = statements.filter_map(|logged| {
+            Some(Record {
+                ledger: self.dir.clone(),
+                origin: self.origin.clone(),
+                kind: logged.kind,
+                hash: logged.record?,
+                is_of_answer: logged.signed.statement().kind() != Kind::Request,
+            })
+        });
+        records.collect()
     }
 
     /// The entries of the exchange under a checkpoint, and the time stamps over them.
@@ -194,7 +271,8 @@ impl Book {
         let key = NoteKey::new(&self.origin, key);
         let key = key.map_err(|error| Failure::of(Exit::Failed, &error))?;
         let early = || Failure::new(Exit::Failed, screen.text(Text::BundleEarly, &facts));
-        let last = self.statements.iter().map(|(index, _)| *index).max();
+        let about = self.about(gathered);
+        let last = about.iter().max().copied();
         // Cosigned, if that reaches the exchange; the newest, if only that does.
         let reaches = |held: &SignedCheckpoint| last.is_none_or(|last| last < held.size());
         let cosigned = self.reader.finality(&key).map_err(unreadable)?;
@@ -205,15 +283,12 @@ impl Book {
         let checkpoint = checkpoint.ok_or_else(early)?;
         let signer = receipts_by(&dir, &key);
         let mut tree = empty_tree(key, &checkpoint);
-        let statements = self.statements.iter().map(|(index, _)| *index);
         let sessions = self.sessions.iter().filter(|(_, chain)| {
             let leaf = chain.first();
             gathered.certificates().any(|held| Some(held) == leaf)
         });
-        let wanted: Vec<u64> = statements
-            .chain(sessions.map(|(index, _)| *index))
-            .collect();
-        for index in wanted {
+        let sessions: Vec<u64> = sessions.map(|(index, _)| *index).collect();
+        for index in about.into_iter().chain(sessions) {
             let proof = self.reader.inclusion(index, checkpoint.size());
             // Written a moment ago, it is under the next checkpoint.
             let proof = proof.map_err(unreadable)?.ok_or_else(early)?;
@@ -295,6 +370,26 @@ fn receipts_by(dir: &Path, key: &NoteKey) -> Option<Arc<dyn Signer>> {
     let store = KeyStore::open(keys).ok()?;
     let signer = store.load(KeyUse::Ledger, LABEL).ok()?;
     (signer.verifying_key() == key.key()).then_some(signer)
+}
+
+/// The answer to a request. One that was not used is an answer all the same, when its signature can be
+/// verified and no other is there.
+fn answer_to(
+    request: &SignedStatement,
+    all: &[&Logged],
+    session: impl Fn(&SignedStatement) -> Option<Session>,
+) -> Option<SignedStatement> {
+    let answers = all.iter().filter(|logged| {
+        let said = logged.signed.statement();
+        matches!(said.kind(), Kind::Response | Kind::Fault) && said.answers(request).is_ok()
+    });
+    let mut answers: Vec<_> = answers.collect();
+    answers.sort_by_key(|logged| logged.is_denied);
+    let shown = answers
+        .iter()
+        .find(|logged| session(&logged.signed).is_some());
+    let used = answers.iter().find(|logged| !logged.is_denied);
+    shown.or(used).map(|logged| logged.signed.clone())
 }
 
 /// The session that signed a statement, under any key its server had.

@@ -2,7 +2,9 @@
 
 use base64::Engine as _;
 use base64::engine::general_purpose::STANDARD as BASE64;
+use bytes::Bytes;
 use entente_directory::RegistryEntry;
+use entente_ledger::entry::{Body, Entry};
 use entente_ledger::proof::InclusionProof;
 use entente_signing::{Digest, VerifyingKey};
 use entente_timestamp::stated;
@@ -43,14 +45,36 @@ impl Script {
             }
         }
         for (index, entry) in &tree.entries {
+            let file = format!("ev/{side}/entry-{index}.bin");
             for (command, bytes) in &parts {
-                self.stands(
-                    command,
-                    bytes,
-                    &entry.bytes,
-                    &format!("ev/{side}/entry-{index}.bin"),
-                );
+                self.stands(command, bytes, &entry.bytes, &file);
             }
+            self.came_to_nothing(*index, &entry.bytes, dossier, &file);
+        }
+    }
+
+    /// Of an entry that refuses a statement its reason; of one that says that no answer came, to what.
+    fn came_to_nothing(&mut self, index: u64, entry: &Bytes, dossier: &Dossier, file: &str) {
+        match Entry::decode(entry).map(|entry| entry.body) {
+            // It stands in a command that somebody is asked to run: what was decoded has capitals, digits
+            // and underscores alone.
+            Ok(Body::Denied(denied)) => {
+                self.text += &format!(
+                    "(Entry {index} refuses the statement in it, for this reason.)\n\
+                     (L’entrée {index} refuse la déclaration qu’elle contient, pour ce motif.)\n"
+                );
+                let command = format!("printf %s {}", denied.reason);
+                self.stands(&command, denied.reason.as_bytes(), entry, file);
+            }
+            Ok(Body::Outcome(_)) => {
+                self.text += &format!(
+                    "(Entry {index} says that no answer that could be used came to the request.)\n\
+                     (L’entrée {index} dit qu’aucune réponse utilisable n’est venue à la demande.)\n"
+                );
+                let hash = dossier.request.hash();
+                self.stands("h < ev/request.statement", hash.as_bytes(), entry, file);
+            }
+            _ => {}
         }
     }
 
