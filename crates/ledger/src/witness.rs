@@ -16,6 +16,7 @@ use entente_signing::Digest;
 use crate::checkpoint::{Checkpoint, SignedCheckpoint};
 use crate::note::{NoteError, NoteKey, SignedNote};
 use crate::proof::{ConsistencyProof, decimal};
+use crate::tree::empty_root;
 
 pub use policy::{
     CosignedCheckpoint, InvalidPolicy, MAX_POLICY, MAX_WITNESSES, Witness, WitnessPolicy,
@@ -56,6 +57,9 @@ pub enum Refused {
     /// 400: not a request of this protocol, or its old size is beyond the new one.
     #[error("not a request to add a checkpoint")]
     Malformed,
+    /// 409 without a size: this witness cosigned another root for this size. Evidence against the log.
+    #[error("this witness cosigned another root for this size")]
+    OtherRoot,
     /// 404: not a log this witness knows.
     #[error("not a log this witness knows")]
     UnknownLog,
@@ -126,17 +130,23 @@ impl AddCheckpoint {
         if seen.size != self.old_size {
             return Err(Refused::Conflict(seen.size));
         }
-        if self.continues(&seen, &checkpoint) {
-            Ok(checkpoint)
-        } else {
-            Err(Refused::Inconsistent)
+        if !self.is_proven(&seen, &checkpoint) {
+            return Err(Refused::Inconsistent);
         }
+        let is_same_size = seen.size > 0 && seen.size == checkpoint.size();
+        if is_same_size && seen.root != checkpoint.root() {
+            return Err(Refused::OtherRoot);
+        }
+        Ok(checkpoint)
     }
 
-    fn continues(&self, seen: &Seen, checkpoint: &SignedCheckpoint) -> bool {
+    /// Whether the proof is the one there has to be.
+    fn is_proven(&self, seen: &Seen, checkpoint: &SignedCheckpoint) -> bool {
+        if checkpoint.size() == 0 && checkpoint.root() != empty_root() {
+            return false;
+        }
         if seen.size == 0 || seen.size == checkpoint.size() {
-            let is_same = seen.size == 0 || seen.root == checkpoint.root();
-            return is_same && self.proof.is_empty();
+            return self.proof.is_empty();
         }
         let proof = ConsistencyProof {
             old_size: seen.size,
@@ -173,12 +183,18 @@ impl Refused {
     /// The HTTP status.
     pub const fn status(self) -> u16 {
         match self {
-            Self::Conflict(_) => 409,
+            Self::Conflict(_) | Self::OtherRoot => 409,
             Self::Inconsistent => 422,
             Self::Malformed => 400,
             Self::UnknownLog => 404,
             Self::Unsigned => 403,
         }
+    }
+
+    /// Whether the request is worth keeping: the log signed it, and did not show that it continues what it
+    /// signed before.
+    pub const fn is_evidence(self) -> bool {
+        matches!(self, Self::Inconsistent | Self::OtherRoot)
     }
 }
 

@@ -70,7 +70,8 @@ pub(super) async fn add_checkpoint(
             let size = text.trim_end().parse().map_err(|_| AskError::Unexpected)?;
             Ok(Answer::HasSeen(size))
         }
-        StatusCode::UNPROCESSABLE_ENTITY => Ok(Answer::Inconsistent),
+        // Without a size: it cosigned another root for this one.
+        StatusCode::CONFLICT | StatusCode::UNPROCESSABLE_ENTITY => Ok(Answer::Inconsistent),
         status => Err(AskError::Status(status)),
     }
 }

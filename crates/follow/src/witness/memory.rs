@@ -13,7 +13,7 @@
 
 use std::fmt;
 use std::path::{Path, PathBuf};
-use std::sync::{Arc, Mutex, PoisonError};
+use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 
 use entente_clock::Clock;
 use entente_ledger::SignedCheckpoint;
@@ -54,8 +54,8 @@ pub struct WitnessConfig {
 pub struct Witness {
     key: WitnessKey,
     config: WitnessConfig,
-    /// Held from the check until what was cosigned is durable.
-    deciding: Mutex<()>,
+    /// Held from the check until what was cosigned is durable; whether everything is that can be read.
+    deciding: Mutex<bool>,
     _lock: Box<dyn DiskLock>,
 }
 
@@ -115,7 +115,8 @@ impl Witness {
         Ok(Self {
             key,
             config,
-            deciding: Mutex::new(()),
+            // An earlier process may have died over it.
+            deciding: Mutex::new(false),
             _lock: lock,
         })
     }
@@ -139,12 +140,12 @@ impl Witness {
         let name = file_name(&origin);
         let path = self.config.dir.join(LOGS).join(&name);
         // Nothing is awaited under it, and no panic leaves anything half done.
-        let deciding = self.deciding.lock().unwrap_or_else(PoisonError::into_inner);
+        let mut is_durable = self.deciding();
         let seen = self.seen(&path, &origin)?;
         let mut checkpoint = match request.admit(&keys, seen) {
             Ok(checkpoint) => checkpoint,
             Err(refused) => {
-                if refused == Refused::Inconsistent {
+                if refused.is_evidence() {
                     self.keep_evidence(&name, body)?;
                 }
                 return Err(refused.into());
@@ -154,10 +155,11 @@ impl Witness {
         let line = cosign(&checkpoint, now, self.key.name(), signer)?;
         checkpoint.add(line.clone());
         let note = checkpoint.note().to_string();
+        *is_durable = false;
         durable::replace(&*self.config.disk, &path, note.as_bytes())?;
         // If we crash here, it is remembered as cosigned and nobody has the cosignature: the log is told of
         // the size when it asks again, and gets another.
-        drop(deciding);
+        *is_durable = true;
         Ok(line)
     }
 
@@ -166,8 +168,18 @@ impl Witness {
     /// # Errors
     /// When it cannot be read.
     pub fn latest(&self, origin: &Digest) -> Result<Option<Vec<u8>>, DiskError> {
-        let path = self.config.dir.join(LOGS).join(origin.to_string());
-        durable::read(&*self.config.disk, &path)
+        let (disk, folder) = (&*self.config.disk, self.config.dir.join(LOGS));
+        let mut is_durable = self.deciding();
+        if !*is_durable {
+            // What is shown is out: a disk that then forgets it would let another tree be cosigned.
+            disk.sync_dir(&folder)?;
+            *is_durable = true;
+        }
+        durable::read(disk, &folder.join(origin.to_string()))
+    }
+
+    fn deciding(&self) -> MutexGuard<'_, bool> {
+        self.deciding.lock().unwrap_or_else(PoisonError::into_inner)
     }
 
     fn seen(&self, path: &Path, origin: &str) -> Result<Option<Seen>, AddError> {

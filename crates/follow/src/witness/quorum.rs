@@ -256,6 +256,8 @@ impl Witnesses {
             let net = &*self.config.net;
             match ask::add_checkpoint(net, at, &request, checkpoint, &witness.key).await? {
                 Answer::Cosigned(line) => return Ok(Submitted::Cosigned(line)),
+                // The very size that it was shown the proof from: so the tree is another.
+                Answer::HasSeen(size) if size == old => return Ok(Submitted::Contradicted),
                 Answer::HasSeen(size) => old = size,
                 Answer::Inconsistent => return Ok(Submitted::Contradicted),
             }

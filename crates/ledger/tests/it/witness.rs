@@ -233,8 +233,10 @@ fn a_witness_cosigns_only_what_continues_what_it_has_seen() {
     assert_eq!(admit(&next, seen(7)), Err(Refused::Conflict(7)));
     // The same size again is cosigned anew.
     assert_eq!(admit(&request(9, 9, tree(9), vec![]), seen(9)), Ok(9));
+    let fork = admit(&request(9, 9, tree(8), vec![]), seen(9));
+    assert_eq!(fork, Err(Refused::OtherRoot));
     for forged in [
-        request(9, 9, tree(8), vec![]),
+        request(9, 9, tree(8), vec![tree(1)]),
         request(9, 9, tree(9), vec![tree(1)]),
         request(9, 12, tree(11), prove(9, 12)),
         request(9, 12, tree(12), prove(8, 12)),
@@ -242,10 +244,13 @@ fn a_witness_cosigns_only_what_continues_what_it_has_seen() {
     ] {
         assert_eq!(admit(&forged, seen(9)), Err(Refused::Inconsistent));
     }
-    assert_eq!(
-        admit(&request(0, 5, tree(5), vec![tree(1)]), None),
-        Err(Refused::Inconsistent)
-    );
+    for forged in [
+        request(0, 5, tree(5), vec![tree(1)]),
+        request(0, 0, tree(5), vec![]),
+    ] {
+        assert_eq!(admit(&forged, None), Err(Refused::Inconsistent));
+    }
+    assert_eq!(admit(&request(0, 0, tree(0), vec![]), None), Ok(0));
     // A tree that shrank.
     let shrunk = request(9, 5, tree(5), vec![]);
     assert_eq!(admit(&shrunk, seen(9)), Err(Refused::Malformed));
