@@ -5,7 +5,7 @@
 //! machine put back takes the mark with it: then only witnesses can tell.
 
 use std::path::{Path, PathBuf};
-use std::sync::Arc;
+use std::sync::{Arc, Mutex, PoisonError};
 
 use entente_ledger::SignedCheckpoint;
 use entente_ledger::disk::{Disk, DiskError, durable};
@@ -17,6 +17,8 @@ use entente_signing::VerifyingKey;
 pub(crate) struct Mark {
     disk: Arc<dyn Disk>,
     path: PathBuf,
+    /// Held while it is written: the ledger's writer is not alone.
+    writing: Arc<Mutex<()>>,
 }
 
 // === impl Mark ===
@@ -25,8 +27,11 @@ impl Mark {
     /// In the folder of the server's keys; created when missing.
     pub(crate) fn open(disk: Arc<dyn Disk>, keys: &Path) -> Result<Self, DiskError> {
         disk.create_dir_all(keys)?;
-        let path = keys.join(NAME);
-        Ok(Self { disk, path })
+        Ok(Self {
+            disk,
+            path: keys.join(NAME),
+            writing: Arc::default(),
+        })
     }
 
     /// The newest checkpoint of any shard whose ledger has this key; none when there is none.
@@ -42,6 +47,7 @@ impl Mark {
 
     pub(crate) fn keep(&self, checkpoint: &SignedCheckpoint) -> Result<(), DiskError> {
         let note = checkpoint.note().to_string();
+        let _writing = self.writing.lock().unwrap_or_else(PoisonError::into_inner);
         // If we crash before this, the mark is of an older tree, and nobody has seen the newer one.
         durable::replace(&*self.disk, &self.path, note.as_bytes())
     }

@@ -112,7 +112,10 @@ impl Witnessing {
 
 impl Cosigner for Vouching {
     fn remember(&self, signed: &SignedCheckpoint) -> Result<(), DiskError> {
-        self.mark.keep(signed)
+        // What a witness holds against this ledger stays: whatever is signed until the stop, the next start
+        // is not to go on in it.
+        let dissent = self.witnesses.dissent().map(|held| &held.checkpoint);
+        self.mark.keep(dissent.unwrap_or(signed))
     }
 
     fn cosign(&self, signed: SignedTree) -> CosignerFuture<'_> {

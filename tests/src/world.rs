@@ -39,7 +39,7 @@ use site::write;
 
 pub use site::{InToken, Site, own_address};
 pub use systems::{Consumer, Source, answer, lookup};
-pub use witnesses::policy_of;
+pub use witnesses::{fork, policy_of};
 
 /// A registry, two members with a server each, and an agreement in force.
 #[derive(Debug)]

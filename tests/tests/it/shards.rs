@@ -31,7 +31,7 @@ async fn ask(world: &World) {
 }
 
 /// The first entry of a shard, which says how the one before ended.
-fn opening(folder: &Path) -> Boot {
+pub(crate) fn opening(folder: &Path) -> Boot {
     let mut reader = Reader::open(Arc::new(RealDisk), folder).unwrap();
     let entry = reader.entry(0).unwrap().unwrap();
     match Entry::decode(&entry).unwrap().body {
@@ -41,7 +41,7 @@ fn opening(folder: &Path) -> Boot {
 }
 
 /// The checkpoint in a BOOT, verified with the server's own ledger key, and its note's hash.
-fn checkpoint_in(site: &Site, boot: &Boot, origin: &str) -> (SignedCheckpoint, Digest) {
+pub(crate) fn checkpoint_in(site: &Site, boot: &Boot, origin: &str) -> (SignedCheckpoint, Digest) {
     let key = site.server_keys().unwrap().ledger;
     let key = NoteKey::new(origin, key.verifying_key().clone()).unwrap();
     let note = boot.note.as_ref().unwrap();
@@ -50,7 +50,7 @@ fn checkpoint_in(site: &Site, boot: &Boot, origin: &str) -> (SignedCheckpoint, D
     (checkpoint, Digest::of(note.as_bytes()))
 }
 
-fn is_sound(site: &Site, shard: &str) -> bool {
+pub(crate) fn is_sound(site: &Site, shard: &str) -> bool {
     site.is_sound(&site.shard_dir(shard)).unwrap()
 }
 
@@ -60,7 +60,7 @@ fn origin_of(site: &Site, shard: &str) -> String {
 }
 
 /// What the directory says the shard before ended with.
-fn previous(world: &World, site: &Site, shard: &str) -> Digest {
+pub(crate) fn previous(world: &World, site: &Site, shard: &str) -> Digest {
     let view = world.view();
     let origin = origin_of(site, shard);
     let found = view.state.shard_by_origin(&origin).unwrap();

@@ -6,11 +6,14 @@ use std::time::Duration;
 use axum::http::StatusCode;
 use axum::http::header::CONTENT_TYPE;
 use entente_clock::{Clock as _, ManualClock, SystemClock};
-use entente_ledger::note::WitnessKey;
+use entente_ledger::SignedCheckpoint;
+use entente_ledger::note::{NoteKey, WitnessKey};
 use entente_proto::status::Told;
 use entente_signing::{Ed25519Key, Signer as _};
 use entente_tests::town::{Town, at};
-use entente_tests::world::{World, policy_of};
+use entente_tests::world::{World, fork, policy_of};
+
+use crate::shards::{checkpoint_in, is_sound, opening, previous};
 
 async fn both_publish(town: &Town) {
     for server in [&town.provider, &town.consumer] {
@@ -129,5 +132,65 @@ async fn a_witness_that_says_there_is_more_and_does_not_show_it_stops_nobody() {
         both_publish(&town).await;
     }
     town.stop().await;
+    witness.shutdown().await;
+}
+
+/// A copy of the server runs elsewhere, say, and has had its tree cosigned.
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn a_server_that_hears_of_another_tree_stops_at_once_and_goes_on_in_a_new_shard() {
+    let clock = ManualClock::at(SystemClock.now());
+    let dir = tempfile::tempdir().unwrap();
+    let world = World::build_at(dir.path(), Arc::new(clock.clone()))
+        .await
+        .unwrap();
+    let witness = world.commissioner("127.0.0.1:0").await.unwrap();
+    world.trust(&witness).await.unwrap();
+    let town = Town::of(world, dir, &at(&clock)).await.unwrap();
+    town.ask().await.unwrap();
+    let site = &town.world.provider;
+    let (origin, first) = (site.origin().unwrap(), site.ledger_dir().unwrap());
+    let other = fork(site, &witness).await.unwrap();
+    let is_over = tokio::select! {
+        biased;
+        () = town.provider.shard_over() => true,
+        () = std::future::ready(()) => false,
+    };
+    assert!(!is_over);
+
+    // It hears of it with its next checkpoint.
+    town.ask().await.unwrap();
+    town.provider.publish_checkpoint().await.unwrap();
+    let refused = town.ask().await.unwrap_err();
+    assert_eq!(Told::from_status(&refused).unwrap().reason, "LOG_FORKED");
+    assert_eq!(town.source.asked(), 2);
+    town.provider.shard_over().await;
+    let ledger = site.server_keys().unwrap().ledger;
+    let key = NoteKey::new(&origin, ledger.verifying_key().clone()).unwrap();
+    let mark = || {
+        let note = std::fs::read(site.dir.join("keys/newest-checkpoint")).unwrap();
+        SignedCheckpoint::verify(&note, &key).unwrap()
+    };
+    assert_eq!(mark().checkpoint(), other.checkpoint());
+    town.provider.shutdown().await;
+    // Nor is it forgotten over what was signed last.
+    assert_eq!(mark().checkpoint(), other.checkpoint());
+
+    clock.advance(Duration::from_secs(5));
+    let provider = town.world.start(site, at(&clock)).await.unwrap();
+    let second = site.ledger_dir().unwrap();
+    assert_ne!(first, second);
+    let boot = opening(&second);
+    assert!(boot.note.as_ref().unwrap().starts_with("incident: follows"));
+    let (last, hash) = checkpoint_in(site, &boot, &origin);
+    assert_eq!(last.checkpoint(), other.checkpoint());
+    let shard = second.file_name().unwrap().to_str().unwrap();
+    assert_eq!(previous(&town.world, site, shard), hash);
+    // Signed, and cosigned.
+    provider.publish_checkpoint().await.unwrap();
+    town.system.look_up().await.unwrap();
+    assert_eq!(town.source.asked(), 3);
+    provider.shutdown().await;
+    assert!(is_sound(site, shard));
+    town.consumer.shutdown().await;
     witness.shutdown().await;
 }
