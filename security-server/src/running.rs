@@ -1,5 +1,7 @@
 //! Listening, running beside the calls, and stopping without losing any.
 
+mod health;
+
 use std::collections::BTreeMap;
 use std::net::SocketAddr;
 use std::sync::Arc;
@@ -14,7 +16,7 @@ use entente_proto::exchange::v1::peer_exchange_server::PeerExchangeServer;
 use entente_proto::oversight::v1::ledger_service_server::LedgerServiceServer;
 use entente_reason::Reason;
 use entente_store::{Store, StoreError};
-use entente_telemetry::{AdminLimits, Condition, Health, serve_admin};
+use entente_telemetry::{AdminLimits, Health, serve_admin};
 use entente_tls::net::Endpoint;
 use entente_tls::{
     AcceptLimits, IdentitySlot, Incoming, Pins, ServerSecurity, ServerTls, incoming,
@@ -30,6 +32,7 @@ use crate::receipts::{self, Checked};
 use crate::server::Server;
 use crate::shard;
 use crate::start::StartError;
+use health::{look, report, watch_health};
 
 /// A server that listens. Dropping it stops it at once; [`Running::shutdown`] stops it well.
 #[derive(Debug)]
@@ -387,101 +390,6 @@ async fn renew_sessions(server: Arc<Server>) {
         if !server.sessions.renew(is_revoked).await {
             // There are hours left: whoever holds the key is not asked each second.
             tick.reset_after(RENEW_AGAIN);
-        }
-    }
-}
-
-async fn watch_health(server: Arc<Server>, health: Health) {
-    let mut writable = server.journal.ledger().writable();
-    let mut tick = tokio::time::interval(TICK);
-    loop {
-        tokio::select! {
-            _ = tick.tick() => {}
-            changed = writable.changed() => {
-                if changed.is_err() {
-                    return;
-                }
-            }
-        }
-        look(&server, &health);
-    }
-}
-
-fn look(server: &Server, health: &Health) {
-    let ledger = server.journal.ledger();
-    if *ledger.writable().borrow() {
-        health.pass(Condition::Log);
-    } else {
-        health.fail(
-            Condition::Log,
-            "the ledger cannot be written; calls are refused",
-        );
-    }
-    if server.adopted().is_ok() {
-        health.pass(Condition::Registry);
-    } else {
-        health.fail(
-            Condition::Registry,
-            "the registry has not been heard for too long",
-        );
-    }
-    let policy = server.views.current();
-    let policy = policy.as_ref().and_then(|adopted| adopted.state().policy());
-    match policy.map(|policy| server.witnessing.check(policy, server.clock.now())) {
-        Some(Err(Reason::LogForked)) => health.fail(
-            Condition::Witnesses,
-            "a witness has seen another ledger of this server; calls are refused",
-        ),
-        Some(Err(_)) => health.fail(
-            Condition::Witnesses,
-            "no quorum of witnesses cosigns the ledger; calls are refused",
-        ),
-        Some(Ok(())) | None => health.pass(Condition::Witnesses),
-    }
-    if server.journal.clock_is_on() {
-        health.pass(Condition::Clock);
-    } else {
-        health.fail(
-            Condition::Clock,
-            "the clock is behind the newest entry; calls are refused",
-        );
-    }
-    if server.sessions.is_usable() {
-        health.pass(Condition::Keys);
-    } else {
-        health.fail(
-            Condition::Keys,
-            "no session key could be certified; see to the server's key or its token",
-        );
-    }
-    let is_demanded = policy.is_some_and(|policy| policy.stamped_within().is_some());
-    if server.stamping.is_some() || is_demanded {
-        if server.time_is_proven(policy).is_ok() {
-            health.pass(Condition::Time);
-        } else {
-            health.fail(
-                Condition::Time,
-                "no time stamp for too long; calls are refused",
-            );
-        }
-        let age = server.journal.unproven().age(server.clock.now());
-        server.metrics.time_stamp_age(age);
-    }
-    server.metrics.log_size(ledger.size());
-    server.metrics.registry_age(server.views.directory().age());
-}
-
-async fn report(health: Health, reporter: tonic_health::server::HealthReporter) {
-    let mut ready = health.watch_ready();
-    loop {
-        let status = if *ready.borrow_and_update() {
-            tonic_health::ServingStatus::Serving
-        } else {
-            tonic_health::ServingStatus::NotServing
-        };
-        reporter.set_service_status("", status).await;
-        if ready.changed().await.is_err() {
-            return;
         }
     }
 }

@@ -1,6 +1,7 @@
 //! What the scenario tests and the benchmarks share.
 
 pub mod bench;
+pub mod events;
 pub mod hostile;
 pub mod needles;
 pub mod offer;

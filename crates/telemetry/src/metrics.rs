@@ -54,6 +54,7 @@ struct Inner {
     handshakes_refused: Family<OneLabel, Counter>,
     log_append_seconds: Histogram,
     log_size: Gauge,
+    log_cosigned_age: Gauge<f64, AtomicU64>,
     registry_age: Gauge<f64, AtomicU64>,
     cert_expiry: Family<OneLabel, Gauge>,
     store_rebuilds: Family<OneLabel, Counter>,
@@ -99,6 +100,7 @@ impl Metrics {
             handshakes_refused: Family::default(),
             log_append_seconds: latency(),
             log_size: Gauge::default(),
+            log_cosigned_age: Gauge::default(),
             registry_age: Gauge::default(),
             cert_expiry: Family::default(),
             store_rebuilds: Family::default(),
@@ -146,6 +148,11 @@ impl Metrics {
             "log_size",
             "Entries in this server's ledger",
             inner.log_size.clone(),
+        );
+        registry.register(
+            "log_cosigned_age_seconds",
+            "Time since a quorum of witnesses saw this server's ledger; exchange stops at the policy's limit",
+            inner.log_cosigned_age.clone(),
         );
         registry.register(
             "registry_age_seconds",
@@ -267,6 +274,11 @@ impl Metrics {
             value: cause,
         };
         self.0.store_rebuilds.get_or_create(&label).inc();
+    }
+
+    /// Notes how long ago a quorum of witnesses saw the ledger; zero where nobody asks for one.
+    pub fn log_cosigned_age(&self, age: Duration) {
+        self.0.log_cosigned_age.set(age.as_secs_f64());
     }
 
     /// Counts a token.

@@ -79,7 +79,7 @@ fn stamps(site: &Site) -> Vec<TimeStamp> {
 }
 
 /// A value of `/metrics`.
-async fn metric(running: &Running, name: &str) -> Option<f64> {
+pub(crate) async fn metric(running: &Running, name: &str) -> Option<f64> {
     let mut stream = tokio::net::TcpStream::connect(running.admin_addr())
         .await
         .ok()?;

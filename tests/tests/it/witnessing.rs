@@ -1,8 +1,10 @@
 //! Witnesses: what they cosign, what they refuse, and what a server does without them.
 
+use std::ops::Range;
 use std::sync::Arc;
 use std::time::Duration;
 
+use anyhow::ensure;
 use axum::http::StatusCode;
 use axum::http::header::CONTENT_TYPE;
 use entente_clock::{Clock as _, ManualClock, SystemClock};
@@ -10,10 +12,13 @@ use entente_ledger::SignedCheckpoint;
 use entente_ledger::note::{NoteKey, WitnessKey};
 use entente_proto::status::Told;
 use entente_signing::{Ed25519Key, Signer as _};
+use entente_tests::events::Events;
 use entente_tests::town::{Town, at};
+use entente_tests::walk::until;
 use entente_tests::world::{World, fork, policy_of};
 
 use crate::shards::{checkpoint_in, is_sound, opening, previous};
+use crate::time::metric;
 
 async fn both_publish(town: &Town) {
     for server in [&town.provider, &town.consumer] {
@@ -21,8 +26,23 @@ async fn both_publish(town: &Town) {
     }
 }
 
+/// Waits until both servers say so.
+async fn age_is(town: &Town, seconds: Range<u32>) {
+    let expected = f64::from(seconds.start)..f64::from(seconds.end);
+    for server in [&town.provider, &town.consumer] {
+        let looked = until(|| async {
+            let age = metric(server, "entente_log_cosigned_age_seconds").await;
+            let is_expected = age.is_some_and(|age| expected.contains(&age));
+            ensure!(is_expected, "{age:?}");
+            Ok(())
+        });
+        looked.await.unwrap();
+    }
+}
+
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn exchange_goes_on_while_a_quorum_cosigns_stops_when_it_does_not_and_recovers() {
+    let events = Events::of_this_process().unwrap();
     let clock = ManualClock::at(SystemClock.now());
     let dir = tempfile::tempdir().unwrap();
     let world = World::build_at(dir.path(), Arc::new(clock.clone()))
@@ -37,7 +57,14 @@ async fn exchange_goes_on_while_a_quorum_cosigns_stops_when_it_does_not_and_reco
     town.ask().await.unwrap();
 
     witness.shutdown().await;
-    clock.advance(Duration::from_secs(14 * 60));
+    clock.advance(Duration::from_secs(4 * 60));
+    age_is(&town, 240..300).await;
+    assert_eq!(events.count("log.unwitnessed"), 0);
+    // Long before it stops, whoever runs it is told, once for each server.
+    clock.advance(Duration::from_secs(2 * 60));
+    age_is(&town, 360..420).await;
+    assert_eq!(events.count("log.unwitnessed"), 2);
+    clock.advance(Duration::from_secs(8 * 60));
     both_publish(&town).await;
     town.ask().await.unwrap();
     clock.advance(Duration::from_secs(2 * 60));
@@ -50,6 +77,9 @@ async fn exchange_goes_on_while_a_quorum_cosigns_stops_when_it_does_not_and_reco
     both_publish(&town).await;
     town.ask().await.unwrap();
     assert_eq!(town.source.asked(), 3);
+    age_is(&town, 0..60).await;
+    assert_eq!(events.count("log.unwitnessed"), 2);
+    assert_eq!(events.count("log.witnessed"), 2);
     town.stop().await;
     witness.shutdown().await;
 }

@@ -36,6 +36,8 @@ pub struct WitnessesConfig {
 pub struct Witnesses {
     config: WitnessesConfig,
     policy: ArcSwap<WitnessPolicy>,
+    /// How old cosignatures grow before a checkpoint is cosigned again, in milliseconds.
+    again: AtomicU64,
     /// What each witness cosigned last, by its key's name; only to save a round trip.
     seen: Mutex<HashMap<String, u64>>,
     /// When the quorum had seen the newest checkpoint of this run, in milliseconds; 0 before.
@@ -77,14 +79,18 @@ impl Witnesses {
         Self {
             config,
             policy: ArcSwap::default(),
+            again: AtomicU64::new(0),
             seen: Mutex::default(),
             cosigned_at: AtomicU64::new(0),
             dissent: OnceLock::new(),
         }
     }
 
-    /// Puts a policy in force; the next checkpoint is judged by it.
-    pub fn set_policy(&self, policy: WitnessPolicy) {
+    /// Puts a policy in force; the next checkpoint is judged by it. `again` is how old cosignatures grow
+    /// before a checkpoint is cosigned anew: peers and readers go by their time.
+    pub fn set_policy(&self, policy: WitnessPolicy, again: Duration) {
+        let again = u64::try_from(again.as_millis()).unwrap_or(u64::MAX);
+        self.again.store(again, Ordering::Relaxed);
         self.policy.store(Arc::new(policy));
     }
 
@@ -313,8 +319,9 @@ impl Cosigner for Witnesses {
 
     fn is_settled(&self, checkpoint: &Arc<SignedCheckpoint>) -> bool {
         let now = self.config.clock.now();
+        let again = Duration::from_millis(self.again.load(Ordering::Relaxed));
         let judged = self.policy.load().judge(checkpoint, now);
-        judged.is_some_and(|judged| judged.at().is_none_or(|at| now.since(at) < COSIGN_AGAIN))
+        judged.is_some_and(|judged| judged.at().is_none_or(|at| now.since(at) < again))
     }
 }
 
@@ -349,8 +356,6 @@ fn note_failure(witness: &str, error: &AskError) {
     tracing::warn!(event = "witness.no_cosignature", witness, error);
 }
 
-/// How old cosignatures grow before a checkpoint is cosigned again: peers and readers go by their time.
-const COSIGN_AGAIN: Duration = Duration::from_secs(300);
 /// How long ago a witness may have cosigned what it is asked about now; clocks differ.
 const LATELY: Duration = Duration::from_secs(300);
 /// How long witnesses may answer after there is a quorum.

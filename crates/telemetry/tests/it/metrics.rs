@@ -38,6 +38,7 @@ fn says_each_figure_under_the_name_dashboards_use() {
     metrics.handshake_refused(Reason::PeerUntrusted);
     metrics.log_appended(Duration::from_micros(120));
     metrics.log_size(42);
+    metrics.log_cosigned_age(Duration::from_secs(7));
     metrics.registry_age(Duration::from_millis(1500));
     metrics.cert_expiry("session", -5);
     metrics.store_rebuilt("unreadable");
@@ -56,6 +57,7 @@ fn says_each_figure_under_the_name_dashboards_use() {
         "entente_handshakes_refused_total{reason=\"PEER_UNTRUSTED\"} 1".to_owned(),
         "entente_log_append_seconds_count 1".to_owned(),
         "entente_log_size 42".to_owned(),
+        "entente_log_cosigned_age_seconds 7.0".to_owned(),
         "entente_registry_age_seconds 1.5".to_owned(),
         "entente_cert_expiry_seconds{use=\"session\"} -5".to_owned(),
         "entente_store_rebuilds_total{cause=\"unreadable\"} 1".to_owned(),

@@ -47,19 +47,28 @@ async fn ledger_of(witnesses: &Arc<Witnesses>) -> Ledger {
 }
 
 fn asking(key: &WitnessKey, url: &str) -> Arc<Witnesses> {
-    let clock = Arc::new(ManualClock::at(NOW));
+    asking_at(&ManualClock::at(NOW), key, url)
+}
+
+fn asking_at(clock: &ManualClock, key: &WitnessKey, url: &str) -> Arc<Witnesses> {
+    let clock = Arc::new(clock.clone());
     let witnesses = Witnesses::new(WitnessesConfig::new(Arc::new(TokioNet), clock));
     let policy = format!("witness w {key} {url}\nquorum w\n");
-    witnesses.set_policy(policy.parse().unwrap());
+    witnesses.set_policy(policy.parse().unwrap(), AGAIN);
     Arc::new(witnesses)
 }
 
 #[tokio::test]
-async fn a_witness_that_has_seen_nothing_else_cosigns() {
+async fn a_witness_that_has_seen_nothing_else_cosigns_and_is_asked_again_in_time() {
     let service = Service::of(witness(&MemDisk::new()).unwrap()).await;
-    let witnesses = asking(&service.key, &service.url);
+    let clock = ManualClock::at(NOW);
+    let witnesses = asking_at(&clock, &service.key, &service.url);
     let ledger = ledger_of(&witnesses).await;
-    ledger.publish_now().await.unwrap();
+    let published = ledger.publish_now().await.unwrap();
+    clock.advance(AGAIN - Duration::from_secs(1));
+    assert!(witnesses.is_settled(&published));
+    clock.advance(Duration::from_secs(1));
+    assert!(!witnesses.is_settled(&published));
     assert_eq!(witnesses.cosigned_at(), NOW);
     assert_eq!(witnesses.dissent(), None);
     service.stop().await;
@@ -120,3 +129,6 @@ async fn another_root_of_one_size_is_heard_of_in_whatever_words() {
         serving.abort();
     }
 }
+
+/// How old cosignatures grow.
+const AGAIN: Duration = Duration::from_secs(20);
