@@ -1,6 +1,8 @@
 //! Shards of a ledger: a new one with each half-year, and one that begins with an incident when the newest
 //! entries are gone. Never a second tree of a size that was signed.
 
+mod witnessed;
+
 use std::path::Path;
 use std::sync::Arc;
 use std::time::Duration;
