@@ -12,6 +12,7 @@ mod court;
 mod doors;
 mod exchange;
 mod full_disk;
+mod gossip;
 mod minimisation;
 mod omission;
 mod receipts;
