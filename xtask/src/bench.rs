@@ -2,10 +2,12 @@
 
 mod case;
 mod conditions;
+mod directory;
 mod exchange;
 mod figures;
 mod goals;
 mod ledger;
+mod measured;
 mod nginx;
 mod running;
 
@@ -35,6 +37,7 @@ struct Options {
 const USAGE: &str = "\
 cargo xtask bench exchange [-o json] [--rounds N] [--seconds S] [--check] [--dev] [--no-build]
                      [--case NAME]…
+cargo xtask bench directory [-o json] [--rounds N] [--check] [--dev] [--no-build]
 cargo xtask bench ledger [-o json] [--rounds N] [--check] [--dev] [--no-build]
   -o json       one object per figure instead of a table
   --rounds N    measure every case N times in turn, 5 by default; figures are medians
@@ -51,6 +54,7 @@ pub(crate) fn run(words: &[&str]) -> anyhow::Result<()> {
             println!("{USAGE}");
             Ok(())
         }
+        ["directory", rest @ ..] => directory::run(&Options::parse(rest)?),
         ["exchange", rest @ ..] => exchange::run(&Options::parse(rest)?),
         ["ledger", rest @ ..] => ledger::run(&Options::parse(rest)?),
         [name, ..] => bail!("no benchmark `{name}`\n{USAGE}"),

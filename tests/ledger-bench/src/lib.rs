@@ -13,7 +13,7 @@ mod plan;
 mod prove;
 mod subject;
 mod task;
-mod usage;
+pub mod usage;
 
 pub use measured::Measured;
 pub use plan::{Plan, run};

@@ -20,7 +20,8 @@ pub struct Measured {
 // === impl Measured ===
 
 impl Measured {
-    pub(crate) fn new(case: &str, metric: &str, unit: &str, value: f64) -> Self {
+    /// A value under no condition.
+    pub fn new(case: &str, metric: &str, unit: &str, value: f64) -> Self {
         Self {
             case: case.to_owned(),
             metric: metric.to_owned(),
@@ -30,7 +31,9 @@ impl Measured {
         }
     }
 
-    pub(crate) fn with(mut self, name: &str, value: u64) -> Self {
+    /// Adds a condition.
+    #[must_use]
+    pub fn with(mut self, name: &str, value: u64) -> Self {
         self.setting.push((name.to_owned(), value));
         self
     }

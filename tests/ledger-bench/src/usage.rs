@@ -76,16 +76,32 @@ impl Machine {
 }
 
 /// The most memory this process ever held, in MiB.
-pub(crate) fn peak_mib() -> anyhow::Result<f64> {
+///
+/// # Errors
+/// When `/proc` does not say.
+pub fn peak_mib() -> anyhow::Result<f64> {
+    memory_mib("VmHWM:")
+}
+
+/// The memory this process holds now, in MiB.
+///
+/// # Errors
+/// When `/proc` does not say.
+pub fn held_mib() -> anyhow::Result<f64> {
+    memory_mib("VmRSS:")
+}
+
+fn memory_mib(name: &str) -> anyhow::Result<f64> {
     let status = fs::read_to_string("/proc/self/status").context("reading /proc/self/status")?;
-    let peak = status.lines().find_map(|line| line.strip_prefix("VmHWM:"));
-    let peak = peak.and_then(|peak| peak.trim().strip_suffix(" kB"));
-    let kib: f64 = peak.context("no VmHWM in status")?.parse()?;
+    let value = status.lines().find_map(|line| line.strip_prefix(name));
+    let value = value.and_then(|value| value.trim().strip_suffix(" kB"));
+    let kib: f64 = value.context("no such line in status")?.parse()?;
     Ok(kib / 1024.0)
 }
 
+/// The moment, to measure from.
 #[allow(clippy::disallowed_methods, reason = "measures how long things take")]
-pub(crate) fn now() -> Instant {
+pub fn now() -> Instant {
     Instant::now()
 }
 

@@ -1,0 +1,87 @@
+//! Applying all changes, as a server does that follows a registry from nothing.
+
+use std::collections::BTreeMap;
+use std::path::Path;
+use std::time::Duration;
+
+use anyhow::Context as _;
+use entente_directory::{
+    Kind, MAX_CHANGES_BETWEEN_STATES, RegistryEntry, State, apply as apply_change,
+};
+use entente_ledger_bench::Measured;
+use entente_ledger_bench::usage::{held_mib, now, peak_mib};
+
+use crate::pack::{Entries, Packed};
+
+/// What all changes of one kind took.
+#[derive(Clone, Copy, Debug, Default)]
+struct Spent {
+    count: u64,
+    time: Duration,
+    /// Memory that was added while they were applied, one after the other.
+    mib: f64,
+}
+
+/// Applies what [`crate::write()`] wrote, and says what it took.
+///
+/// # Errors
+/// When a change is refused, or a file cannot be read.
+pub fn apply(folder: &Path) -> anyhow::Result<Vec<Measured>> {
+    let members = folder
+        .file_name()
+        .and_then(|name| name.to_str()?.parse().ok());
+    let members: u64 = members.context("a folder that is not named for its members")?;
+    let blobs = Packed::open(folder)?;
+    let before = held_mib()?;
+    let mut state = State::empty();
+    let mut kinds: BTreeMap<Kind, Spent> = BTreeMap::new();
+    let (mut last, mut held) = (Kind::Genesis, before);
+    for entry in Entries::open(folder)? {
+        let entry = entry?;
+        let began = now();
+        let entry = RegistryEntry::parse(&entry)?;
+        state = apply_change(&state, &entry.change, entry.at, &blobs)
+            .with_context(|| format!("change {}", state.size()))?;
+        let took = began.elapsed();
+        let kind = entry.change.kind();
+        if kind != last {
+            let now = held_mib()?;
+            kinds.entry(last).or_default().mib += now - held;
+            (last, held) = (kind, now);
+        }
+        let spent = kinds.entry(kind).or_default();
+        spent.count += 1;
+        spent.time += took;
+    }
+    kinds.entry(last).or_default().mib += held_mib()? - held;
+    let peak = peak_mib()?;
+    let began = now();
+    let hash = state.state_hash();
+    let hashed = began.elapsed();
+    anyhow::ensure!(hash == state.state_hash(), "the hash of one state changes");
+    let changes = state.size();
+    let all: Duration = kinds.values().map(|spent| spent.time).sum();
+    let us = |time: Duration, count: u64| time.as_secs_f64() * 1e6 / count as f64;
+    let mut measured = vec![
+        Measured::new("apply", "us_per_change", "us", us(all, changes)),
+        Measured::new("apply", "s", "s", all.as_secs_f64()),
+        Measured::new("apply", "rss_mib", "MiB", peak - before),
+        Measured::new("apply", "changes", "1", changes as f64),
+        Measured::new("state_hash", "ms", "ms", hashed.as_secs_f64() * 1e3),
+        Measured::new(
+            "state_hash",
+            "us_per_change",
+            "us",
+            us(hashed, MAX_CHANGES_BETWEEN_STATES),
+        ),
+    ];
+    for (kind, spent) in kinds {
+        let name = kind.as_str();
+        let kib = spent.mib * 1024.0 / spent.count as f64;
+        let us = us(spent.time, spent.count);
+        measured.push(Measured::new(name, "us", "us", us));
+        measured.push(Measured::new(name, "kib", "KiB", kib));
+    }
+    let measured = measured.into_iter();
+    Ok(measured.map(|one| one.with("members", members)).collect())
+}

@@ -1,0 +1,113 @@
+//! What a directory the size of a country costs a server that follows it.
+
+use anyhow::{Context as _, ensure};
+
+use super::Options;
+use super::case::Folder;
+use super::conditions::Conditions;
+use super::goals::{Outcome, judge};
+use super::measured::{Results, build};
+use super::running::bound;
+use crate::workspace;
+
+/// Builds the measuring program, has it make directories and apply them, and prints.
+pub(crate) fn run(options: &Options) -> anyhow::Result<()> {
+    ensure!(
+        options.cases.is_empty(),
+        "the directory is measured whole, without --case"
+    );
+    if !options.built {
+        build("entente-directory-bench", options.dev)?;
+    }
+    let folder = workspace::target()
+        .join("bench")
+        .join(std::process::id().to_string());
+    let folder = Folder::new(folder)?;
+    let results = measure(options, &folder)?;
+
+    let conditions = Conditions::read(folder.path(), !options.dev);
+    if options.json {
+        for figure in results.json("directory", &conditions, &[]) {
+            println!("{figure}");
+        }
+    } else {
+        println!("{}\n\n{}", conditions.disk_text(), results.lines());
+    }
+    judge(&goals(&results), options)
+}
+
+fn measure(options: &Options, folder: &Folder) -> anyhow::Result<Results> {
+    let profile = if options.dev { "debug" } else { "release" };
+    let program = workspace::target().join(profile).join("bench-directory");
+    let mut results = Results::default();
+    for members in MEMBERS {
+        let country = folder.path().join(members.to_string());
+        let written = bound(&program)
+            .arg("write")
+            .arg(&country)
+            .arg(members.to_string())
+            .status()
+            .with_context(|| format!("starting {}", program.display()))?;
+        ensure!(written.success(), "bench-directory ended with {written}");
+        for _ in 0..options.rounds {
+            results.follow(bound(&program).arg("apply").arg(&country))?;
+        }
+    }
+    Ok(results)
+}
+
+/// What a directory has to stay within. A goal whose figure is missing is not met.
+fn goals(results: &Results) -> Vec<Outcome> {
+    let [small, .., large] = MEMBERS.map(|members| Some(("members", members)));
+    let per_change = |at| {
+        let applied = results.median("apply", "us_per_change", at)?;
+        // The registry states the hash every so many changes.
+        let hashed = results.median("state_hash", "us_per_change", at)?;
+        Some(applied + hashed)
+    };
+    let growth = per_change(large).zip(per_change(small));
+    vec![
+        Outcome::at_most(
+            "a change applied within 200 us, its share of the state's hash included",
+            per_change(large),
+            200.0,
+        ),
+        Outcome::at_most(
+            "a change of the largest directory at most 1.5 times one of the smallest",
+            growth.map(|(large, small)| large / small),
+            1.5,
+        ),
+        Outcome::at_most(
+            "10,000 members, 30,000 servers, 50,000 services, 100,000 agreements in 300 MiB",
+            results.most("apply", "rss_mib", large),
+            300.0,
+        ),
+    ]
+}
+
+/// Each with three servers, five services and ten agreements.
+const MEMBERS: [u64; 3] = [100, 1_000, 10_000];
+
+#[cfg(test)]
+mod tests {
+    use serde_json::json;
+
+    use super::*;
+    use crate::bench::measured::results;
+
+    #[test]
+    fn goals_are_for_the_largest_directory() {
+        let at = |members| json!({ "members": members });
+        let lines = [
+            ("apply", "us_per_change", 90.0, at(100)),
+            ("apply", "us_per_change", 130.0, at(10_000)),
+            ("state_hash", "us_per_change", 10.0, at(100)),
+            ("state_hash", "us_per_change", 60.0, at(10_000)),
+            ("apply", "rss_mib", 299.0, at(10_000)),
+            ("apply", "rss_mib", 301.0, at(10_000)),
+        ];
+        let met: Vec<bool> = goals(&results(&lines)).iter().map(Outcome::met).collect();
+        assert_eq!(met, [true, false, false]);
+        assert!(goals(&results(&[])).iter().all(|goal| !goal.met()));
+    }
+}
