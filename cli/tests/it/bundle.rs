@@ -1,5 +1,6 @@
 //! `entente log export`, and what a court does with the bundle: verify it with openssl alone, or with us.
 
+mod others;
 mod refused;
 mod stamped;
 
@@ -146,6 +147,19 @@ pub(crate) fn a_bundle_says_which_witnesses_cosigned_the_ledgers(dir: &Path) {
     fs::remove_file(dir.join(BUNDLE)).unwrap();
 }
 
+/// The names of a bundle's files of ledgers that end so.
+fn files_in(folder: &Path, end: &str) -> Vec<String> {
+    let mut names = Vec::new();
+    for side in ["consumer", "provider", "registry"] {
+        let files = fs::read_dir(folder.join("ev").join(side)).unwrap();
+        let files = files.map(|file| file.unwrap().file_name().into_string().unwrap());
+        let files = files.filter(|name| name.starts_with("entry-") && name.ends_with(end));
+        names.extend(files.map(|name| format!("ev/{side}/{name}")));
+    }
+    names.sort();
+    names
+}
+
 /// What our verifier says, of a bundle without a fault.
 fn looked_at(bundle: &Bytes, registry: &NoteKey) -> Result<Report, String> {
     let (files, sealed) = container::open(bundle).map_err(|error| error.to_string())?;
@@ -277,7 +291,7 @@ fn the_commands_find_what_was_altered_before_it_was_sealed() {
     assert_eq!(export(dir, &id, &["--peer-ledger", PEER]).code, 0);
     let folder = dir.join("unpacked");
     unpack(&dir.join(BUNDLE), &folder);
-    for (name, at_least) in [
+    let named = [
         ("ev/request.statement", 3),
         ("ev/answer.sigstruct", 2),
         ("ev/request.sig", 2),
@@ -287,8 +301,19 @@ fn the_commands_find_what_was_altered_before_it_was_sealed() {
         ("ev/consumer/checkpoint.text", 2),
         ("ev/provider/checkpoint.sig", 1),
         ("ev/registry/checkpoint.text", 2),
-    ] {
-        let path = folder.join(name);
+        ("ev/consumer/member.pem", 1),
+        ("ev/provider/server.pem", 1),
+        ("ev/provider/session-key.pem", 1),
+        ("ev/registry/ledger-key.pem", 1),
+    ];
+    // Each entry of each ledger, and what proves it.
+    let entries = files_in(&folder, ".bin")
+        .into_iter()
+        .map(|entry| (entry, 1));
+    let mut all: Vec<_> = named.map(|(name, n)| (name.to_owned(), n)).into();
+    all.extend(entries);
+    for (name, at_least) in all {
+        let path = folder.join(&name);
         let good = fs::read(&path).unwrap();
         let mut altered = good.clone();
         let middle = altered.len() / 2;
