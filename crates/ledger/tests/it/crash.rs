@@ -15,10 +15,36 @@ use crate::support::{
     DIR, FileCompanion, RecordingSigner, append, appends, check, config, entries, entry, publish,
 };
 
-/// Runs until the first failure, and answers with how many entries were acknowledged.
-///
+/// How many entries are appended at once, and whether a checkpoint is published then.
+type Story = [(u64, bool)];
+
 /// Crosses the end of a bundle, several segments, and three checkpoints.
+const LONG: &Story = &[
+    (3, false),
+    (40, true),
+    (90, false),
+    (1, true),
+    (110, false),
+    (30, false),
+    (1, true),
+    (60, false),
+];
+/// Crosses the end of a segment, and two checkpoints.
+const SHORT: &Story = &[(2, false), (100, true), (60, false), (1, true)];
+
+/// Runs the long story until the first failure, and answers with how many entries were acknowledged.
 fn run(disk: &MemDisk, signer: &RecordingSigner, preallocate: bool, start: u64) -> u64 {
+    tell(LONG, disk, signer, preallocate, start)
+}
+
+/// Runs a story until the first failure, and answers with how many entries were acknowledged.
+fn tell(
+    story: &Story,
+    disk: &MemDisk,
+    signer: &RecordingSigner,
+    preallocate: bool,
+    start: u64,
+) -> u64 {
     let mut config = config(disk, signer);
     config.preallocate = preallocate;
     let Ok(mut log) = Log::open(config) else {
@@ -26,17 +52,7 @@ fn run(disk: &MemDisk, signer: &RecordingSigner, preallocate: bool, start: u64) 
     };
     let mut acknowledged = log.appender.size();
     assert!(acknowledged >= start, "acknowledged entries were lost");
-    let steps: [(u64, bool); 8] = [
-        (3, false),
-        (40, true),
-        (90, false),
-        (1, true),
-        (110, false),
-        (30, false),
-        (1, true),
-        (60, false),
-    ];
-    for (count, is_published) in steps {
+    for &(count, is_published) in story {
         let next = acknowledged + count;
         if log
             .appender
@@ -106,6 +122,35 @@ fn crash_everywhere(preallocate: bool, stride: usize) {
         }
     }
     assert!(images > 500, "only {images} images");
+}
+
+/// Crashes a short story at every operation, and tries every image of each: every prefix of what was not
+/// synced, and the rest.
+fn crash_everywhere_into_everything(preallocate: bool) {
+    let signer = RecordingSigner::new();
+    let whole = MemDisk::new();
+    tell(SHORT, &whole, &signer, preallocate, 0);
+    let mut images = 0;
+    for at in 0..whole.operations() {
+        let disk = MemDisk::new();
+        disk.fail_at(at, Fault::Crash);
+        let acknowledged = tell(SHORT, &disk, &signer, preallocate, 0);
+        for image in disk.crash_images(at) {
+            recovers(&image, &signer, acknowledged);
+            images += 1;
+        }
+    }
+    assert!(images > 2_000, "only {images} images");
+}
+
+#[test]
+fn no_prefix_of_what_was_not_synced_loses_an_acknowledged_entry_or_forks_the_tree() {
+    crash_everywhere_into_everything(false);
+}
+
+#[test]
+fn no_prefix_does_so_with_segments_filled_ahead_of_use() {
+    crash_everywhere_into_everything(true);
 }
 
 #[test]

@@ -8,7 +8,9 @@
 //!
 //! At the steps themselves every such disk is tried. Between them there are some 300 for each side, of
 //! which about 110 are tried, the same in every run: for each operation the disk that kept nothing, the
-//! one that kept all, and one in between. The ledger's own tests try them all, for many more operations.
+//! one that kept all, and one in between. The ledger's own tests try all of a story of theirs, through two
+//! checkpoints and the end of a segment (`no_prefix_of_what_was_not_synced_…` in its `crash.rs`), and every
+//! other one of a longer story.
 
 mod machine;
 
