@@ -48,33 +48,21 @@ impl About {
         these == subjects.iter().collect()
     }
 
-    /// Whom the exchange is about once its answer is known. Up to `most` are named: rather those in the
-    /// answer, whose data it is, than those asked about, who may be made up to be many.
-    pub(crate) fn with(&self, answered: Self, most: usize) -> Cow<'_, Self> {
+    /// Whom the exchange is about once its answer is known: those in the answer, and those asked about.
+    /// Padding either with invented ones leaves those of the other named.
+    pub(crate) fn with(&self, answered: Self) -> Cow<'_, Self> {
         if answered.subjects.is_empty() {
             return Cow::Borrowed(self);
         }
         let is_bulk = self.is_bulk || answered.is_bulk;
-        let mut named = answered.subjects;
-        named.retain(|subject| *subject != Subject::many());
-        let more = self
-            .subjects
-            .iter()
-            .filter(|subject| **subject != Subject::many() && !named.contains(subject));
-        let more: Vec<Subject> = more.cloned().collect();
-        let fits = named.len() + more.len() <= most;
-        if fits || named.is_empty() {
-            named.extend(more);
-        }
+        let mut named: BTreeSet<Subject> = answered.subjects.into_iter().collect();
+        named.extend(self.subjects.iter().cloned());
+        named.remove(&Subject::many());
         let about = Self {
-            subjects: named,
+            subjects: named.into_iter().collect(),
             is_bulk: false,
         };
-        Cow::Owned(if is_bulk || !fits {
-            about.and_many()
-        } else {
-            about
-        })
+        Cow::Owned(if is_bulk { about.and_many() } else { about })
     }
 
     fn and_many(mut self) -> Self {
@@ -103,17 +91,16 @@ mod tests {
     #[test]
     fn an_exchange_is_about_who_is_asked_for_and_who_is_in_the_answer() {
         let asked = named(&["3", "1"]);
-        assert_eq!(*asked.with(named(&[]), 1), asked, "as it was");
-        assert_eq!(*asked.with(named(&["2", "1"]), 3), named(&["2", "1", "3"]));
-        assert_eq!(*asked.with(named(&["2", "1"]), 2), many(&["2", "1"]));
-        assert_eq!(*many(&[]).with(named(&[]), 9), many(&[]));
+        assert_eq!(*asked.with(named(&[])), asked, "as it was");
+        assert_eq!(*asked.with(named(&["2", "1"])), named(&["1", "2", "3"]));
+        assert_eq!(*many(&[]).with(named(&[])), many(&[]));
     }
 
     #[test]
     fn who_is_in_the_answer_is_named_however_many_were_asked_about_and_the_other_way_round() {
-        assert_eq!(*many(&[]).with(named(&["1"]), 9), many(&["1"]));
-        assert_eq!(*named(&["1"]).with(many(&[]), 9), many(&["1"]));
-        assert_eq!(*many(&[]).with(many(&[]), 9), many(&[]));
+        assert_eq!(*many(&[]).with(named(&["1"])), many(&["1"]));
+        assert_eq!(*named(&["1"]).with(many(&[])), many(&["1"]));
+        assert_eq!(*many(&[]).with(many(&[])), many(&[]));
     }
 
     #[test]

@@ -166,8 +166,8 @@ pub(crate) async fn end(
             break;
         }
     }
-    let last = ledger.finality().borrow().clone();
-    let last = last.or_else(|| ledger.checkpoint().borrow().clone());
+    // The newest it signed, final or not: a shorter end would break what was promised since.
+    let last = ledger.checkpoint().borrow().clone();
     let ended = Ended::in_time(
         server.journal.origin().clone(),
         last.map(|last| last.note().clone()),

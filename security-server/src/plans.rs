@@ -1,6 +1,5 @@
 //! Release plans, compiled once for each agreement, clause, method and set of elements.
 
-use std::borrow::Cow;
 use std::collections::{BTreeSet, HashMap};
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 
@@ -34,6 +33,8 @@ pub(crate) struct Plan {
     /// Elements of an answer that the system is asked for: what is released, and whatever says whom the
     /// answer is about.
     asked_for: BTreeSet<ElementName>,
+    /// Whether all of that is released: then the answer itself says whom it is about.
+    shows_subjects: bool,
     /// Whether an exchange may be about more subjects than are named.
     is_bulk: bool,
 }
@@ -47,7 +48,7 @@ struct Key {
     narrowed_to: Option<BTreeSet<ElementName>>,
 }
 
-/// Subjects of one exchange under a clause that is not for bulk. No policy raises it: what an agreement
+/// Subjects of one message under a clause that is not for bulk. No policy raises it: what an agreement
 /// permits is the parties' to say.
 const MOST_IN_A_QUERY: usize = 128;
 
@@ -97,9 +98,11 @@ impl Plans {
         };
         let about = contract.subject_elements(method, Direction::Response);
         let mut asked_for = about.map_err(|error| error.reason())?;
+        let shows_subjects = asked_for.is_subset(&permit.released);
         asked_for.extend(permit.released.iter().cloned());
         let plan = Arc::new(Plan {
             asked_for,
+            shows_subjects,
             request: compile(Direction::Request, &permit.request)?,
             answer: compile(Direction::Response, &permit.released)?,
             contract,
@@ -137,19 +140,13 @@ impl Plan {
         Ok(about)
     }
 
-    /// Whom the whole exchange is about: whom it asked about, and whoever is in the answer.
-    pub(crate) fn about_with<'a>(
-        &self,
-        asked: &'a About,
-        answer: &[u8],
-        most: usize,
-    ) -> Result<Cow<'a, About>, Reason> {
+    /// Whom an answer is about: up to `most` by name.
+    pub(crate) fn about_answer(&self, answer: &[u8], most: usize) -> Result<About, Reason> {
         let answered = self.about(Direction::Response, answer, most);
-        let answered = answered.map_err(|_| Reason::InvalidAnswer)?;
-        Ok(asked.with(answered, most))
+        answered.map_err(|_| Reason::InvalidAnswer)
     }
 
-    /// Refuses an exchange about more than a clause that is not for bulk may be about.
+    /// Refuses a message about more than a clause that is not for bulk permits.
     pub(crate) fn check_count(&self, about: &About) -> Result<(), Reason> {
         let is_over = about.is_bulk() || about.subjects().len() > MOST_IN_A_QUERY;
         if is_over && !self.is_bulk {
@@ -161,6 +158,11 @@ impl Plan {
     /// Whether an exchange may be about more subjects than are named.
     pub(crate) const fn is_bulk(&self) -> bool {
         self.is_bulk
+    }
+
+    /// Whether an answer itself says whom it is about.
+    pub(crate) const fn shows_subjects(&self) -> bool {
+        self.shows_subjects
     }
 
     /// Elements of an answer that the system is asked for.

@@ -364,9 +364,9 @@ impl Server {
         // Of what the system said, not of what is left of it: whose number is not released is looked at
         // all the same.
         let most = admitted.adopted.most_subjects();
-        let about = admitted.plan.about_with(asked, &answer.message, most)?;
-        admitted.plan.check_count(&about)?;
-        Ok((Answer { message, ..answer }, about))
+        let answered = admitted.plan.about_answer(&answer.message, most)?;
+        admitted.plan.check_count(&answered)?;
+        Ok((Answer { message, ..answer }, asked.with(answered)))
     }
 
     async fn respond(
@@ -393,6 +393,11 @@ impl Server {
         let tags = self
             .tag_keys
             .tags(&admitted.permit, about, &statement.message_id)?;
+        // How many tags there are would say how many persons stand behind an answer that does not show them.
+        let tags = match admitted.plan.shows_subjects() {
+            true => tags,
+            false => tags.apart(),
+        };
         statement.tags = tags.in_statement()?;
         let session = self.sessions.current(statement.mode).await?;
         let response = self.signing.sign(&session, statement).await?;

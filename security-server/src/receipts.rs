@@ -258,6 +258,11 @@ impl Server {
                 if end == Some(&last) {
                     broken.extend(waiting.into_iter().map(|promise| (promise, Shown::Ended)));
                 } else {
+                    if end.is_some() && !waiting.is_empty() {
+                        // It ended elsewhere than it shows: no proof, and nothing an honest one does but when
+                        // its witnesses were away.
+                        tracing::error!(event = "receipts.ended_elsewhere", peer = %server);
+                    }
                     found.open = waiting;
                 }
                 for chunk in covered.chunks(CHUNK) {

@@ -372,11 +372,11 @@ pub(crate) fn folders_before(
     folders
 }
 
-/// The last checkpoint of a shard that is closed: the final one, else the newest.
+/// The newest checkpoint of a shard that is closed, final or not.
 pub(crate) fn last_note(disk: Arc<dyn Disk>, folder: &Path) -> Option<SignedNote> {
     let reader = Reader::open(disk, folder).ok()?;
-    let last = reader.unverified_final().ok().flatten();
-    last.or_else(|| reader.unverified_checkpoint().ok().flatten())
+    let newest = reader.unverified_checkpoint().ok().flatten();
+    newest.or_else(|| reader.unverified_final().ok().flatten())
 }
 
 /// The folder of a shard: its origin's last part, as in `2026h2.1`.

@@ -36,7 +36,11 @@ struct Loaded {
 
 /// The tags of one exchange in this server's ledger.
 #[derive(Clone, Debug, Default)]
-pub(crate) struct ExchangeTags(Vec<Tag>);
+pub(crate) struct ExchangeTags {
+    tags: Vec<Tag>,
+    /// Whether the statement is to hold none of them, however few.
+    is_apart: bool,
+}
 
 // === impl TagKeys ===
 
@@ -67,7 +71,10 @@ impl TagKeys {
             .iter()
             .map(|subject| key.subject_key(subject).tag(&self.origin, message))
             .collect();
-        Ok(ExchangeTags(tags))
+        Ok(ExchangeTags {
+            tags,
+            is_apart: false,
+        })
     }
 
     fn key(&self, permit: &Permit) -> Result<Arc<TagKey>, Reason> {
@@ -97,9 +104,17 @@ impl TagKeys {
 // === impl ExchangeTags ===
 
 impl ExchangeTags {
+    /// The same, all of them in TAGS entries.
+    pub(crate) fn apart(self) -> Self {
+        Self {
+            is_apart: !self.tags.is_empty(),
+            ..self
+        }
+    }
+
     /// As they stand in an entry of our own.
     pub(crate) fn own(&self) -> Vec<Tag> {
-        self.0.clone()
+        self.tags.clone()
     }
 
     /// As they stand in a statement, padded; more than fit are in TAGS entries instead.
@@ -107,7 +122,7 @@ impl ExchangeTags {
         if self.overflow().is_some() {
             return Ok(Tags::none());
         }
-        Tags::padded(self.0.clone()).map_err(|_| Reason::InternalFault)
+        Tags::padded(self.tags.clone()).map_err(|_| Reason::InternalFault)
     }
 
     /// TAGS entries for what the statement does not hold, padded to multiples of 64. Written before the
@@ -131,9 +146,9 @@ impl ExchangeTags {
         Ok(())
     }
 
-    /// The tags, when there are more than a statement holds.
+    /// The tags, when the statement does not hold them.
     fn overflow(&self) -> Option<&[Tag]> {
-        (self.0.len() > Tags::MAX).then_some(self.0.as_slice())
+        (self.is_apart || self.tags.len() > Tags::MAX).then_some(self.tags.as_slice())
     }
 }
 

@@ -24,7 +24,8 @@ pub struct Context {
     pub purpose: PurposeCode,
     /// The agreement and clause the call rests on.
     pub agreement: String,
-    /// The data elements the agreement releases to this call.
+    /// The data elements the answer is to hold: what the agreement releases to this call, and what says whom
+    /// the answer is about, which the security server logs and takes out again.
     pub elements: BTreeSet<ElementName>,
     /// The end user's pseudonym, where given. Personal: never log it.
     pub user: Option<String>,

@@ -293,6 +293,8 @@ catalogue! {
     KeysWritten = "{count} keys in {file}. Hand it to the person alone: it tells which entries are about them.",
         "{count} clés dans {file}. Le remettre à la personne seule : il dit quelles entrées la concernent.";
     LookedAnswered = "answered", "répondu";
+    LookedAsOf = "as {registry} had it at {size} changes, verified {time}",
+        "selon {registry} à {size} changements, vérifié le {time}";
     LookedBulk = "about many persons, not named one by one: perhaps you",
         "vise de nombreuses personnes, non nommées une à une : peut-être vous";
     LookedCollect = "authority to collect: {ground}", "autorisation de recueillir : {ground}";
@@ -306,8 +308,12 @@ catalogue! {
     LookedIncompleteDo = "give the folder that holds all of the server’s ledgers",
         "donnez le dossier qui contient tous les journaux du serveur";
     LookedOpen = "no answer logged", "aucune réponse consignée";
-    LookedUnknown = "The ledgers were verified whole. Whether the server has others is not known: no registry at hand names them.",
-        "Les journaux ont été vérifiés en entier. On ne sait pas si le serveur en a d’autres : aucun registre disponible ne les nomme.";
+    LookedShort = "NOT COMPLETE: these ledgers have ended, and the copies are not shown to reach their end: {short}",
+        "INCOMPLET : ces journaux ont pris fin, et rien ne montre que les copies vont jusqu’au bout : {short}";
+    LookedShortDo = "ask the server’s owner for a copy of each as it was closed",
+        "demandez au propriétaire du serveur une copie de chacun tel qu’à sa clôture";
+    LookedUnknown = "The ledgers were verified whole. Whether the server has others is not known: no registry at hand names all of them.",
+        "Les journaux ont été vérifiés en entier. On ne sait pas si le serveur en a d’autres : aucun registre disponible ne les nomme tous.";
     Reach = "{ledger}: {size} entries, up to {until}; {witnessed}",
         "{ledger} : {size} entrées, jusqu’au {until}; {witnessed}";
     ReachAfter = "{count} entries after its checkpoint are not signed yet, and were not looked at",
@@ -349,6 +355,8 @@ catalogue! {
         "aucune réponse à {transaction} n’est dans le journal, avec la session qui l’a signée";
     OmissionNoLedger = "{ledger} is not there, or its checkpoint does not reach the promised entry",
         "{ledger} n’y est pas, ou son point de contrôle n’atteint pas l’entrée promise";
+    OmissionNotEnded = "the registry does not say that this ledger ended at that checkpoint: it may have gone on",
+        "le registre ne dit pas que ce journal finit à ce point de contrôle : il peut avoir continué";
     OmissionProven = "PROVEN  {server} promised entry {index} of {ledger} in {transaction}; its own checkpoint over {size} entries holds another there",
         "PROUVÉ  {server} a promis l’entrée {index} de {ledger} dans {transaction}; son propre point de contrôle sur {size} entrées en montre une autre à cette place";
     SaysClose = "end of stream", "fin de flux";

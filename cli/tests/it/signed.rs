@@ -171,8 +171,8 @@ async fn entries_after_the_checkpoint_are_not_told() {
 }
 
 /// A server that lost its ledger goes on in another. Whoever shows one of the two shows not everything.
-#[test]
-fn an_answer_is_complete_only_with_every_ledger_that_the_registry_names() {
+#[tokio::test]
+async fn an_answer_is_complete_only_with_every_ledger_that_the_registry_names() {
     let dir = demo();
     let dir = dir.path();
     let first = ledger_of(&dir.join(SITE));
@@ -209,6 +209,29 @@ fn an_answer_is_complete_only_with_every_ledger_that_the_registry_names() {
     assert!(
         said.out.contains("Complete, as far as the ledgers reach"),
         "{said:?}"
+    );
+
+    // An older copy of the one that has ended is sound, signed, and not all.
+    let from = first.clone();
+    let shard = first.file_name().unwrap();
+    let older = dir.join("older/data/ledger");
+    let last = Reader::open(Arc::new(RealDisk), &from).unwrap().size() - 1;
+    let before_last = |index, bytes| (index < last).then_some(bytes);
+    let signer = ledger_key(&dir.join(SITE));
+    rebuild(&from, &older.join(shard), signer, before_last).await;
+    let open = fs::read_dir(dir.join(SITE).join("data/ledger")).unwrap();
+    let open = open.map(|shard| shard.unwrap().path());
+    for other in open.filter(|shard| *shard != first && shard.is_dir()) {
+        backup::copy(&other, &older.join(other.file_name().unwrap())).unwrap();
+    }
+    let server = ["--config", "sandbox/vital-events/security-server.yaml"];
+    let short = who_looked(dir, "older", &server);
+    assert_eq!(short.code, 7, "{short:?}");
+    let told = &short.lines()[0];
+    assert_eq!(told["complete"], false);
+    assert_eq!(
+        (&told["missing"], &told["short"][0]),
+        (&Value::Array(Vec::new()), &origin.clone().into())
     );
 
     // Without a registry nobody knows what there should be.

@@ -57,7 +57,8 @@ pub enum Shown {
     Ended,
 }
 
-/// An omission that was proven. Obtained only by [`Omission::verify`].
+/// An omission that was proven, but for what the directory has to say: whose the keys are, and where nothing
+/// was found, that the ledger ended there ([`Omission::has_ended`]). Obtained only by [`Omission::verify`].
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Proven {
     /// Which server broke its promise.

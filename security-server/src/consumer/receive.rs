@@ -101,9 +101,8 @@ impl Server {
             return Err(Reason::InvalidAnswer);
         }
         let most = decided.adopted.most_subjects();
-        let about = decided
-            .plan
-            .about_with(&decided.about, &answer.message, most)?;
+        let answered = decided.plan.about_answer(&answer.message, most)?;
+        let about = decided.about.with(answered);
         let tags = self
             .tag_keys
             .tags(&decided.permit, &about, &statement.message_id)?;

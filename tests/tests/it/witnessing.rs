@@ -187,12 +187,13 @@ async fn a_server_that_hears_of_another_tree_stops_at_once_and_goes_on_in_a_new_
     };
     assert!(!is_over);
 
-    // It hears of it with its next checkpoint.
-    town.ask().await.unwrap();
+    // It hears of it with its next checkpoint, which this one or its own clock may bring.
+    let _ = town.ask().await;
     town.provider.publish_checkpoint().await.unwrap();
+    let asked = town.source.asked();
     let refused = town.ask().await.unwrap_err();
     assert_eq!(Told::from_status(&refused).unwrap().reason, "LOG_FORKED");
-    assert_eq!(town.source.asked(), 2);
+    assert_eq!(town.source.asked(), asked);
     town.provider.shard_over().await;
     let ledger = site.server_keys().unwrap().ledger;
     let key = NoteKey::new(&origin, ledger.verifying_key().clone()).unwrap();

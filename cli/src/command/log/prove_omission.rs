@@ -57,6 +57,8 @@ enum Keys {
     OfDirectory,
     /// The directory binds others.
     OfOthers,
+    /// The directory binds them, and does not say that the ledger ended where the proof needs it to.
+    NotEnded,
     /// There is no directory to ask.
     Unknown,
 }
@@ -221,10 +223,11 @@ async fn check(file: &Path, config: Option<&Path>, screen: &Screen) -> Result<()
             .server_keys(&proven.server)
             .contains(&proof.server_key)
             && directory.ledger_key(proof.ledger_key.name()).as_ref()
-                == Some(proof.ledger_key.key())
-            && proof.has_ended(directory.view().state.shard_end(proof.ledger_key.name()));
+                == Some(proof.ledger_key.key());
+        let end = directory.view().state.shard_end(proof.ledger_key.name());
         match is_theirs {
-            true => Keys::OfDirectory,
+            true if proof.has_ended(end) => Keys::OfDirectory,
+            true => Keys::NotEnded,
             false => Keys::OfOthers,
         }
     });
@@ -235,6 +238,10 @@ async fn check(file: &Path, config: Option<&Path>, screen: &Screen) -> Result<()
         Keys::OfOthers => Err(Failure::new(
             Exit::Integrity,
             screen.text(Text::OmissionKeysOfOthers, &[]),
+        )),
+        Keys::NotEnded => Err(Failure::new(
+            Exit::Integrity,
+            screen.text(Text::OmissionNotEnded, &[]),
         )),
         Keys::Unknown => Err(Failure::new(
             Exit::NeedsPerson,
@@ -269,7 +276,7 @@ fn tell(file: &Path, proof: &Omission, proven: &Proven, keys: Keys, screen: &Scr
         "server_key": proof.server_key.key_id().to_string(),
         "ledger_key": proof.ledger_key.to_string(),
         "keys_of_directory": match keys {
-            Keys::OfDirectory => Some(true),
+            Keys::OfDirectory | Keys::NotEnded => Some(true),
             Keys::OfOthers => Some(false),
             Keys::Unknown => None,
         },
@@ -286,8 +293,8 @@ fn tell(file: &Path, proof: &Omission, proven: &Proven, keys: Keys, screen: &Scr
         let text = match (keys, proven.found) {
             (Keys::OfDirectory, Some(_)) => Text::OmissionProven,
             (Keys::OfDirectory, None) => Text::OmissionEndedProven,
-            (Keys::OfOthers | Keys::Unknown, Some(_)) => Text::OmissionClaimed,
-            (Keys::OfOthers | Keys::Unknown, None) => Text::OmissionEnded,
+            (_, Some(_)) => Text::OmissionClaimed,
+            (_, None) => Text::OmissionEnded,
         };
         print_out(screen.text(text, &facts));
         let facts: [Fact<'_>; 2] = [
@@ -295,7 +302,7 @@ fn tell(file: &Path, proof: &Omission, proven: &Proven, keys: Keys, screen: &Scr
             ("ledger_key", &proof.ledger_key),
         ];
         let text = match keys {
-            Keys::OfDirectory => Text::OmissionKeysKnown,
+            Keys::OfDirectory | Keys::NotEnded => Text::OmissionKeysKnown,
             Keys::OfOthers | Keys::Unknown => Text::OmissionKeysUnknown,
         };
         print_out(screen.text(text, &facts));

@@ -42,6 +42,8 @@ pub(super) struct Reach {
     until: Option<Timestamp>,
     unsigned: u64,
     witnessed: Witnessed,
+    /// SHA-256 of its checkpoint, and of the one said to be final.
+    notes: Vec<Digest>,
 }
 
 /// What the witnesses saw of a ledger.
@@ -166,6 +168,11 @@ impl SoundCopy {
             until: newest.map(|entry| entry.at),
             unsigned: self.unsigned,
             witnessed: view.map_or(Witnessed::Unknown, |view| self.witnessed(view)),
+            notes: [Some(&self.checkpoint), self.finality.as_ref()]
+                .into_iter()
+                .flatten()
+                .map(|checkpoint| Digest::of(checkpoint.note().to_string().as_bytes()))
+                .collect(),
         })
     }
 
@@ -195,6 +202,11 @@ impl Reach {
     /// The ledger's origin.
     pub(super) fn origin(&self) -> &str {
         &self.origin
+    }
+
+    /// Whether it holds the checkpoint with this SHA-256: the end of a ledger, as its directory has it.
+    pub(super) fn shows(&self, end: &Digest) -> bool {
+        self.notes.contains(end)
     }
 
     /// For scripts. `quorum` is null where it is not known whose cosignatures count.

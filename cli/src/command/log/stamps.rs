@@ -96,8 +96,12 @@ pub(super) fn authorities(
 /// What the server's configuration says about time stamps: the one that `config` is, or that is nearest
 /// above the folder.
 pub(super) fn configured(dir: &Path, config: Option<&Path>) -> Result<Option<Timestamps>, Failure> {
-    let config = config.map(Path::to_owned).or_else(|| nearest_config(dir));
-    match config.filter(|config| is_server(config)) {
+    let named = config
+        .map(Path::to_owned)
+        .filter(|config| is_server(config));
+    // One of a member or a registry says nothing about time stamps: the server's does.
+    let nearest = || nearest_config(dir).filter(|config| is_server(config));
+    match named.or_else(nearest) {
         Some(config) => Ok(Config::load(&config)?.timestamp),
         None => Ok(None),
     }

@@ -1,13 +1,12 @@
 //! `entente log who-looked`: every exchange about one person, from a ledger that was verified first.
 
+mod coverage;
 mod search;
 
-use std::collections::BTreeSet;
 use std::path::PathBuf;
 
 use clap::Args;
 use entente_clock::Timestamp;
-use entente_directory::Mode;
 use entente_follow::View;
 use entente_ledger::entry::Entry;
 use entente_ledger::note::NoteKey;
@@ -19,9 +18,10 @@ use super::sound::{Reach, SoundCopy, sound_copy};
 use super::subject_key::{Due, SubjectKeys};
 use super::verify::NoteKeyArg;
 use super::{known_key, ledgers_in, open};
-use crate::exit::{Exit, Failure};
+use crate::exit::Failure;
 use crate::output::{Screen, print_out};
 use crate::texts::{Fact, Text};
+use coverage::Coverage;
 use search::{Exchange, Found, Search};
 
 /// Every exchange about one person: who, when, for what purpose, under which agreement and law
@@ -71,19 +71,16 @@ pub(crate) async fn run(args: &WhoLookedArgs, screen: &Screen) -> Result<(), Fai
         }
         reaches.push(copy.reach(view, screen)?);
     }
-    let origins = reaches.iter().map(Reach::origin).collect();
-    let missing = view.and_then(|view| missing(view, &origins));
+    let coverage = view.map(|view| Coverage::of(view, &reaches));
     let count = items.len();
     let [withheld, withheld_bulk] = withheld;
-    let document = json!({
-        "complete": missing.as_ref().map(Vec::is_empty),
-        "missing": missing,
+    let mut document = json!({
         "ledgers": reaches.iter().map(Reach::value).collect::<Vec<_>>(),
-        "registry": view.map(|view| json!({ "ledger": view.origin, "size": view.size })),
         "exchanges": items,
         "withheld": withheld,
         "withheld_bulk": withheld_bulk,
     });
+    Coverage::put(coverage.as_ref(), view, &mut document);
     screen.show("log.who-looked", document, |screen| {
         for item in &items {
             print_item(item, screen);
@@ -97,42 +94,9 @@ pub(crate) async fn run(args: &WhoLookedArgs, screen: &Screen) -> Result<(), Fai
             ("bulk", &withheld_bulk),
         ];
         print_out(screen.bold(&screen.text(Text::LookedCount, &facts)));
-        match &missing {
-            None => print_out(screen.text(Text::LookedUnknown, &[])),
-            Some(missing) if missing.is_empty() => {
-                print_out(screen.text(Text::LookedComplete, &[]));
-            }
-            // Said as the command ends.
-            Some(_) => {}
-        }
+        Coverage::print(coverage.as_ref(), view, screen);
     });
-    match missing {
-        Some(missing) if !missing.is_empty() => {
-            let facts: [Fact<'_>; 1] = [("missing", &missing.join(", "))];
-            let what = screen.text(Text::LookedIncomplete, &facts);
-            let way = screen.text(Text::LookedIncompleteDo, &[]);
-            Err(Failure::new(Exit::NeedsPerson, what).note(Text::LabelDo, way))
-        }
-        _ => Ok(()),
-    }
-}
-
-/// The ledgers that the servers of those found opened beside them; none where the directory does not know
-/// whose these are. One for tests tells nothing of a person, but the live ones beside it do.
-fn missing(view: &View, found: &BTreeSet<&str>) -> Option<Vec<String>> {
-    let state = &view.state;
-    // The registry's own ledger is about nobody.
-    let access = found.iter().filter(|origin| **origin != view.origin);
-    let shards = access.map(|origin| state.shard_by_origin(origin));
-    let shards = shards.collect::<Option<Vec<_>>>()?;
-    let opened = shards.iter().flat_map(|shard| {
-        let modes = BTreeSet::from([Mode::Live, shard.mode]);
-        let shards = modes.into_iter();
-        shards.flat_map(|mode| state.shards(&shard.server, mode))
-    });
-    let opened: BTreeSet<&str> = opened.map(|shard| shard.origin.as_str()).collect();
-    let missing = opened.difference(found).map(|origin| (*origin).to_owned());
-    (!shards.is_empty()).then(|| missing.collect())
+    coverage.map_or(Ok(()), |coverage| coverage.judge(screen))
 }
 
 fn search(copy: &SoundCopy, keys: &[Due], screen: &Screen) -> Result<Found, Failure> {

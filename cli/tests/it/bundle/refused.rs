@@ -7,11 +7,11 @@ use std::path::Path;
 use std::process::{Child, Command, Stdio};
 use std::sync::Arc;
 
-use entente_evidence::proof::SignedStatement;
+use entente_evidence::proof::{SignedStatement, sign_direct};
 use entente_ledger::Reader;
 use entente_ledger::disk::RealDisk;
 use entente_ledger::entry::{Body, Denied, DeniedCall, Entry, In, Outcome, OutcomeKind};
-use entente_signing::Digest;
+use entente_signing::{Digest, Ed25519Key};
 use nix::sys::signal::{Signal, kill};
 use nix::unistd::Pid;
 use serde_json::Value;
@@ -245,4 +245,54 @@ async fn an_answer_that_was_not_used_is_evidence_all_the_same() {
     let both = court(dir, "copy", &id, &["--peer-ledger", PEER], &[reason]);
     assert_eq!(logged(&both), ["OUT", "DENIED", "OUTCOME", "IN", "OUT"]);
     assert_eq!(said(&both, "proven")["promised"], 1);
+}
+
+/// Refused calls are logged before their id is known to be new, and who calls chooses it.
+#[tokio::test]
+async fn a_refused_call_under_the_id_of_another_does_not_stand_in_its_place() {
+    let (dir, id) = demo();
+    let dir = dir.path();
+    let from = ledger_of(&dir.join(PEER));
+    let mut reader = Reader::open(Arc::new(RealDisk), &from).unwrap();
+    let entries: Vec<_> = reader.entries(0).map(|entry| entry.unwrap().1).collect();
+    let requests = entries
+        .iter()
+        .filter_map(|bytes| match Entry::decode(bytes).unwrap().body {
+            Body::In(body) => SignedStatement::parse(body.statement).ok(),
+            _ => None,
+        });
+    let mut requests = requests.filter(|signed| signed.statement().message_id.to_string() == id);
+    let true_one = requests.next().unwrap();
+    let mut says = true_one.statement().clone();
+    says.purpose = "AUDIT".parse().unwrap();
+    let forged = sign_direct(&Ed25519Key::generate().unwrap(), says).unwrap();
+    let denied = |at| Entry {
+        at,
+        body: Body::Denied(Denied {
+            reason: "SEAL_INVALID".to_owned(),
+            peer: None,
+            call: DeniedCall::Statement(forged.bytes().clone()),
+            sidecar: None,
+            view: None,
+            tags: Vec::new(),
+        }),
+    };
+    let copy = dir.join("copy/data/ledger").join(from.file_name().unwrap());
+    rebuild(&from, &copy, ledger_key(&dir.join(PEER)), |index, bytes| {
+        let at = Entry::decode(&bytes).unwrap().at;
+        Some(match index {
+            0 => denied(at).encode().unwrap().into(),
+            _ => bytes,
+        })
+    })
+    .await;
+    let export = ["log", "export", &id, "--ledger", "copy", "--out", BUNDLE];
+    let made = entente(dir, &[&export[..], &["--seal-key", KEYS], &CONFIG].concat());
+    assert_eq!(made.code, 0, "{made:?}");
+    let folder = dir.join("unpacked");
+    unpack(&dir.join(BUNDLE), &folder);
+    let request = fs::read(folder.join("ev/request.cose")).unwrap();
+    assert_eq!(request, true_one.bytes()[..]);
+    let verified = verify(dir, &CONFIG);
+    assert_eq!(verified.code, 0, "{verified:?}");
 }

@@ -34,8 +34,8 @@ pub struct Policy {
     /// How old a server's newest time stamp may be before it stops, in hours: 1 to 168. Default: it goes
     /// on without.
     pub stamped_within_hours: Option<u32>,
-    /// Up to how many subjects an exchange is tagged for each of them, 128 to 1,000; beyond it everybody
-    /// finds it, as one about many. Default 128.
+    /// Up to how many subjects of one message an exchange is tagged for each of them, 128 to 500; beyond it
+    /// everybody finds it, as one about many. Default 128.
     pub tagged_subjects: u32,
 }
 
@@ -174,8 +174,8 @@ fn other_than(reader: &mut Reader<'_>, default: u32) -> Result<u32, CborError> {
 
 const COSIGNED_WITHIN: u32 = 900;
 const TAGGED_SUBJECTS: u32 = 128;
-/// One ledger entry holds the tags of 1,024.
-const MAX_TAGGED_SUBJECTS: u32 = 1_000;
+/// One ledger entry holds 1,024 tags, and an exchange has two messages.
+const MAX_TAGGED_SUBJECTS: u32 = 500;
 
 const PURPOSES: [&str; 11] = [
     "AUDIT",

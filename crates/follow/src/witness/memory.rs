@@ -146,7 +146,7 @@ impl Witness {
             Ok(checkpoint) => checkpoint,
             Err(refused) => {
                 if refused.is_evidence() {
-                    self.keep_evidence(&name, body)?;
+                    self.keep_evidence(&name, refused, &request, body)?;
                 }
                 return Err(refused.into());
             }
@@ -198,13 +198,31 @@ impl Witness {
         }))
     }
 
-    /// Keeps what a log signed against itself, unless it was kept before or there is enough of it.
-    fn keep_evidence(&self, name: &str, body: &[u8]) -> Result<(), DiskError> {
+    /// Keeps what a log signed against itself, unless the same checkpoint was kept before or there is enough
+    /// of the log's. Another root of one size is proof in itself; that a proof does not hold may be the doing
+    /// of whoever sent it, so those have a place of their own, and leave the others'.
+    fn keep_evidence(
+        &self,
+        name: &str,
+        refused: Refused,
+        request: &AddCheckpoint,
+        body: &[u8],
+    ) -> Result<(), DiskError> {
         let folder = self.config.dir.join(EVIDENCE);
-        let path = folder.join(format!("{name}-{}", Digest::of(body)));
-        tracing::error!(event = "witness.inconsistent", log = name);
+        let kind = match refused {
+            Refused::OtherRoot => "fork",
+            _ => "inconsistent",
+        };
+        let of_its_kind = format!("{name}-{kind}-");
+        let path = folder
+            .join(of_its_kind.clone() + &Digest::of(request.note.text().as_bytes()).to_string());
+        tracing::error!(event = "witness.inconsistent", log = name, kind);
         let disk = &*self.config.disk;
-        if disk.exists(&path)? || disk.list(&folder)?.len() >= MAX_EVIDENCE {
+        let kept = disk.list(&folder)?;
+        let kept = kept
+            .iter()
+            .filter(|item| item.name.starts_with(&of_its_kind));
+        if disk.exists(&path)? || kept.count() >= MAX_EVIDENCE {
             return Ok(());
         }
         durable::replace(disk, &path, body)
@@ -243,8 +261,8 @@ fn file_name(origin: &str) -> String {
 const FORMAT: &str = "entente-witness 1\n";
 const LOGS: &str = "log";
 const EVIDENCE: &str = "evidence";
-/// Files kept as evidence: a log can sign ever new forks.
-const MAX_EVIDENCE: usize = 256;
+/// Files kept as evidence of one log and kind: it can sign ever new forks.
+const MAX_EVIDENCE: usize = 64;
 
 /// Reads back what [`Witness::latest`] gives, for a log of this key.
 pub(super) fn verified(bytes: &[u8], key: &NoteKey) -> Option<SignedCheckpoint> {

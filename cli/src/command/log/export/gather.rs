@@ -96,9 +96,13 @@ impl Gathered {
         let all: Vec<_> = books.iter().flat_map(|book| &book.statements).collect();
         let facts: [Fact<'_>; 1] = [("transaction", &args.transaction)];
         let unknown = || Failure::new(Exit::NotFound, screen.text(Text::BundleNothing, &facts));
-        let mut requests = all.iter().map(|logged| &logged.signed);
-        let request = requests.find(|signed| signed.statement().kind() == Kind::Request);
-        let request = request.ok_or_else(unknown)?.clone();
+        // Rather one that was accepted: refused ones are logged before their id is known to be new, and who
+        // sends them chooses it.
+        let requests = all
+            .iter()
+            .filter(|logged| logged.signed.statement().kind() == Kind::Request);
+        let request = requests.min_by_key(|logged| logged.is_denied);
+        let request = request.ok_or_else(unknown)?.signed.clone();
         let session = |signed: &SignedStatement| session_of(signed, &sessions, directory);
         let answer = answer_to(&request, &all, session);
         let mut gathered = Self {

@@ -7,7 +7,7 @@ use std::time::Duration;
 use entente_follow::witness::AddError;
 use entente_ledger::SignedCheckpoint;
 use entente_ledger::witness::{AddCheckpoint, Refused};
-use entente_signing::{Ed25519Key, SignError, Signer, VerifyingKey};
+use entente_signing::{Digest, Ed25519Key, SignError, Signer, VerifyingKey};
 use entente_testkit::MemDisk;
 use entente_testkit::disk::Fault;
 
@@ -149,10 +149,22 @@ fn what_a_log_signed_against_itself_is_kept_once_and_not_without_end() {
         let note = AddCheckpoint::parse(&body).unwrap().note.to_string();
         SignedCheckpoint::verify(note.as_bytes(), &log_key()).unwrap();
     }
-    for fork in 3..300 {
+    // Whoever knows a checkpoint can send it with any proof: it is one checkpoint all the same.
+    for size in 1..9 {
+        let mut spoiled = Tree::of(1, 9).request(5);
+        spoiled.proof = vec![Digest::of(&[size]); 3];
+        refused(&spoiled);
+    }
+    assert_eq!(evidence(&disk).len(), 3);
+    // However much of the one kind there is, the other has its place.
+    for fork in 3..80 {
+        refused(&Tree::of(fork, 9).request(5));
+    }
+    assert_eq!(evidence(&disk).len(), 64 + 1);
+    for fork in 3..80 {
         refused(&Tree::of(fork, 5).request(5));
     }
-    assert_eq!(evidence(&disk).len(), 256);
+    assert_eq!(evidence(&disk).len(), 64 + 64);
 }
 
 /// For a thread that is let in to come in.
