@@ -34,6 +34,7 @@ const ROWS: &[(&str, u8)] = &[
     ("entente-cli", 7),
     ("entente-testkit", DEV),
     ("entente-tests", DEV),
+    ("entente-directory-bench", DEV),
     ("entente-ledger-bench", DEV),
     ("xtask", DEV),
 ];
@@ -82,7 +83,9 @@ fn allowed(user: &str, row: u8, name: &str, used: u8, dev: bool) -> bool {
         return true;
     }
     if used == DEV {
-        return dev && name == "entente-testkit";
+        // The whole product's tests may use the scenarios' tools.
+        return dev
+            && (name == "entente-testkit" || (user, name) == ("entente-cli", "entente-tests"));
     }
     match user {
         "entente-sandbox" => used <= ADAPTERS,
@@ -119,6 +122,7 @@ mod tests {
             ("entente-adapter-sql", "entente-sandbox"),
             ("entente-cli", "xtask"),
             ("entente-cli", "entente-testkit"),
+            ("entente-cli", "entente-tests"),
             ("entente-somewhere-new", "entente-identity"),
         ] {
             let found = check(&[member(user, used, false)]);
@@ -133,6 +137,7 @@ mod tests {
             ("entente-adapter-sql", "entente-adapter-sdk", false),
             ("entente-sandbox", "entente-adapter-sql", false),
             ("entente-ledger", "entente-testkit", true),
+            ("entente-cli", "entente-tests", true),
             ("entente-tests", "entente-cli", false),
             ("entente-ledger", "serde", false),
         ] {

@@ -281,7 +281,7 @@ async fn a_refused_call_under_the_id_of_another_does_not_stand_in_its_place() {
     rebuild(&from, &copy, ledger_key(&dir.join(PEER)), |index, bytes| {
         let at = Entry::decode(&bytes).unwrap().at;
         Some(match index {
-            0 => denied(at).encode().unwrap().into(),
+            0 => denied(at).encode().unwrap(),
             _ => bytes,
         })
     })
