@@ -15,8 +15,6 @@ pub use budget::{MAX_CHANGES_A_DAY, MAX_SERVERS, MAX_SERVICES, MAX_VERSIONS};
 pub(crate) use member::check_revocation;
 pub(crate) use server::require_owner as check_owner;
 
-use std::sync::Arc;
-
 use entente_clock::Timestamp;
 use entente_signing::{Algorithm, Digest, VerifyingKey};
 
@@ -43,10 +41,7 @@ pub fn apply(
     check_right(change, role)?;
     let position = budget::next_position(&core, change, role, at)?;
     apply_body(&mut core, state, change, role, at, blobs)?;
-    core.authors
-        .insert_mut(change.header().author.clone(), position);
-    core.size += 1;
-    core.last_at = at;
+    core.end_change(change.header().author.clone(), position, at);
     // A denial that was seen early is now part of the state, or was lifted by it.
     let denials = state.denials.remove(&change.hash());
     Ok(State { core, denials })
@@ -224,15 +219,15 @@ fn apply_genesis(core: &mut Core, change: &SignedChange, body: &Genesis) -> Resu
         expect_kind(key, Algorithm::P256)?;
         claim_key(core, key.spki_digest())?;
     }
-    core.policy = Some(Arc::new(body.policy.clone()));
-    core.registry = Some(Arc::new(RegistryRecord {
+    core.put_policy(body.policy.clone());
+    core.put_registry(RegistryRecord {
         jurisdiction: body.jurisdiction.clone(),
         origin: body.origin.clone(),
         ledger: body.ledger.clone(),
         registrars: body.registrars.clone(),
         quorum: body.quorum,
         genesis: change.hash(),
-    }));
+    });
     Ok(())
 }
 
@@ -245,7 +240,7 @@ fn replace_policy(core: &mut Core, body: &Policy) -> Result<(), Refusal> {
     {
         return Err(Refusal::PolicyWeaker);
     }
-    core.policy = Some(Arc::new(body.clone()));
+    core.put_policy(body.clone());
     Ok(())
 }
 
@@ -288,7 +283,7 @@ fn fetch(blobs: &dyn Blobs, hash: &Digest) -> Result<bytes::Bytes, Refusal> {
 }
 
 /// The rules in this file. A state change under others stops a server that does not run them.
-pub const RULES_VERSION: u32 = 1;
+pub const RULES_VERSION: u32 = 2;
 
 /// A registry states its hash at least this often.
 pub const MAX_CHANGES_BETWEEN_STATES: u64 = 1000;

@@ -33,6 +33,10 @@ pub struct State {
 #[derive(Clone, Debug)]
 pub(crate) struct Core {
     pub(crate) size: u64,
+    /// See [`State::state_hash`].
+    pub(crate) hash: Digest,
+    /// What the change being applied wrote so far.
+    pub(crate) written: Vec<u8>,
     pub(crate) last_at: Timestamp,
     pub(crate) registry: Option<Arc<RegistryRecord>>,
     pub(crate) policy: Option<Arc<Policy>>,
@@ -75,6 +79,8 @@ impl State {
         Self {
             core: Core {
                 size: 0,
+                hash: Digest::from_bytes([0; 32]),
+                written: Vec::new(),
                 last_at: Timestamp::default(),
                 registry: None,
                 policy: None,

@@ -5,9 +5,7 @@ use std::path::Path;
 use std::time::Duration;
 
 use anyhow::Context as _;
-use entente_directory::{
-    Kind, MAX_CHANGES_BETWEEN_STATES, RegistryEntry, State, apply as apply_change,
-};
+use entente_directory::{Kind, RegistryEntry, State, apply as apply_change};
 use entente_ledger_bench::Measured;
 use entente_ledger_bench::usage::{held_mib, now, peak_mib};
 
@@ -55,10 +53,6 @@ pub fn apply(folder: &Path) -> anyhow::Result<Vec<Measured>> {
     }
     kinds.entry(last).or_default().mib += held_mib()? - held;
     let peak = peak_mib()?;
-    let began = now();
-    let hash = state.state_hash();
-    let hashed = began.elapsed();
-    anyhow::ensure!(hash == state.state_hash(), "the hash of one state changes");
     let changes = state.size();
     let all: Duration = kinds.values().map(|spent| spent.time).sum();
     let us = |time: Duration, count: u64| time.as_secs_f64() * 1e6 / count as f64;
@@ -67,13 +61,6 @@ pub fn apply(folder: &Path) -> anyhow::Result<Vec<Measured>> {
         Measured::new("apply", "s", "s", all.as_secs_f64()),
         Measured::new("apply", "rss_mib", "MiB", peak - before),
         Measured::new("apply", "changes", "1", changes as f64),
-        Measured::new("state_hash", "ms", "ms", hashed.as_secs_f64() * 1e3),
-        Measured::new(
-            "state_hash",
-            "us_per_change",
-            "us",
-            us(hashed, MAX_CHANGES_BETWEEN_STATES),
-        ),
     ];
     for (kind, spent) in kinds {
         let name = kind.as_str();

@@ -45,7 +45,6 @@ fn a_small_country_is_applied_and_everything_about_it_measured() {
     for (case, metric) in [
         ("apply", "us_per_change"),
         ("apply", "rss_mib"),
-        ("state_hash", "us_per_change"),
         ("MemberAdmit", "us"),
         ("ServerRegister", "us"),
         ("ShardOpen", "us"),

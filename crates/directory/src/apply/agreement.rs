@@ -306,8 +306,7 @@ fn keep_act(core: &mut Core, mut record: AgreementRecord, change: &SignedChange)
 }
 
 fn keep(core: &mut Core, record: AgreementRecord) {
-    core.agreements
-        .insert_mut(record.agreement.id(), Arc::new(record));
+    core.put_agreement(record);
 }
 
 fn step(state: lifecycle::State, act: Act) -> Result<lifecycle::State, Refusal> {

@@ -1,7 +1,6 @@
 //! Members and their keys.
 
 use std::collections::BTreeSet;
-use std::sync::Arc;
 
 use entente_clock::Timestamp;
 use entente_identity::MemberId;
@@ -51,8 +50,7 @@ pub(super) fn admit(core: &mut Core, body: &MemberAdmit, at: Timestamp) -> Resul
         admitted: at,
         application: Digest::of(&body.application),
     };
-    core.members
-        .insert_mut(body.member.clone(), Arc::new(record));
+    core.put_member(record);
     Ok(())
 }
 
@@ -63,8 +61,7 @@ pub(super) fn stand(core: &mut Core, body: &MemberAct, standing: Standing) -> Re
         return Err(Refusal::MemberSuspended(body.member.clone()));
     }
     record.standing = standing;
-    core.members
-        .insert_mut(body.member.clone(), Arc::new(record));
+    core.put_member(record);
     Ok(())
 }
 
@@ -81,8 +78,7 @@ pub(super) fn add_key(
     let mut record = member(core, &body.member)?;
     record.keys.push(claim_member_key(core, &body.key, at)?);
     check_counts(&record.keys)?;
-    core.members
-        .insert_mut(body.member.clone(), Arc::new(record));
+    core.put_member(record);
     Ok(())
 }
 
@@ -98,8 +94,7 @@ pub(super) fn revoke_key(
     if let Some(key) = record.keys.get_mut(index) {
         key.until = Some(at);
     }
-    core.members
-        .insert_mut(body.member.clone(), Arc::new(record));
+    core.put_member(record);
     Ok(())
 }
 

@@ -52,8 +52,7 @@ pub(super) fn register(
         registered: at,
     };
     index(core, None, &record);
-    core.servers
-        .insert_mut(body.server.clone(), Arc::new(record));
+    core.put_server(record);
     core.hold(member, |holdings| holdings.servers += 1);
     Ok(())
 }
@@ -107,8 +106,7 @@ pub(super) fn update(
         record.protocols.clone_from(protocols);
     }
     index(core, Some(&before), &record);
-    core.servers
-        .insert_mut(body.server.clone(), Arc::new(record));
+    core.put_server(record);
     Ok(())
 }
 
@@ -145,7 +143,7 @@ pub(super) fn open_shard(
         closed: None,
     });
     core.origins.insert_mut(body.origin.clone(), key.clone());
-    core.shards.insert_mut(key, Arc::new(shards));
+    core.put_shards(key, shards);
     Ok(())
 }
 
@@ -158,8 +156,7 @@ pub(super) fn revoke_sessions(
     let mut record = server(core, &body.server)?;
     // Revoking never gives back: an earlier moment leaves the later one in force.
     record.sessions_revoked_before = record.sessions_revoked_before.max(Some(body.issued_before));
-    core.servers
-        .insert_mut(body.server.clone(), Arc::new(record));
+    core.put_server(record);
     Ok(())
 }
 

@@ -72,7 +72,7 @@ pub(super) fn publish(
         .insert_mut(body.service.clone(), Arc::new(offers));
     let contract_key = (body.descriptor_set, body.service.clone());
     core.contracts.insert_mut(contract_key, contract);
-    core.services.insert_mut(key, Arc::new(record));
+    core.put_service(record);
     Ok(())
 }
 
@@ -93,7 +93,7 @@ pub(super) fn retire(
     core.hold(key.1.clone(), |holdings| {
         holdings.services = holdings.services.saturating_sub(1);
     });
-    core.services.insert_mut(key, Arc::new(record));
+    core.put_service(record);
     Ok(())
 }
 

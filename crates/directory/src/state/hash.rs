@@ -1,92 +1,120 @@
 //! The hash of a state: what two honest servers at one size must agree on.
+//!
+//! Each change adds what it wrote to a chain: the whole record of whoever it was about, and where its
+//! author stands. A state follows from the log alone, so its hash may follow from its history. A hash of all
+//! there is would be as telling, and at the size of a country take longer than all else.
+
+use std::sync::Arc;
 
 use entente_clock::Timestamp;
+use entente_identity::ServerId;
 use entente_signing::cbor::Writer;
 use entente_signing::{Digest, VerifyingKey};
 
-use super::State;
+use super::{Core, State};
+use crate::change::{Author, Mode, Policy};
 use crate::codec::Fields;
-use crate::record::{AgreementRecord, Dated, MemberRecord, ServerRecord, ServiceRecord};
+use crate::record::{
+    AgreementRecord, AuthorPosition, Dated, MemberRecord, RegistryRecord, ServerRecord,
+    ServiceRecord, ShardRecord,
+};
 
 impl State {
-    /// SHA-256 over a deterministic encoding of everything the changes add up to, under a context
-    /// string. Denials that are not in the ledger do not count.
-    pub fn state_hash(&self) -> Digest {
-        let mut out = Writer::with_capacity(4096);
-        self.write(&mut out);
-        Digest::of_parts(&[b"entente/state/v1\0", out.as_slice()])
+    /// `SHA-256("entente/state/v2" ‖ 00 ‖ the hash before ‖ what the last change wrote)`; of no changes, 32
+    /// zeros. Denials that are not in the ledger do not count.
+    pub const fn state_hash(&self) -> Digest {
+        self.core.hash
+    }
+}
+
+// === impl Core ===
+
+/// Every record is written through one of these, and is in the hash with it. Maps that follow from records
+/// are not.
+impl Core {
+    pub(crate) fn put_registry(&mut self, record: RegistryRecord) {
+        self.note("registry", |out| {
+            out.bytes(record.genesis.as_bytes());
+        });
+        self.registry = Some(Arc::new(record));
     }
 
-    fn write(&self, out: &mut Writer) {
-        let core = &self.core;
-        out.array(12).uint(core.size).uint(core.last_at.as_millis());
-        match &core.registry {
-            None => out.null(),
-            Some(registry) => out.bytes(registry.genesis.as_bytes()),
-        };
-        match &core.policy {
-            None => {
-                out.null();
+    pub(crate) fn put_policy(&mut self, policy: Policy) {
+        self.note("policy", |out| {
+            let mut fields = Fields::new();
+            policy.fields(&mut fields);
+            fields.end(out);
+        });
+        self.policy = Some(Arc::new(policy));
+    }
+
+    pub(crate) fn put_member(&mut self, record: MemberRecord) {
+        self.note("member", |out| write_member(out, &record));
+        self.members.insert_mut(record.id.clone(), Arc::new(record));
+    }
+
+    pub(crate) fn put_server(&mut self, record: ServerRecord) {
+        self.note("server", |out| write_server(out, &record));
+        self.servers.insert_mut(record.id.clone(), Arc::new(record));
+    }
+
+    pub(crate) fn put_shards(&mut self, of: (ServerId, Mode), shards: Vec<ShardRecord>) {
+        self.note("shards", |out| {
+            out.array(shards.len());
+            for shard in &shards {
+                write_shard(out, shard);
             }
-            Some(policy) => {
-                let mut fields = Fields::new();
-                policy.fields(&mut fields);
-                fields.end(out);
-            }
-        }
-        out.array(core.authors.size());
-        for (author, position) in core.authors.iter() {
-            out.array(5)
-                .text(&author.to_string())
+        });
+        self.shards.insert_mut(of, Arc::new(shards));
+    }
+
+    pub(crate) fn put_service(&mut self, record: ServiceRecord) {
+        self.note("service", |out| write_service(out, &record));
+        let key = (record.service.clone(), record.member.clone());
+        self.services.insert_mut(key, Arc::new(record));
+    }
+
+    pub(crate) fn put_agreement(&mut self, record: AgreementRecord) {
+        self.note("agreement", |out| write_agreement(out, &record));
+        self.agreements
+            .insert_mut(record.agreement.id(), Arc::new(record));
+    }
+
+    /// The change is made: its author stands there now, and the chain is one longer.
+    pub(crate) fn end_change(&mut self, author: Author, position: AuthorPosition, at: Timestamp) {
+        self.size += 1;
+        self.last_at = at;
+        let (size, name) = (self.size, author.to_string());
+        self.note("change", |out| {
+            out.uint(size).uint(at.as_millis());
+            out.text(&name)
                 .uint(position.sequence)
                 .bytes(position.last.as_bytes())
                 .uint(position.at.as_millis())
                 .uint(u64::from(position.today));
-        }
-        out.array(core.keys.size());
-        for key in core.keys.keys() {
-            out.bytes(key.as_bytes());
-        }
-        out.array(core.members.size());
-        for member in core.members.values() {
-            write_member(out, member);
-        }
-        out.array(core.servers.size());
-        for server in core.servers.values() {
-            write_server(out, server);
-        }
-        out.array(core.origins.size());
-        for (origin, (server, mode)) in core.origins.iter() {
-            out.array(6)
-                .text(origin)
-                .text(server.as_str())
-                .uint(mode.number());
-            let shards = self.shards(server, *mode);
-            match shards.iter().find(|shard| shard.origin == *origin) {
-                None => out.null().null().null(),
-                Some(shard) => {
-                    out.bytes(shard.key.spki_der());
-                    write_digest(out, shard.previous);
-                    out.uint(shard.opened.as_millis())
-                }
-            };
-        }
-        out.array(core.services.size());
-        for service in core.services.values() {
-            write_service(out, service);
-        }
-        out.array(core.agreements.size());
-        for agreement in core.agreements.values() {
-            write_agreement(out, agreement);
-        }
-        out.array(core.pairs.size());
-        for (consumer, provider, agreement) in core.pairs.keys() {
-            out.array(3)
-                .text(consumer.as_str())
-                .text(provider.as_str())
-                .bytes(agreement.as_bytes());
-        }
+        });
+        self.authors.insert_mut(author, position);
+        let written = std::mem::take(&mut self.written);
+        self.hash = Digest::of_parts(&[b"entente/state/v2\0", self.hash.as_bytes(), &written]);
     }
+
+    fn note(&mut self, kind: &str, write: impl FnOnce(&mut Writer)) {
+        let mut out = Writer::from(std::mem::take(&mut self.written));
+        out.text(kind);
+        write(&mut out);
+        self.written = out.into_vec();
+    }
+}
+
+fn write_shard(out: &mut Writer, shard: &ShardRecord) {
+    out.array(7)
+        .text(&shard.origin)
+        .text(shard.server.as_str())
+        .uint(shard.mode.number())
+        .bytes(shard.key.spki_der());
+    write_digest(out, shard.previous);
+    out.uint(shard.opened.as_millis());
+    write_time(out, shard.closed);
 }
 
 fn write_member(out: &mut Writer, member: &MemberRecord) {

@@ -45,7 +45,7 @@ fn next_changes(world: &World) -> Vec<(Change, Vec<&'static str>)> {
         (
             Change::State(StateClaim {
                 hash: world.state.state_hash(),
-                rules: 1,
+                rules: entente_directory::RULES_VERSION,
             }),
             vec!["registrar"],
         ),

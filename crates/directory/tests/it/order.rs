@@ -3,7 +3,8 @@
 use std::time::Duration;
 
 use entente_directory::{
-    Author, Change, ChangeHeader, Policy, Refusal, RegistryEntry, SignedChange, State, apply,
+    Author, Change, ChangeHeader, Policy, RULES_VERSION, Refusal, RegistryEntry, SignedChange,
+    State, apply,
 };
 use entente_reason::Reason;
 use entente_signing::Digest;
@@ -223,12 +224,14 @@ fn how_many_subjects_are_named_is_bounded_and_the_usual_is_not_written() {
 fn a_wrong_claim_about_the_state_is_refused() {
     let mut world = World::demo();
     let claim = |hash, rules| Change::State(entente_directory::StateClaim { hash, rules });
-    let wrong = world.by_registrar(claim(Digest::of(b""), 1)).unwrap_err();
+    let wrong = world
+        .by_registrar(claim(Digest::of(b""), RULES_VERSION))
+        .unwrap_err();
     assert_eq!(wrong.reason(), Reason::RegistrySplit);
     let right = world.state.state_hash();
     assert!(matches!(
-        world.by_registrar(claim(right, 2)),
-        Err(Refusal::RulesUnknown(2))
+        world.by_registrar(claim(right, 1)),
+        Err(Refusal::RulesUnknown(1))
     ));
-    world.by_registrar(claim(right, 1)).unwrap();
+    world.by_registrar(claim(right, RULES_VERSION)).unwrap();
 }
