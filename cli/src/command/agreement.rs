@@ -10,7 +10,7 @@ use entente_reason::Lang;
 use entente_sandbox::{Office, Seams};
 use serde_json::{Value, json};
 
-use super::desk::{DeskArgs, office_failure};
+use super::desk::{DeskArgs, office_failure, reason_code};
 use crate::exit::{Exit, Failure};
 use crate::output::{Screen, print_out};
 use crate::texts::Text;
@@ -78,7 +78,7 @@ pub(crate) struct RevokeArgs {
     /// Its name (the newest version), or its hash
     name: String,
     /// Why, as a code: public for ever, so never a name
-    #[arg(long, value_name = "CODE")]
+    #[arg(long, value_name = "CODE", value_parser = reason_code)]
     reason: Option<String>,
     #[command(flatten)]
     desk: DeskArgs,

@@ -167,6 +167,17 @@ impl Reading {
     }
 }
 
+/// A code that stays in the registry for ever: free text would hold names.
+pub(crate) fn reason_code(text: &str) -> Result<String, String> {
+    let plain = |b: u8| b.is_ascii_uppercase() || b.is_ascii_digit() || b == b'_';
+    let is_code = text.starts_with(|c: char| c.is_ascii_uppercase()) && text.bytes().all(plain);
+    if is_code && text.len() <= 64 {
+        Ok(text.to_owned())
+    } else {
+        Err("expected a code such as SAFEGUARD_BREACH: at most 64 of A-Z, 0-9 and _".to_owned())
+    }
+}
+
 /// What a desk's error amounts to.
 pub(crate) fn desk_failure(error: &DeskError, screen: &Screen) -> Failure {
     failure(error.reason(), error, error.refused(), screen)
@@ -194,6 +205,18 @@ pub(crate) fn registrar_failure(error: &RegistrarError, screen: &Screen) -> Fail
         RegistrarError::Anchor(source) => Failure::from((**source).clone()),
         RegistrarError::FingerprintDiffers => {
             Failure::new(Exit::Refused, screen.text(Text::FingerprintDiffers, &[]))
+        }
+        RegistrarError::MemberEnded { member } => {
+            let what = screen.text(Text::MembershipOver, &[("member", member)]);
+            let mut failure = Failure::new(Exit::Refused, what);
+            failure.reason = Some(error.reason());
+            failure.note(Text::LabelDo, screen.text(Text::MembershipOverDo, &[]))
+        }
+        RegistrarError::UnknownMember { member } => {
+            let what = screen.text(Text::NoSuchMember, &[("member", member)]);
+            let mut failure = Failure::new(Exit::NotFound, what);
+            failure.reason = Some(error.reason());
+            failure.note(Text::LabelDo, "entente member list")
         }
         RegistrarError::NoApplication { member } => {
             let what = screen.text(Text::NoApplication, &[("member", member)]);

@@ -1,4 +1,6 @@
-//! `entente member`: apply, list, approve, certificate.
+//! `entente member`: apply, list, approve, suspend, resume, end, certificate.
+
+mod standing;
 
 use std::io::{self, BufRead as _, IsTerminal, Write as _};
 use std::path::PathBuf;
@@ -15,15 +17,18 @@ use crate::exit::{Exit, Failure};
 use crate::output::{Screen, print_out};
 use crate::texts::{Fact, Text};
 
-/// Apply for membership; list and approve members; issue certificates
+/// Apply for membership; list, approve and suspend members; issue certificates
 ///
 /// An institution applies with its keys; a registrar compares a fingerprint with it by telephone,
-/// and admits it.
+/// and admits it. A registrar also suspends and resumes a membership, and ends it.
 #[derive(Debug, Subcommand)]
 pub(crate) enum MemberCommand {
     Apply(ApplyArgs),
     List(ListArgs),
     Approve(ApproveArgs),
+    Suspend(standing::SuspendArgs),
+    Resume(standing::ResumeArgs),
+    End(standing::EndArgs),
     Certificate(CertificateArgs),
 }
 
@@ -93,6 +98,9 @@ pub(crate) async fn run(command: MemberCommand, screen: &Screen) -> Result<(), F
         MemberCommand::List(args) if args.pending => pending(&args, screen).await,
         MemberCommand::List(args) => list(&args, screen).await,
         MemberCommand::Approve(args) => approve(args, screen).await,
+        MemberCommand::Suspend(args) => standing::suspend(args, screen).await,
+        MemberCommand::Resume(args) => standing::resume(args, screen).await,
+        MemberCommand::End(args) => standing::end(args, screen).await,
         MemberCommand::Certificate(args) => certificate(&args, screen).await,
     }
 }

@@ -178,8 +178,30 @@ catalogue! {
         "{member} a présenté sa demande. Lisez cette empreinte au registraire par téléphone :";
     MemberAppliedNext = "The registrar approves it with: entente member approve",
         "Le registraire l’approuve avec : entente member approve";
+    MemberEndAsk = "nothing was ended yet, and an ended membership never comes back. {member}: servers: {servers}; agreements in force: {agreements}",
+        "rien n’a encore pris fin, et une adhésion terminée ne revient jamais. {member} : serveurs : {servers}; ententes en vigueur : {agreements}";
+    MemberEndAskDo = "say it again with --yes; `entente member suspend` can be undone",
+        "redites-le avec --yes; `entente member suspend` peut se défaire";
+    MemberEnded = "The membership of {member} has ended (registry entry {index}). Its name is not given again.",
+        "L’adhésion de {member} a pris fin (entrée {index} du registre central). Son nom n’est plus attribué.";
+    MemberEndedAlready = "The membership of {member} had ended already; nothing was changed.",
+        "L’adhésion de {member} avait déjà pris fin; rien n’a été changé.";
+    MemberResumed = "{member} is suspended no longer (registry entry {index}). Its calls, and those to it, are taken again.",
+        "{member} n’est plus suspendu (entrée {index} du registre central). Ses appels, et ceux qu’il reçoit, passent de nouveau.";
+    MemberResumedAlready = "{member} was not suspended; nothing was changed.",
+        "{member} n’était pas suspendu; rien n’a été changé.";
+    MemberSuspended = "{member} is suspended (registry entry {index}). Its calls, and those to it, are refused until `entente member resume`.",
+        "{member} est suspendu (entrée {index} du registre central). Ses appels, et ceux qu’il reçoit, sont refusés jusqu’à `entente member resume`.";
+    MemberSuspendedAlready = "{member} was suspended already; nothing was changed.",
+        "{member} était déjà suspendu; rien n’a été changé.";
+    MembershipOver = "the membership of {member} has ended, and stays so",
+        "l’adhésion de {member} a pris fin, et c’est pour de bon";
+    MembershipOverDo = "the institution applies anew, under another name: entente member apply",
+        "l’institution présente une nouvelle demande, sous un autre nom : entente member apply";
     NoApplication = "no application of {member} is pending",
         "aucune demande de {member} n’est en attente";
+    NoSuchMember = "the registry holds no member {member}",
+        "le registre central n’a aucun membre {member}";
     NothingPending = "No application is pending.", "Aucune demande n’est en attente.";
     RegistryAnswers = "(answers)", "(répond)";
     RegistryDoesNot = "(does not answer)", "(ne répond pas)";

@@ -10,6 +10,7 @@ mod commands;
 mod demo;
 mod erase;
 mod help;
+mod life;
 mod omission;
 mod rebuilt;
 mod run;

@@ -1,10 +1,12 @@
-//! The acts of a registrar: reading applications, and admitting members.
+//! The acts of a registrar: reading applications, admitting members, and how a membership stands.
 
 use std::sync::Arc;
 
 use entente_central_registry::{Config, OPERATOR};
 use entente_config::ConfigError;
-use entente_directory::{Application, ApplicationError, Author, Change, MemberAdmit, Policy};
+use entente_directory::{
+    Application, ApplicationError, Author, Change, MemberAct, MemberAdmit, Policy, Standing,
+};
 use entente_follow::author::{AuthorError, Pen};
 use entente_follow::{Accepted, Anchor, HeldApplication};
 use entente_identity::MemberId;
@@ -41,6 +43,12 @@ pub enum RegistrarError {
     /// The registrar's key.
     #[error("using the registrar's key")]
     Keys(#[from] KeyStoreError),
+    /// The membership has ended, and an ended one stays so.
+    #[error("the membership of {member} has ended")]
+    MemberEnded {
+        /// Whose.
+        member: MemberId,
+    },
     /// Nobody of that name applies.
     #[error("no application of {member} is pending")]
     NoApplication {
@@ -50,6 +58,12 @@ pub enum RegistrarError {
     /// The change could not be signed.
     #[error("signing the admission")]
     Sign(#[from] AuthorError),
+    /// Nobody of that name was ever admitted.
+    #[error("the registry holds no member {member}")]
+    UnknownMember {
+        /// Who.
+        member: MemberId,
+    },
 }
 
 // === impl Registrar ===
@@ -143,6 +157,33 @@ impl Registrar {
         Ok(accepted)
     }
 
+    /// Suspends, resumes or ends a membership. None when it stands so already.
+    ///
+    /// # Errors
+    /// When there is no such member, it has ended, or the registry refuses.
+    pub async fn stand(
+        &self,
+        member: &MemberId,
+        standing: Standing,
+        reason: Option<String>,
+    ) -> Result<Option<Accepted>, RegistrarError> {
+        let view = self.desk.refresh().await?;
+        let member = member.clone();
+        match view.state.standing(&member) {
+            None => return Err(RegistrarError::UnknownMember { member }),
+            Some(held) if held == standing => return Ok(None),
+            Some(Standing::Ended) => return Err(RegistrarError::MemberEnded { member }),
+            Some(Standing::Active | Standing::Suspended) => {}
+        }
+        let act = MemberAct { member, reason };
+        let change = match standing {
+            Standing::Active => Change::MemberResume(act),
+            Standing::Suspended => Change::MemberSuspend(act),
+            Standing::Ended => Change::MemberEnd(act),
+        };
+        self.submit(&change).await.map(Some)
+    }
+
     /// Puts another policy in force, changed from the present one.
     ///
     /// # Errors
@@ -154,19 +195,17 @@ impl Registrar {
         let view = self.desk.refresh().await?;
         let mut policy = view.state.policy().cloned().unwrap_or_else(Policy::usual);
         change(&mut policy);
-        let now = self.desk.seams().clock.now();
-        let mut pen = Pen::new(&view.state, Author::Registrar, &*self.key, now)?;
-        let client = self.desk.client();
-        let accepted = pen
-            .submit(&Change::Policy(policy), Vec::new(), client)
-            .await?;
-        self.desk.reach(accepted.size).await?;
-        Ok(accepted)
+        self.submit(&Change::Policy(policy)).await
     }
 
     /// Stops following.
     pub async fn close(self) {
         self.desk.close().await;
+    }
+
+    async fn submit(&self, change: &Change) -> Result<Accepted, RegistrarError> {
+        let (author, key) = (Author::Registrar, &*self.key);
+        Ok(self.desk.submit(author, key, change, Vec::new()).await?)
     }
 }
 
@@ -181,7 +220,8 @@ impl RegistrarError {
             Self::Desk(error) => error.reason(),
             Self::FingerprintDiffers => Reason::ApplicationUnknown,
             Self::Keys(error) => error.reason(),
-            Self::NoApplication { .. } => Reason::UnknownMember,
+            Self::MemberEnded { .. } => Reason::MemberSuspended,
+            Self::NoApplication { .. } | Self::UnknownMember { .. } => Reason::UnknownMember,
             Self::Sign(error) => error.reason(),
         }
     }

@@ -1,0 +1,64 @@
+//! The full life of what is registered: what a sandbox's registrar and members do to it by hand.
+
+mod members;
+
+use std::path::{Path, PathBuf};
+use std::time::Duration;
+
+use crate::run::{Ran, entente};
+
+/// Stops what `sandbox up` started, however the test ends.
+struct Up(PathBuf);
+
+impl Drop for Up {
+    fn drop(&mut self) {
+        entente(&self.0, &["sandbox", "down"]);
+    }
+}
+
+const REGISTRAR: &str = "sandbox/registry/registry.yaml";
+const PENSIONS: &str = "ca-demo/pensions";
+
+/// Runs a command of a desk.
+fn at(dir: &Path, desk: &str, args: &[&str]) -> Ran {
+    entente(dir, &[args, &["--config", desk]].concat())
+}
+
+fn call(dir: &Path) -> Ran {
+    let question = [
+        "call",
+        "ca-demo/vital-events/registry",
+        "entente.demo.vitalevents.v1.VitalEvents/LookupDeath",
+        "-d",
+        r#"{"person_number": "046454286"}"#,
+    ];
+    let purpose = ["--purpose", "PROGRAM_ADMINISTRATION", "-o", "json"];
+    entente(dir, &[&question[..], &purpose].concat())
+}
+
+/// Waits until servers have heard of a change: a call is answered, or refused for this reason.
+fn until(dir: &Path, reason: Option<&str>) {
+    let mut last = None;
+    for _ in 0..150 {
+        let ran = call(dir);
+        let refused = ran.json()["error"]["reason"].as_str().map(str::to_owned);
+        if refused.as_deref() == reason && (ran.code == 0) == reason.is_none() {
+            return;
+        }
+        last = Some(ran);
+        std::thread::park_timeout(Duration::from_millis(100));
+    }
+    panic!("never {reason:?}: {last:?}");
+}
+
+#[test]
+fn what_is_registered_is_changed_halted_and_ended_by_hand() {
+    let dir = tempfile::tempdir().unwrap();
+    let dir = dir.path();
+    let up = entente(dir, &["sandbox", "up"]);
+    let _up = Up(dir.to_owned());
+    assert_eq!(up.code, 0, "{up:?}");
+    until(dir, None);
+    members::a_suspended_member_is_refused_until_it_is_resumed(dir);
+    members::an_ended_membership_stays_ended(dir);
+}
