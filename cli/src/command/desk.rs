@@ -212,6 +212,11 @@ pub(crate) fn registrar_failure(error: &RegistrarError, screen: &Screen) -> Fail
             failure.reason = Some(error.reason());
             failure.note(Text::LabelDo, screen.text(Text::MembershipOverDo, &[]))
         }
+        RegistrarError::PolicyWeaker { fields, quorum } => {
+            let mut failure = super::registry::weaker(fields, *quorum, screen);
+            failure.reason = Some(error.reason());
+            failure
+        }
         RegistrarError::UnknownMember { member } => {
             let what = screen.text(Text::NoSuchMember, &[("member", member)]);
             let mut failure = Failure::new(Exit::NotFound, what);

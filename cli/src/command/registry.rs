@@ -1,4 +1,6 @@
-//! `entente registry`: making one, and looking at it.
+//! `entente registry`: making one, looking at it, and what it asks of everybody.
+
+mod policy;
 
 use std::path::PathBuf;
 use std::sync::Arc;
@@ -19,7 +21,9 @@ use crate::exit::{Exit, Failure};
 use crate::output::{Screen, print_out};
 use crate::texts::{Fact, Text};
 
-/// Make a registry; look at what it says
+pub(super) use policy::weaker;
+
+/// Make a registry; look at what it says; its policy
 ///
 /// The registry of a jurisdiction says who is a member, with which keys, and under which agreements.
 /// Everybody verifies what it says.
@@ -27,6 +31,7 @@ use crate::texts::{Fact, Text};
 pub(crate) enum RegistryCommand {
     Init(InitArgs),
     Show(ShowArgs),
+    Policy(policy::PolicyArgs),
     Witnesses(WitnessesArgs),
 }
 
@@ -77,6 +82,7 @@ pub(crate) async fn run(command: RegistryCommand, screen: &Screen) -> Result<(),
     match command {
         RegistryCommand::Init(args) => init(&args, screen).await,
         RegistryCommand::Show(args) => show(&args, screen).await,
+        RegistryCommand::Policy(args) => policy::run(&args, screen).await,
         RegistryCommand::Witnesses(args) => witnesses(&args, screen).await,
     }
 }
@@ -103,14 +109,19 @@ async fn witnesses(args: &WitnessesArgs, screen: &Screen) -> Result<(), Failure>
     });
     let changed = changed.await;
     registrar.close().await;
-    let accepted = changed.map_err(|error| registrar_failure(&error, screen))?;
-    let value = json!({ "index": accepted.index, "witnesses": named, "fewest": fewest });
+    let changed = changed.map_err(|error| registrar_failure(&error, screen))?;
+    let index = changed.map(|accepted| accepted.index);
+    let value = json!({
+        "changed": index.is_some(),
+        "index": index,
+        "witnesses": named,
+        "fewest": fewest,
+    });
     screen.show("registry.witnesses", value, |screen| {
-        let facts: [Fact<'_>; 3] = [
-            ("index", &accepted.index),
-            ("count", &named),
-            ("fewest", &fewest),
-        ];
+        let Some(index) = index else {
+            return print_out(screen.text(Text::PolicyAlready, &[]));
+        };
+        let facts: [Fact<'_>; 3] = [("index", &index), ("count", &named), ("fewest", &fewest)];
         print_out(screen.text(Text::WitnessesSet, &facts));
     });
     Ok(())

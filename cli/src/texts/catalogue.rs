@@ -203,6 +203,35 @@ catalogue! {
     NoSuchMember = "the registry holds no member {member}",
         "le registre central n’a aucun membre {member}";
     NothingPending = "No application is pending.", "Aucune demande n’est en attente.";
+    PolicyAlready = "The policy says that already; nothing was changed.",
+        "La politique le dit déjà; rien n’a été changé.";
+    PolicyCosigned = "A server stops when its ledger’s newest cosigned checkpoint is older than {value}.",
+        "Un serveur s’arrête quand le plus récent point de contrôle cosigné de son journal a plus de {value}.";
+    PolicyFreshness = "A connected server’s copy of the registry is at most {value} old.",
+        "La copie du registre central d’un serveur connecté a au plus {value}.";
+    PolicyProtocol = "Servers speak protocol version {value} or newer.",
+        "Les serveurs parlent la version {value} du protocole, ou une plus récente.";
+    PolicyPurposes = "An agreement may name these purposes: {value}",
+        "Une entente peut nommer ces fins : {value}";
+    PolicyQuorum = "So many witnesses must cosign the registry’s ledger before a permissive change is believed: {value}.",
+        "Nombre de témoins qui doivent cosigner le journal du registre central avant qu’on croie un changement permissif : {value}.";
+    PolicySet = "Change {index}: the policy is in force.", "Changement {index} : la politique est en vigueur.";
+    PolicyStamped = "A server stops when its newest time stamp is older than {value}.",
+        "Un serveur s’arrête quand son plus récent horodatage a plus de {value}.";
+    PolicyStampedNever = "A server goes on without time stamps.", "Un serveur continue sans horodatage.";
+    PolicySuites = "Seals are of: {value}.", "Les sceaux sont de : {value}.";
+    PolicyTagged = "Up to {value} subjects of an exchange are named one by one; beyond, everybody finds it.",
+        "Jusqu’à {value} personnes visées par un échange sont nommées une à une; au-delà, tous le trouvent.";
+    PolicyValidity = "A server goes on for at most {value} without the registry.",
+        "Un serveur continue au plus {value} sans le registre central.";
+    PolicyWeaker = "the policy would ask less than the one in force: {fields}; nothing was changed",
+        "la politique demanderait moins que celle en vigueur : {fields}; rien n’a été changé";
+    PolicyWeakerDo = "asking less takes a quorum of the registrars ({quorum}) and notice, which no command gives yet",
+        "demander moins exige un quorum des registraires ({quorum}) et un préavis, qu’aucune commande ne donne encore";
+    PolicyWitnesses = "Which witnesses cosign the ledgers of servers:",
+        "Quels témoins cosignent les journaux des serveurs :";
+    PolicyWitnessesNone = "No witnesses cosign the ledgers of servers.",
+        "Aucun témoin ne cosigne les journaux des serveurs.";
     RegistryAnswers = "(answers)", "(répond)";
     RegistryDoesNot = "(does not answer)", "(ne répond pas)";
     RegistryExists = "there is a registry here already; nothing was changed",

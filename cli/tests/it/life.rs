@@ -1,6 +1,7 @@
 //! The full life of what is registered: what a sandbox's registrar and members do to it by hand.
 
 mod members;
+mod policy;
 
 use std::path::{Path, PathBuf};
 use std::time::Duration;
@@ -61,4 +62,5 @@ fn what_is_registered_is_changed_halted_and_ended_by_hand() {
     until(dir, None);
     members::a_suspended_member_is_refused_until_it_is_resumed(dir);
     members::an_ended_membership_stays_ended(dir);
+    policy::a_policy_is_shown_and_only_ever_asks_more(dir);
 }

@@ -14,7 +14,7 @@ pub use body::{
     StateClaim,
 };
 pub use name::{Author, InvalidName, KeyRole, MemberClass, Mode, Name};
-pub use policy::Policy;
+pub use policy::{Policy, PolicyField};
 pub use server::{HpkeKey, ServerRegister, ServerUpdate, SessionRevoke, ShardOpen, Suite};
 pub use service::{ServicePublish, ServiceRetire};
 pub use signed::{ChangeHeader, MAX_CHANGE, MalformedChange, SignChangeError, SignedChange};

@@ -28,9 +28,9 @@ pub use blobs::{Blobs, MAX_BLOB, MemoryBlobs};
 pub use change::{
     AgreementAct, Application, ApplicationError, Author, Change, ChangeHeader, Genesis, HpkeKey,
     InvalidName, KeyAdd, KeyRevoke, KeyRole, Kind, MAX_CHANGE, MalformedChange, MemberAct,
-    MemberAdmit, MemberClass, Mode, Name, NewKey, Policy, ServerRegister, ServerUpdate,
-    ServicePublish, ServiceRetire, SessionRevoke, ShardOpen, SignChangeError, SignedChange,
-    StateClaim, Suite,
+    MemberAdmit, MemberClass, Mode, Name, NewKey, Policy, PolicyField, ServerRegister,
+    ServerUpdate, ServicePublish, ServiceRetire, SessionRevoke, ShardOpen, SignChangeError,
+    SignedChange, StateClaim, Suite,
 };
 pub use entry::{MalformedEntry, RegistryEntry};
 pub use record::{

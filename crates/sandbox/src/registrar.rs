@@ -5,7 +5,8 @@ use std::sync::Arc;
 use entente_central_registry::{Config, OPERATOR};
 use entente_config::ConfigError;
 use entente_directory::{
-    Application, ApplicationError, Author, Change, MemberAct, MemberAdmit, Policy, Standing,
+    Application, ApplicationError, Author, Change, MemberAct, MemberAdmit, Policy, PolicyField,
+    Standing,
 };
 use entente_follow::author::{AuthorError, Pen};
 use entente_follow::{Accepted, Anchor, HeldApplication};
@@ -54,6 +55,14 @@ pub enum RegistrarError {
     NoApplication {
         /// Who.
         member: MemberId,
+    },
+    /// Another policy would ask for less.
+    #[error("the policy asks for less than the one in force")]
+    PolicyWeaker {
+        /// Where.
+        fields: Vec<PolicyField>,
+        /// How many registrars that takes.
+        quorum: u32,
     },
     /// The change could not be signed.
     #[error("signing the admission")]
@@ -184,18 +193,27 @@ impl Registrar {
         self.submit(&change).await.map(Some)
     }
 
-    /// Puts another policy in force, changed from the present one.
+    /// Puts another policy in force, changed from the present one. None when it is that already.
     ///
     /// # Errors
-    /// When the registry refuses: it asks for less than the present one, for instance.
+    /// When it asks for less than the present one, or the registry refuses.
     pub async fn change_policy(
         &self,
         change: impl FnOnce(&mut Policy),
-    ) -> Result<Accepted, RegistrarError> {
+    ) -> Result<Option<Accepted>, RegistrarError> {
         let view = self.desk.refresh().await?;
-        let mut policy = view.state.policy().cloned().unwrap_or_else(Policy::usual);
-        change(&mut policy);
-        self.submit(&Change::Policy(policy)).await
+        let held = view.state.policy().cloned().unwrap_or_else(Policy::usual);
+        let mut next = held.clone();
+        change(&mut next);
+        if next == held {
+            return Ok(None);
+        }
+        let fields = held.weaker_in(&next);
+        if !fields.is_empty() {
+            let quorum = view.state.registry().map_or(1, |registry| registry.quorum);
+            return Err(RegistrarError::PolicyWeaker { fields, quorum });
+        }
+        self.submit(&Change::Policy(next)).await.map(Some)
     }
 
     /// Stops following.
@@ -222,6 +240,7 @@ impl RegistrarError {
             Self::Keys(error) => error.reason(),
             Self::MemberEnded { .. } => Reason::MemberSuspended,
             Self::NoApplication { .. } | Self::UnknownMember { .. } => Reason::UnknownMember,
+            Self::PolicyWeaker { .. } => Reason::AuthorNotAllowed,
             Self::Sign(error) => error.reason(),
         }
     }

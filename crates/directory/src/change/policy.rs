@@ -1,6 +1,7 @@
 //! What a jurisdiction asks of everybody under its registry.
 
 use std::collections::BTreeSet;
+use std::ops::RangeInclusive;
 use std::time::Duration;
 
 use entente_identity::PurposeCode;
@@ -39,9 +40,44 @@ pub struct Policy {
     pub tagged_subjects: u32,
 }
 
+/// A field in which one policy may ask less than another.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
+pub enum PolicyField {
+    /// [`Policy::cosigned_within_seconds`].
+    CosignedWithin,
+    /// [`Policy::freshness_seconds`].
+    Freshness,
+    /// [`Policy::protocol_floor`].
+    ProtocolFloor,
+    /// [`Policy::stamped_within_hours`].
+    StampedWithin,
+    /// [`Policy::suites`].
+    Suites,
+    /// [`Policy::tagged_subjects`].
+    TaggedSubjects,
+    /// [`Policy::validity_hours`].
+    Validity,
+    /// [`Policy::witness_quorum`].
+    WitnessQuorum,
+    /// [`Policy::witnesses`].
+    Witnesses,
+}
+
 // === impl Policy ===
 
 impl Policy {
+    /// What [`Self::validity_hours`] may be.
+    pub const VALIDITY_HOURS: RangeInclusive<u32> = 1..=168;
+    /// What [`Self::freshness_seconds`] may be.
+    pub const FRESHNESS_SECONDS: RangeInclusive<u32> = 5..=86_400;
+    /// What [`Self::cosigned_within_seconds`] may be.
+    pub const COSIGNED_WITHIN_SECONDS: RangeInclusive<u32> = 60..=86_400;
+    /// What [`Self::stamped_within_hours`] may be, unless it is none.
+    pub const STAMPED_WITHIN_HOURS: RangeInclusive<u32> = 1..=168;
+    /// What [`Self::tagged_subjects`] may be: one ledger entry holds 1,024 tags, and an exchange has two
+    /// messages.
+    pub const TAGGED_SUBJECTS: RangeInclusive<u32> = TAGGED_SUBJECTS..=500;
+
     /// The usual policy: a day without the registry, no witnesses yet, X-Wing, the purposes of the
     /// federal guidance on information-sharing agreements.
     pub fn usual() -> Self {
@@ -76,22 +112,41 @@ impl Policy {
         Some(Duration::from_secs(u64::from(hours) * 3600))
     }
 
-    /// Whether going from this policy to `next` asks less of anybody: a longer validity, an older
-    /// checkpoint, fewer or other witnesses, no time stamps, fewer subjects named, more suites or older
-    /// protocols.
+    /// Whether going from this policy to `next` asks less of anybody.
     pub fn weakened_by(&self, next: &Self) -> bool {
-        next.validity_hours > self.validity_hours
-            || next.freshness_seconds > self.freshness_seconds
-            || next.witness_quorum < self.witness_quorum
-            || next.protocol_floor < self.protocol_floor
-            || !next.suites.is_subset(&self.suites)
-            // Which of two policies asks more of whom cannot be told: any other counts as less.
-            || (next.witnesses != self.witnesses && self.witnesses.fewest() > 0)
-            || next.cosigned_within_seconds > self.cosigned_within_seconds
-            || self.stamped_within_hours.is_some_and(|held| {
-                next.stamped_within_hours.is_none_or(|next| next > held)
-            })
-            || next.tagged_subjects < self.tagged_subjects
+        !self.weaker_in(next).is_empty()
+    }
+
+    /// Where `next` asks less of anybody than this policy: a longer validity, an older checkpoint, fewer or
+    /// other witnesses, no time stamps, fewer subjects named, more suites or older protocols.
+    pub fn weaker_in(&self, next: &Self) -> Vec<PolicyField> {
+        use PolicyField as F;
+        let seldomer = |held: u32| next.stamped_within_hours.is_none_or(|next| next > held);
+        // Which of two policies of witnesses asks more of whom cannot be told: any other counts as less.
+        let other_witnesses = next.witnesses != self.witnesses && self.witnesses.fewest() > 0;
+        let later = next.cosigned_within_seconds > self.cosigned_within_seconds;
+        let looks = [
+            (F::Validity, next.validity_hours > self.validity_hours),
+            (
+                F::Freshness,
+                next.freshness_seconds > self.freshness_seconds,
+            ),
+            (F::WitnessQuorum, next.witness_quorum < self.witness_quorum),
+            (F::ProtocolFloor, next.protocol_floor < self.protocol_floor),
+            (F::Suites, !next.suites.is_subset(&self.suites)),
+            (F::Witnesses, other_witnesses),
+            (F::CosignedWithin, later),
+            (
+                F::StampedWithin,
+                self.stamped_within_hours.is_some_and(seldomer),
+            ),
+            (
+                F::TaggedSubjects,
+                next.tagged_subjects < self.tagged_subjects,
+            ),
+        ];
+        let weaker = looks.into_iter().filter(|(_, is_weaker)| *is_weaker);
+        weaker.map(|(field, _)| field).collect()
     }
 
     pub(crate) fn fields(&self, to: &mut Fields) {
@@ -139,15 +194,15 @@ impl Policy {
                 .unwrap_or(TAGGED_SUBJECTS),
         };
         map.end()?;
-        let in_bounds = (1..=168).contains(&policy.validity_hours)
-            && (5..=86_400).contains(&policy.freshness_seconds)
+        let in_bounds = Self::VALIDITY_HOURS.contains(&policy.validity_hours)
+            && Self::FRESHNESS_SECONDS.contains(&policy.freshness_seconds)
             && policy.witness_quorum <= 64
             && policy.protocol_floor >= 1
-            && (60..=86_400).contains(&policy.cosigned_within_seconds)
+            && Self::COSIGNED_WITHIN_SECONDS.contains(&policy.cosigned_within_seconds)
             && policy
                 .stamped_within_hours
-                .is_none_or(|hours| (1..=168).contains(&hours))
-            && (TAGGED_SUBJECTS..=MAX_TAGGED_SUBJECTS).contains(&policy.tagged_subjects);
+                .is_none_or(|hours| Self::STAMPED_WITHIN_HOURS.contains(&hours))
+            && Self::TAGGED_SUBJECTS.contains(&policy.tagged_subjects);
         in_bounds.then_some(policy).ok_or(CborError::Range)
     }
 }
@@ -174,8 +229,6 @@ fn other_than(reader: &mut Reader<'_>, default: u32) -> Result<u32, CborError> {
 
 const COSIGNED_WITHIN: u32 = 900;
 const TAGGED_SUBJECTS: u32 = 128;
-/// One ledger entry holds 1,024 tags, and an exchange has two messages.
-const MAX_TAGGED_SUBJECTS: u32 = 500;
 
 const PURPOSES: [&str; 11] = [
     "AUDIT",
