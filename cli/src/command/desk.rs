@@ -6,13 +6,15 @@ use clap::Args;
 use entente_central_registry::Config as RegistryConfig;
 use entente_config::ConfigError;
 use entente_follow::{Anchor, View};
+use entente_identity::MemberId;
+use entente_reason::Reason;
 use entente_sandbox::{AGENCIES, Desk, DeskError, Layout, MemberFile, Office, OfficeError};
 use entente_sandbox::{Registrar, RegistrarError, Seams};
 use std::sync::Arc;
 
 use crate::exit::{Exit, Failure};
 use crate::output::Screen;
-use crate::texts::Text;
+use crate::texts::{Fact, Text};
 
 /// From whose desk.
 #[derive(Args, Clone, Debug)]
@@ -191,6 +193,21 @@ pub(crate) fn office_failure(error: &OfficeError, screen: &Screen) -> Failure {
             let what = screen.text(Text::SignedAlready, &[("member", member)]);
             Failure::new(Exit::Refused, what)
         }
+        OfficeError::KeyAway { folder } => {
+            let facts: [Fact<'_>; 1] = [("folder", &folder.display())];
+            let failure = Failure::new(Exit::Usage, screen.text(Text::KeyAway, &facts));
+            failure.note(Text::LabelDo, screen.text(Text::KeyAwayDo, &facts))
+        }
+        OfficeError::LastKey { key, role } => {
+            let what = screen.text(Text::KeyLast, &[("key", key), ("role", role)]);
+            Failure::new(Exit::NeedsPerson, what)
+                .note(Text::LabelDo, screen.text(Text::KeyLastDo, &[]))
+        }
+        OfficeError::UnknownKey { member, key } => {
+            let what = screen.text(Text::KeyUnheld, &[("member", member), ("key", key)]);
+            Failure::new(Exit::NotFound, what).note(Text::LabelDo, "entente member keys list")
+        }
+        OfficeError::UnknownMember { member } => no_member(member, error.reason(), screen),
         OfficeError::UnknownAgreement => {
             Failure::new(Exit::NotFound, screen.text(Text::NoSuchAgreement, &[]))
                 .note(Text::LabelDo, "entente agreement list")
@@ -217,12 +234,7 @@ pub(crate) fn registrar_failure(error: &RegistrarError, screen: &Screen) -> Fail
             failure.reason = Some(error.reason());
             failure
         }
-        RegistrarError::UnknownMember { member } => {
-            let what = screen.text(Text::NoSuchMember, &[("member", member)]);
-            let mut failure = Failure::new(Exit::NotFound, what);
-            failure.reason = Some(error.reason());
-            failure.note(Text::LabelDo, "entente member list")
-        }
+        RegistrarError::UnknownMember { member } => no_member(member, error.reason(), screen),
         RegistrarError::NoApplication { member } => {
             let what = screen.text(Text::NoApplication, &[("member", member)]);
             Failure::new(Exit::NotFound, what).note(Text::LabelDo, "entente member list --pending")
@@ -231,8 +243,16 @@ pub(crate) fn registrar_failure(error: &RegistrarError, screen: &Screen) -> Fail
     }
 }
 
+/// Nobody of this name was ever admitted.
+pub(crate) fn no_member(member: &MemberId, reason: Reason, screen: &Screen) -> Failure {
+    let what = screen.text(Text::NoSuchMember, &[("member", member)]);
+    let mut failure = Failure::new(Exit::NotFound, what);
+    failure.reason = Some(reason);
+    failure.note(Text::LabelDo, "entente member list")
+}
+
 fn failure(
-    reason: entente_reason::Reason,
+    reason: Reason,
     error: &(dyn std::error::Error + 'static),
     told: Option<&entente_proto::status::Told>,
     screen: &Screen,

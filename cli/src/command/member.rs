@@ -1,5 +1,6 @@
-//! `entente member`: apply, list, approve, suspend, resume, end, certificate.
+//! `entente member`: apply, list, approve, suspend, resume, end, keys, certificate.
 
+mod keys;
 mod standing;
 
 use std::io::{self, BufRead as _, IsTerminal, Write as _};
@@ -29,6 +30,8 @@ pub(crate) enum MemberCommand {
     Suspend(standing::SuspendArgs),
     Resume(standing::ResumeArgs),
     End(standing::EndArgs),
+    #[command(subcommand)]
+    Keys(keys::KeysCommand),
     Certificate(CertificateArgs),
 }
 
@@ -101,6 +104,7 @@ pub(crate) async fn run(command: MemberCommand, screen: &Screen) -> Result<(), F
         MemberCommand::Suspend(args) => standing::suspend(args, screen).await,
         MemberCommand::Resume(args) => standing::resume(args, screen).await,
         MemberCommand::End(args) => standing::end(args, screen).await,
+        MemberCommand::Keys(command) => keys::run(command, screen).await,
         MemberCommand::Certificate(args) => certificate(&args, screen).await,
     }
 }

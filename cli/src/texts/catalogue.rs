@@ -172,6 +172,27 @@ catalogue! {
         "ce n’est pas l’empreinte de la demande : rien n’a été approuvé";
     FingerprintNeeded = "a registrar must compare the fingerprint with the applicant",
         "un registraire doit comparer l’empreinte avec le demandeur";
+    KeyAdded = "{member} has another {role} key, {key} (registry entry {index}): it is {file}.",
+        "{member} a une autre clé ({role}), {key} (entrée {index} du registre central) : c’est {file}.";
+    KeyAddedAlready = "{file} is the {role} key {key} of {member} already; nothing was changed.",
+        "{file} est déjà la clé ({role}) {key} de {member}; rien n’a été changé.";
+    KeyAddedNext = "Move it into {folder}: of the keys there, the newest in force is used.",
+        "Déplacez-la dans {folder} : des clés qui s’y trouvent, la plus récente en vigueur sert.";
+    KeyAway = "neither a recovery key in force nor the key itself is in {folder}",
+        "ni une clé de recouvrement en vigueur ni la clé elle-même ne sont dans {folder}";
+    KeyAwayDo = "put the recovery key into {folder} for this act, and take it away afterwards",
+        "mettez la clé de recouvrement dans {folder} pour cet acte, et retirez-la ensuite";
+    KeyInForce = "in force", "en vigueur";
+    KeyLast = "{key} is the last {role} key in force; nothing was revoked",
+        "{key} est la dernière clé ({role}) en vigueur; rien n’a été révoqué";
+    KeyLastDo = "add another first: entente member keys add; or revoke it all the same with --yes",
+        "ajoutez-en d’abord une autre : entente member keys add; ou révoquez-la quand même avec --yes";
+    KeyRevoked = "The {role} key {key} of {member} is revoked (registry entry {index}). It signs nothing more.",
+        "La clé ({role}) {key} de {member} est révoquée (entrée {index} du registre central). Elle ne signe plus rien.";
+    KeyRevokedAlready = "The {role} key {key} of {member} was revoked already; nothing was changed.",
+        "La clé ({role}) {key} de {member} était déjà révoquée; rien n’a été changé.";
+    KeysWhose = "whose keys? This desk is a registry’s", "les clés de qui? Ce bureau est celui d’un registre central";
+    KeyUnheld = "{member} never had a key {key}", "{member} n’a jamais eu de clé {key}";
     MemberAdmitted = "{member} is admitted (registry entry {index}).",
         "{member} est admis (entrée {index} du registre central).";
     MemberApplied = "{member} has applied. Read this fingerprint to the registrar by telephone:",

@@ -1,5 +1,6 @@
 //! The full life of what is registered: what a sandbox's registrar and members do to it by hand.
 
+mod keys;
 mod members;
 mod policy;
 
@@ -63,4 +64,6 @@ fn what_is_registered_is_changed_halted_and_ended_by_hand() {
     members::a_suspended_member_is_refused_until_it_is_resumed(dir);
     members::an_ended_membership_stays_ended(dir);
     policy::a_policy_is_shown_and_only_ever_asks_more(dir);
+    keys::a_member_adds_a_key_works_with_it_and_revokes_the_old_one(dir);
+    keys::a_key_revokes_itself_and_the_last_one_only_by_a_persons_word(dir);
 }

@@ -24,7 +24,7 @@ pub use desk::{Desk, DeskError};
 pub use federation::{BuildError, Federation, Options};
 pub use layout::{AGENCIES, Agency, Layout, NotASandbox};
 pub use member_file::{CallerDoor, ClassText, MemberFile, NameText};
-pub use office::{Office, OfficeError, Signed};
+pub use office::{AddedKey, Office, OfficeError, RevokedKey, Signed};
 pub use registrar::{Registrar, RegistrarError};
 pub use seams::Seams;
 pub use step::Step;

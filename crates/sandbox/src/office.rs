@@ -1,6 +1,7 @@
-//! The acts of a member: applying, registering servers, publishing, signing and ending agreements.
+//! The acts of a member: applying, registering servers, publishing, signing and ending agreements, keys.
 
 use std::collections::BTreeSet;
+use std::path::PathBuf;
 use std::sync::Arc;
 
 use bytes::Bytes;
@@ -16,13 +17,16 @@ use entente_identity::{MemberId, ServerId, ServiceName, SystemId};
 use entente_keys::{HsmError, HsmKey, KeyStore, KeyStoreError, KeyUse};
 use entente_reason::{Lang, Reason};
 use entente_security_server::enrol::{EnrolError, ServerKeys};
-use entente_signing::{Digest, SignError, Signer};
+use entente_signing::{Digest, KeyId, SignError, Signer};
 
 use crate::desk::{Desk, DeskError};
 use crate::member_file::MemberFile;
 use crate::seams::Seams;
 
 mod certificates;
+mod keys;
+
+pub use keys::{AddedKey, RevokedKey};
 
 /// A member's desk: its keys, and the registry it writes to.
 #[derive(Debug)]
@@ -69,9 +73,23 @@ pub enum OfficeError {
     /// The member's key in its token.
     #[error("using the member's key in its token")]
     Hsm(#[from] HsmError),
+    /// Neither the recovery key nor the key itself is at this desk.
+    #[error("neither a recovery key in force nor the key itself is in {}", folder.display())]
+    KeyAway {
+        /// Where keys are looked for.
+        folder: PathBuf,
+    },
     /// The member's keys.
     #[error("using the member's keys")]
     Keys(#[from] KeyStoreError),
+    /// Without this key the member has none of its role.
+    #[error("key {key} is the last {role} key in force")]
+    LastKey {
+        /// Which.
+        key: KeyId,
+        /// What it is for.
+        role: KeyRole,
+    },
     /// This member has signed it already.
     #[error("{member} has signed it already")]
     SignedAlready {
@@ -84,6 +102,20 @@ pub enum OfficeError {
     /// No agreement of this hash or name.
     #[error("the registry holds no such agreement")]
     UnknownAgreement,
+    /// The member never had this key.
+    #[error("{member} has no key {key}")]
+    UnknownKey {
+        /// Who.
+        member: MemberId,
+        /// Which, as it was given.
+        key: String,
+    },
+    /// The registry has not admitted this member.
+    #[error("the registry holds no member {member}")]
+    UnknownMember {
+        /// Who.
+        member: MemberId,
+    },
     /// No server of this name with a key in force.
     #[error("the registry holds no server {server}")]
     UnknownServer {
@@ -300,14 +332,29 @@ impl Office {
         change: &Change,
         blobs: Vec<Bytes>,
     ) -> Result<Accepted, OfficeError> {
+        // Which of the keys here is in force is the registry's word, as of now.
+        self.desk.refresh().await?;
         let signer = self.signer(key_use)?;
+        self.submit_with(&*signer, change, blobs).await
+    }
+
+    async fn submit_with(
+        &self,
+        signer: &dyn Signer,
+        change: &Change,
+        blobs: Vec<Bytes>,
+    ) -> Result<Accepted, OfficeError> {
         let author = Author::Member(self.member().clone());
-        Ok(self.desk.submit(author, &*signer, change, blobs).await?)
+        Ok(self.desk.submit(author, signer, change, blobs).await?)
     }
 
     fn signer(&self, key_use: KeyUse) -> Result<Arc<dyn Signer>, OfficeError> {
-        match self.in_token(key_use)? {
+        if let Some(signer) = self.in_token(key_use)? {
+            return Ok(signer);
+        }
+        match self.in_force(key_use)? {
             Some(signer) => Ok(signer),
+            // Not admitted yet, or revoked: then the registry says so.
             None => Ok(self.keys.load(key_use, LABEL)?),
         }
     }
@@ -333,9 +380,13 @@ impl OfficeError {
             Self::Agreement(_) => Reason::AgreementInvalid,
             Self::Contract(error) => error.reason(),
             Self::Desk(error) => error.reason(),
+            Self::KeyAway { .. } | Self::LastKey { .. } | Self::UnknownKey { .. } => {
+                Reason::KeyUnknown
+            }
             Self::Keys(error) => error.reason(),
             Self::SignedAlready { .. } => Reason::AgreementActRefused,
             Self::UnknownAgreement => Reason::NoAgreement,
+            Self::UnknownMember { .. } => Reason::UnknownMember,
             Self::UnknownServer { .. } => Reason::KeyUnknown,
         }
     }
