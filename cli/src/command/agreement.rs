@@ -1,4 +1,6 @@
-//! `entente agreement`: check, sign, list, show, revoke.
+//! `entente agreement`: check, sign, list, show, suspend, resume, revoke.
+
+mod halt;
 
 use std::path::PathBuf;
 
@@ -15,7 +17,7 @@ use crate::exit::{Exit, Failure};
 use crate::output::{Screen, print_out};
 use crate::texts::Text;
 
-/// Check, sign, list and end data-sharing agreements
+/// Check, sign, list, suspend and end data-sharing agreements
 ///
 /// Agreements are YAML files that people write and both parties sign. What they do not permit does
 /// not pass.
@@ -25,6 +27,8 @@ pub(crate) enum AgreementCommand {
     Sign(SignArgs),
     List(ListArgs),
     Show(ShowArgs),
+    Suspend(halt::SuspendArgs),
+    Resume(halt::ResumeArgs),
     Revoke(RevokeArgs),
 }
 
@@ -90,6 +94,8 @@ pub(crate) async fn run(command: AgreementCommand, screen: &Screen) -> Result<()
         AgreementCommand::Sign(args) => sign(&args, screen).await,
         AgreementCommand::List(args) => list(&args, screen).await,
         AgreementCommand::Show(args) => show(&args, screen).await,
+        AgreementCommand::Suspend(args) => halt::suspend(args, screen).await,
+        AgreementCommand::Resume(args) => halt::resume(args, screen).await,
         AgreementCommand::Revoke(args) => revoke(args, screen).await,
     }
 }
@@ -253,6 +259,7 @@ async fn show(args: &ShowArgs, screen: &Screen) -> Result<(), Failure> {
         .map(|(member, change)| json!({ "member": member, "change": change.to_string() }))
         .collect();
     value["signed"] = signed.into();
+    value["suspended_by"] = json!(record.suspended_by);
     value["revoked_reason"] = record.revoked_reason.clone().into();
     value["document"] = serde_json::to_value(record.agreement.document()).unwrap_or_default();
     screen.show("agreement", value, |screen| {
@@ -278,6 +285,10 @@ fn print_people(record: &AgreementRecord, state: &State, now: Timestamp, screen:
     );
     if let Some(reason) = &record.revoked_reason {
         row(Text::HeadReason, reason);
+    }
+    let holders: Vec<&str> = record.suspended_by.iter().map(|m| m.as_str()).collect();
+    if !holders.is_empty() {
+        row(Text::HeadSuspendedBy, &holders.join(", "));
     }
     row(Text::HeadHash, &record.agreement.id().to_string());
     let term = format!(

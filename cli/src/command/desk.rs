@@ -193,6 +193,15 @@ pub(crate) fn office_failure(error: &OfficeError, screen: &Screen) -> Failure {
             let what = screen.text(Text::SignedAlready, &[("member", member)]);
             Failure::new(Exit::Refused, what)
         }
+        OfficeError::HeldByOthers { members } => {
+            let members: Vec<&str> = members.iter().map(MemberId::as_str).collect();
+            let members = members.join(", ");
+            let what = screen.text(Text::AgreementHeldByOthers, &[("members", &members)]);
+            let mut failure = Failure::new(Exit::Refused, what);
+            failure.reason = Some(error.reason());
+            let ask = screen.text(Text::AgreementHeldDo, &[("members", &members)]);
+            failure.note(Text::LabelDo, ask)
+        }
         OfficeError::KeyAway { folder } => {
             let facts: [Fact<'_>; 1] = [("folder", &folder.display())];
             let failure = Failure::new(Exit::Usage, screen.text(Text::KeyAway, &facts));

@@ -83,6 +83,7 @@ catalogue! {
     HeadStamped = "stamped", "horodaté";
     HeadStanding = "standing", "statut";
     HeadState = "state", "état";
+    HeadSuspendedBy = "halted by", "arrêtée par";
     HeadSystems = "systems", "systèmes";
     HeadTerm = "term", "durée";
     HeadTitle = "title", "titre";
@@ -146,13 +147,25 @@ catalogue! {
     AgreementAwaits = "Still to sign: {missing}.", "Signatures attendues : {missing}.";
     AgreementFaulty = "the agreement has {count} of the faults auditors find; nothing was signed",
         "l’entente présente {count} des défauts que relèvent les vérificateurs; rien n’a été signé";
+    AgreementHeld = "It is still suspended by {members}.", "Elle est encore suspendue par {members}.";
+    AgreementHeldByOthers = "the agreement is suspended by {members}, who alone can lift that",
+        "l’entente est suspendue par {members}, qui seul peut lever cela";
+    AgreementHeldDo = "ask {members}", "adressez-vous à {members}";
     AgreementIs = "It is now {state}.", "Elle est maintenant {state}.";
     AgreementProposed = "{member} signed and proposed {name} version {version} (registry entry {index}).",
         "{member} a signé et proposé {name} version {version} (entrée {index} du registre central).";
+    AgreementResumed = "{member} lifted its suspension of {name} version {version} (registry entry {index}).",
+        "{member} a levé sa suspension de {name} version {version} (entrée {index} du registre central).";
+    AgreementResumedAlready = "{member} does not hold {name} version {version} suspended; nothing was changed.",
+        "{member} ne suspend pas {name} version {version}; rien n’a été changé.";
     AgreementRevoked = "{member} revoked {name} version {version} (registry entry {index}). The next call under it is refused.",
         "{member} a révoqué {name} version {version} (entrée {index} du registre central). Le prochain appel sera refusé.";
     AgreementSound = "{name} has none of the five faults. Its hash is {hash}.",
         "{name} ne présente aucun des cinq défauts. Son empreinte est {hash}.";
+    AgreementSuspended = "{member} suspended {name} version {version} (registry entry {index}). Calls under it are refused until `entente agreement resume`.",
+        "{member} a suspendu {name} version {version} (entrée {index} du registre central). Les appels sont refusés jusqu’à `entente agreement resume`.";
+    AgreementSuspendedAlready = "{member} had suspended {name} version {version} already; nothing was changed.",
+        "{member} avait déjà suspendu {name} version {version}; rien n’a été changé.";
     HasSigned = "signed", "signée";
     InClause = "(clause {clause})", "(clause {clause})";
     NoAgreements = "The registry holds no agreement.", "Le registre central ne contient aucune entente.";

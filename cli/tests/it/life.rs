@@ -1,5 +1,6 @@
 //! The full life of what is registered: what a sandbox's registrar and members do to it by hand.
 
+mod agreements;
 mod keys;
 mod members;
 mod policy;
@@ -66,4 +67,5 @@ fn what_is_registered_is_changed_halted_and_ended_by_hand() {
     policy::a_policy_is_shown_and_only_ever_asks_more(dir);
     keys::a_member_adds_a_key_works_with_it_and_revokes_the_old_one(dir);
     keys::a_key_revokes_itself_and_the_last_one_only_by_a_persons_word(dir);
+    agreements::a_suspended_agreement_passes_nothing_until_all_who_halted_it_resume(dir);
 }

@@ -24,6 +24,7 @@ use crate::member_file::MemberFile;
 use crate::seams::Seams;
 
 mod certificates;
+mod halt;
 mod keys;
 
 pub use keys::{AddedKey, RevokedKey};
@@ -70,6 +71,12 @@ pub enum OfficeError {
     /// The server's keys.
     #[error("preparing the server's keys")]
     Enrol(#[from] EnrolError),
+    /// Others suspended the agreement, and they alone can lift that.
+    #[error("the agreement is suspended by others")]
+    HeldByOthers {
+        /// Who.
+        members: Vec<MemberId>,
+    },
     /// The member's key in its token.
     #[error("using the member's key in its token")]
     Hsm(#[from] HsmError),
@@ -384,7 +391,7 @@ impl OfficeError {
                 Reason::KeyUnknown
             }
             Self::Keys(error) => error.reason(),
-            Self::SignedAlready { .. } => Reason::AgreementActRefused,
+            Self::HeldByOthers { .. } | Self::SignedAlready { .. } => Reason::AgreementActRefused,
             Self::UnknownAgreement => Reason::NoAgreement,
             Self::UnknownMember { .. } => Reason::UnknownMember,
             Self::UnknownServer { .. } => Reason::KeyUnknown,
