@@ -212,6 +212,17 @@ pub(crate) fn office_failure(error: &OfficeError, screen: &Screen) -> Failure {
             Failure::new(Exit::NeedsPerson, what)
                 .note(Text::LabelDo, screen.text(Text::KeyLastDo, &[]))
         }
+        OfficeError::NotOffered { member, service } => {
+            let facts: [Fact<'_>; 2] = [("member", member), ("service", service)];
+            let mut failure =
+                Failure::new(Exit::NotFound, screen.text(Text::NoSuchService, &facts));
+            failure.reason = Some(error.reason());
+            failure.note(Text::LabelDo, "entente service list")
+        }
+        OfficeError::UnknownServer { server } => {
+            let what = screen.text(Text::NoSuchServer, &[("server", server)]);
+            Failure::new(Exit::NotFound, what).note(Text::LabelDo, "entente server list")
+        }
         OfficeError::UnknownKey { member, key } => {
             let what = screen.text(Text::KeyUnheld, &[("member", member), ("key", key)]);
             Failure::new(Exit::NotFound, what).note(Text::LabelDo, "entente member keys list")

@@ -13,7 +13,7 @@ use crate::exit::{Exit, Failure};
 use crate::output::{Screen, print_out};
 use crate::texts::{Fact, Text};
 
-/// Publish contracts; list and show them
+/// Publish contracts; list, show and retire them
 ///
 /// A contract names the data element of each of its fields; agreements name elements, and both
 /// servers enforce them.
@@ -22,6 +22,7 @@ pub(crate) enum ServiceCommand {
     Publish(PublishArgs),
     List(ListArgs),
     Show(ShowArgs),
+    Retire(RetireArgs),
 }
 
 /// Publish a contract of this member's systems
@@ -62,11 +63,26 @@ pub(crate) struct ShowArgs {
     desk: DeskArgs,
 }
 
+/// Offer a service no longer
+///
+/// Calls of it are refused with UNKNOWN_SERVICE within 5 seconds on every connected server, whatever
+/// agreements say, until it is published again. Example:
+///   entente service retire demo.v1.Service --config member.yaml
+#[derive(Args, Debug)]
+#[command(verbatim_doc_comment)]
+pub(crate) struct RetireArgs {
+    /// The service's full name
+    service: ServiceName,
+    #[command(flatten)]
+    desk: DeskArgs,
+}
+
 pub(crate) async fn run(command: ServiceCommand, screen: &Screen) -> Result<(), Failure> {
     match command {
         ServiceCommand::Publish(args) => publish(args, screen).await,
         ServiceCommand::List(args) => list(&args, screen).await,
         ServiceCommand::Show(args) => show(&args, screen).await,
+        ServiceCommand::Retire(args) => retire(&args, screen).await,
     }
 }
 
@@ -89,6 +105,29 @@ async fn publish(args: PublishArgs, screen: &Screen) -> Result<(), Failure> {
             ("index", &accepted.index),
         ];
         print_out(screen.text(Text::ServicePublished, &facts));
+    });
+    Ok(())
+}
+
+async fn retire(args: &RetireArgs, screen: &Screen) -> Result<(), Failure> {
+    let office = args.desk.office(screen).await?;
+    let retired = office.retire(&args.service).await;
+    let member = office.member().clone();
+    office.close().await;
+    let retired = retired.map_err(|error| office_failure(&error, screen))?;
+    let index = retired.map(|accepted| accepted.index);
+    let value = json!({
+        "service": args.service,
+        "member": member,
+        "changed": index.is_some(),
+        "index": index,
+    });
+    screen.show("service.retired", value, |screen| {
+        let service: Fact<'_> = ("service", &args.service);
+        print_out(match &index {
+            Some(index) => screen.text(Text::ServiceRetired, &[service, ("index", index)]),
+            None => screen.text(Text::ServiceRetiredAlready, &[service]),
+        });
     });
     Ok(())
 }
@@ -124,6 +163,7 @@ async fn list(args: &ListArgs, screen: &Screen) -> Result<(), Failure> {
         ("version", Text::HeadVersion),
         ("systems", Text::HeadSystems),
         ("methods", Text::HeadMethods),
+        ("retired", Text::HeadRetired),
     ];
     screen.list("services", &items, &columns);
     Ok(())

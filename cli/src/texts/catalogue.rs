@@ -72,6 +72,7 @@ catalogue! {
     HeadReceived = "received", "reçue";
     HeadRecords = "records", "fiches";
     HeadReleased = "released", "communiqués";
+    HeadRetired = "retired", "retiré";
     HeadRole = "role", "rôle";
     HeadRoot = "root", "racine";
     HeadServer = "server", "serveur";
@@ -236,6 +237,8 @@ catalogue! {
         "aucune demande de {member} n’est en attente";
     NoSuchMember = "the registry holds no member {member}",
         "le registre central n’a aucun membre {member}";
+    NoSuchServer = "the registry holds no server {server}",
+        "le registre central n’a aucun serveur {server}";
     NothingPending = "No application is pending.", "Aucune demande n’est en attente.";
     PolicyAlready = "The policy says that already; nothing was changed.",
         "La politique le dit déjà; rien n’a été changé.";
@@ -280,6 +283,10 @@ catalogue! {
         "{server} est inscrit (entrée {index} du registre central).";
     ServicePublished = "{service} is published (registry entry {index}). Its descriptor set is {hash}.",
         "{service} est publié (entrée {index} du registre central). Son contrat est {hash}.";
+    ServiceRetired = "{service} is retired (registry entry {index}). Calls of it are refused until it is published again.",
+        "{service} est retiré (entrée {index} du registre central). Ses appels sont refusés jusqu’à ce qu’il soit publié de nouveau.";
+    ServiceRetiredAlready = "{service} was retired already; nothing was changed.",
+        "{service} était déjà retiré; rien n’a été changé.";
     ServiceUnknown = "nobody offers {service}", "personne n’offre {service}";
 
     // log

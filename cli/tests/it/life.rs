@@ -4,6 +4,7 @@ mod agreements;
 mod keys;
 mod members;
 mod policy;
+mod services;
 
 use std::path::{Path, PathBuf};
 use std::time::Duration;
@@ -68,4 +69,5 @@ fn what_is_registered_is_changed_halted_and_ended_by_hand() {
     keys::a_member_adds_a_key_works_with_it_and_revokes_the_old_one(dir);
     keys::a_key_revokes_itself_and_the_last_one_only_by_a_persons_word(dir);
     agreements::a_suspended_agreement_passes_nothing_until_all_who_halted_it_resume(dir);
+    services::a_retired_service_is_refused_until_it_is_published_again(dir);
 }

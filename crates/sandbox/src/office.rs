@@ -26,6 +26,7 @@ use crate::seams::Seams;
 mod certificates;
 mod halt;
 mod keys;
+mod retire;
 
 pub use keys::{AddedKey, RevokedKey};
 
@@ -96,6 +97,14 @@ pub enum OfficeError {
         key: KeyId,
         /// What it is for.
         role: KeyRole,
+    },
+    /// This member never offered the service.
+    #[error("{member} does not offer {service}")]
+    NotOffered {
+        /// Who.
+        member: MemberId,
+        /// Which.
+        service: ServiceName,
     },
     /// This member has signed it already.
     #[error("{member} has signed it already")]
@@ -393,6 +402,7 @@ impl OfficeError {
             Self::Keys(error) => error.reason(),
             Self::HeldByOthers { .. } | Self::SignedAlready { .. } => Reason::AgreementActRefused,
             Self::UnknownAgreement => Reason::NoAgreement,
+            Self::NotOffered { .. } => Reason::UnknownService,
             Self::UnknownMember { .. } => Reason::UnknownMember,
             Self::UnknownServer { .. } => Reason::KeyUnknown,
         }
