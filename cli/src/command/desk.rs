@@ -219,6 +219,11 @@ pub(crate) fn office_failure(error: &OfficeError, screen: &Screen) -> Failure {
             failure.reason = Some(error.reason());
             failure.note(Text::LabelDo, "entente service list")
         }
+        OfficeError::NotYet { at } => {
+            let what = screen.text(Text::SessionsNotYet, &[("at", at)]);
+            Failure::new(Exit::Usage, what)
+                .note(Text::LabelDo, screen.text(Text::SessionsNotYetDo, &[]))
+        }
         OfficeError::UnknownServer { server } => {
             let what = screen.text(Text::NoSuchServer, &[("server", server)]);
             Failure::new(Exit::NotFound, what).note(Text::LabelDo, "entente server list")

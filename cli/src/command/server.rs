@@ -1,4 +1,6 @@
-//! `entente server`: registering security servers.
+//! `entente server`: registering security servers, and what changes of them.
+
+mod change;
 
 use std::path::PathBuf;
 
@@ -13,7 +15,7 @@ use crate::exit::{Exit, Failure};
 use crate::output::{Screen, print_out};
 use crate::texts::{Fact, Text};
 
-/// Register security servers; list them
+/// Register, list and update security servers; revoke their sessions
 ///
 /// A security server exists for others once its member has registered its name, keys, systems and
 /// address.
@@ -21,6 +23,8 @@ use crate::texts::{Fact, Text};
 pub(crate) enum ServerCommand {
     Register(RegisterArgs),
     List(ListArgs),
+    Update(change::UpdateArgs),
+    SessionsRevoke(change::SessionsRevokeArgs),
 }
 
 /// Register this member's server, making its keys when they are missing
@@ -53,6 +57,8 @@ pub(crate) async fn run(command: ServerCommand, screen: &Screen) -> Result<(), F
     match command {
         ServerCommand::Register(args) => register(args, screen).await,
         ServerCommand::List(args) => list(&args, screen).await,
+        ServerCommand::Update(args) => change::update(args, screen).await,
+        ServerCommand::SessionsRevoke(args) => change::revoke_sessions(&args, screen).await,
     }
 }
 

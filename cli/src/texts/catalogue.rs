@@ -281,6 +281,10 @@ catalogue! {
         "{file} n’existe pas : dites de quelle administration est ce registre, et où il écoute";
     ServerRegistered = "{server} is registered (registry entry {index}).",
         "{server} est inscrit (entrée {index} du registre central).";
+    ServerUpdated = "{server} is changed (registry entry {index}).",
+        "{server} est changé (entrée {index} du registre central).";
+    ServerUpdatedAlready = "{server} is registered so already; nothing was changed.",
+        "{server} est déjà inscrit ainsi; rien n’a été changé.";
     ServicePublished = "{service} is published (registry entry {index}). Its descriptor set is {hash}.",
         "{service} est publié (entrée {index} du registre central). Son contrat est {hash}.";
     ServiceRetired = "{service} is retired (registry entry {index}). Calls of it are refused until it is published again.",
@@ -288,6 +292,14 @@ catalogue! {
     ServiceRetiredAlready = "{service} was retired already; nothing was changed.",
         "{service} était déjà retiré; rien n’a été changé.";
     ServiceUnknown = "nobody offers {service}", "personne n’offre {service}";
+    SessionsNotYet = "{at} is still to come: nothing is revoked ahead of time, since it could not be taken back",
+        "{at} est encore à venir : rien n’est révoqué d’avance, car cela ne pourrait se défaire";
+    SessionsNotYetDo = "leave --before away, to revoke what was issued until now",
+        "omettez --before, pour révoquer ce qui fut délivré jusqu’à maintenant";
+    SessionsRevoked = "The sessions of {server} issued before {before} are revoked (registry entry {index}). It begins another by itself.",
+        "Les sessions de {server} délivrées avant {before} sont révoquées (entrée {index} du registre central). Il en commence une autre de lui-même.";
+    SessionsRevokedAlready = "The sessions of {server} issued before {before} were revoked already; nothing was changed.",
+        "Les sessions de {server} délivrées avant {before} étaient déjà révoquées; rien n’a été changé.";
 
     // log
     EntryAsked = "elements asked: {elements}", "éléments demandés : {elements}";

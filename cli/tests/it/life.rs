@@ -4,6 +4,7 @@ mod agreements;
 mod keys;
 mod members;
 mod policy;
+mod servers;
 mod services;
 
 use std::path::{Path, PathBuf};
@@ -42,17 +43,22 @@ fn call(dir: &Path) -> Ran {
 
 /// Waits until servers have heard of a change: a call is answered, or refused for this reason.
 fn until(dir: &Path, reason: Option<&str>) {
-    let mut last = None;
-    for _ in 0..150 {
+    wait(&format!("a call that ends with {reason:?}"), || {
         let ran = call(dir);
         let refused = ran.json()["error"]["reason"].as_str().map(str::to_owned);
-        if refused.as_deref() == reason && (ran.code == 0) == reason.is_none() {
-            return;
+        refused.as_deref() == reason && (ran.code == 0) == reason.is_none()
+    });
+}
+
+/// Asks again and again, for a while.
+fn wait(what: &str, mut is_so: impl FnMut() -> bool) {
+    let so = (0..150).any(|_| {
+        is_so() || {
+            std::thread::park_timeout(Duration::from_millis(100));
+            false
         }
-        last = Some(ran);
-        std::thread::park_timeout(Duration::from_millis(100));
-    }
-    panic!("never {reason:?}: {last:?}");
+    });
+    assert!(so, "never {what}");
 }
 
 #[test]
@@ -70,4 +76,6 @@ fn what_is_registered_is_changed_halted_and_ended_by_hand() {
     keys::a_key_revokes_itself_and_the_last_one_only_by_a_persons_word(dir);
     agreements::a_suspended_agreement_passes_nothing_until_all_who_halted_it_resume(dir);
     services::a_retired_service_is_refused_until_it_is_published_again(dir);
+    servers::what_is_registered_of_a_server_changes_and_the_rest_stays(dir);
+    servers::a_server_whose_sessions_are_revoked_begins_another(dir);
 }

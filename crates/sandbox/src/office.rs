@@ -6,6 +6,7 @@ use std::sync::Arc;
 
 use bytes::Bytes;
 use entente_agreement::{Agreement, AgreementError, AgreementId, Document};
+use entente_clock::Timestamp;
 use entente_config::{ConfigError, Pkcs11Uri};
 use entente_contract::{Contract, ContractError};
 use entente_directory::{
@@ -27,6 +28,7 @@ mod certificates;
 mod halt;
 mod keys;
 mod retire;
+mod server;
 
 pub use keys::{AddedKey, RevokedKey};
 
@@ -105,6 +107,12 @@ pub enum OfficeError {
         member: MemberId,
         /// Which.
         service: ServiceName,
+    },
+    /// Nothing is revoked ahead of time.
+    #[error("{at} is still to come")]
+    NotYet {
+        /// The moment that was given.
+        at: Timestamp,
     },
     /// This member has signed it already.
     #[error("{member} has signed it already")]
@@ -402,6 +410,7 @@ impl OfficeError {
             Self::Keys(error) => error.reason(),
             Self::HeldByOthers { .. } | Self::SignedAlready { .. } => Reason::AgreementActRefused,
             Self::UnknownAgreement => Reason::NoAgreement,
+            Self::NotYet { .. } => Reason::ChangeMalformed,
             Self::NotOffered { .. } => Reason::UnknownService,
             Self::UnknownMember { .. } => Reason::UnknownMember,
             Self::UnknownServer { .. } => Reason::KeyUnknown,
