@@ -73,6 +73,8 @@ pub(crate) fn a_witness_named_in_the_policy_cosigns_the_ledgers(dir: &Path) {
     let done = set("witnesses.policy", &["--within", "10m", "-o", "json"]);
     assert_eq!(done.code, 0, "{done:?}");
     assert_eq!(done.json()["fewest"], 1);
+    let again = set("witnesses.policy", &["-o", "json"]).json();
+    assert_eq!(again["changed"], false, "{again}");
     let shown = entente(
         dir,
         &["registry", "show", "--config", REGISTRY, "-o", "json"],
@@ -81,7 +83,9 @@ pub(crate) fn a_witness_named_in_the_policy_cosigns_the_ledgers(dir: &Path) {
 
     // Fewer, or longer, is refused; so is what is no policy.
     fs::write(dir.join("none.policy"), "quorum none\n").unwrap();
-    assert_eq!(set("none.policy", &[]).code, 3);
+    let fewer = set("none.policy", &[]);
+    assert_eq!(fewer.code, 3);
+    assert!(fewer.err.contains("in force: witnesses;"), "{fewer:?}");
     assert_eq!(set("witnesses.policy", &["--within", "1h"]).code, 3);
     fs::write(dir.join("bad.policy"), "quorum nobody\n").unwrap();
     let bad = set("bad.policy", &[]);

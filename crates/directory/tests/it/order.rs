@@ -3,8 +3,8 @@
 use std::time::Duration;
 
 use entente_directory::{
-    Author, Change, ChangeHeader, Policy, RULES_VERSION, Refusal, RegistryEntry, SignedChange,
-    State, apply,
+    Author, Change, ChangeHeader, Policy, PolicyField, RULES_VERSION, Refusal, RegistryEntry,
+    SignedChange, State, apply,
 };
 use entente_reason::Reason;
 use entente_signing::Digest;
@@ -172,27 +172,32 @@ fn a_policy_may_be_tightened_and_not_weakened() {
     tighter.validity_hours = 12;
     tighter.witness_quorum = 1;
     tighter.tagged_subjects = 129;
+    tighter.stamped_within_hours = Some(24);
     world.by_registrar(Change::Policy(tighter.clone())).unwrap();
     assert_eq!(world.state.policy(), Some(&tighter));
-    let weaker = [
-        Policy {
-            validity_hours: 13,
-            ..tighter.clone()
-        },
-        Policy {
-            witness_quorum: 0,
-            ..tighter.clone()
-        },
-        Policy {
-            tagged_subjects: 128,
-            ..tighter.clone()
-        },
-        Policy {
-            freshness_seconds: 901,
-            ..tighter.clone()
-        },
+    type Weaken = fn(&mut Policy);
+    let weaker: [(PolicyField, Weaken); 6] = [
+        (PolicyField::Validity, |policy| policy.validity_hours = 13),
+        (PolicyField::WitnessQuorum, |policy| {
+            policy.witness_quorum = 0;
+        }),
+        (PolicyField::TaggedSubjects, |policy| {
+            policy.tagged_subjects = 128;
+        }),
+        (PolicyField::Freshness, |policy| {
+            policy.freshness_seconds = 901;
+        }),
+        (PolicyField::CosignedWithin, |policy| {
+            policy.cosigned_within_seconds = 901;
+        }),
+        (PolicyField::StampedWithin, |policy| {
+            policy.stamped_within_hours = None;
+        }),
     ];
-    for policy in weaker {
+    for (field, weaken) in weaker {
+        let mut policy = tighter.clone();
+        weaken(&mut policy);
+        assert_eq!(tighter.weaker_in(&policy), [field], "and is named");
         assert!(matches!(
             world.by_registrar(Change::Policy(policy)),
             Err(Refusal::PolicyWeaker)
