@@ -202,7 +202,7 @@ impl World {
         let yaml = yaml.replace("{contract}", &contract);
         let agreement = Agreement::of(&Document::from_yaml(&yaml)?)?;
         let id = agreement.id();
-        let blob = Bytes::copy_from_slice(agreement.canonical());
+        let blob = Bytes::from(agreement.document().canonical().into_bytes());
         let act = next_act(&self.view().state, id, None);
         let provider = &self.provider;
         let author = Author::Member(provider.member.clone());

@@ -219,7 +219,7 @@ async fn a_blob_that_is_not_its_name_holds_the_view_back_until_the_right_one_com
     let set = Bytes::from_static(entente_proto::VITAL_EVENTS_DESCRIPTOR_SET);
     let agreement = crate::town::agreement(Digest::of(&set));
     fake.hold(set);
-    fake.hold(Bytes::copy_from_slice(agreement.canonical()));
+    fake.hold(Bytes::from(agreement.document().canonical().into_bytes()));
     let (_, said) = fake.next().await;
     said.entries(0, &entries).await;
     said.checkpoint(fake.checkpoint(&entries)).await;

@@ -225,7 +225,7 @@ anchor: ./anchor.yaml
         .await
         .unwrap();
         let agreement = agreement(Digest::of(&set));
-        let blob = Bytes::copy_from_slice(agreement.canonical());
+        let blob = Bytes::from(agreement.document().canonical().into_bytes());
         let view = directory.view();
         let propose = Change::AgreementPropose(next_act(&view.state, agreement.id(), None));
         self.submit(directory, author, &provider.officer, &propose, vec![blob])

@@ -106,7 +106,7 @@ fn check(args: &CheckArgs, screen: &Screen) -> Result<(), Failure> {
         "name": document.id.as_str(),
         "version": document.version,
         "hash": agreement.id().to_string(),
-        "bytes": agreement.canonical().len(),
+        "bytes": agreement.document().canonical().as_bytes().len(),
     });
     screen.show("agreement.check", value, |screen| {
         let facts: [crate::texts::Fact<'_>; 2] =

@@ -63,12 +63,22 @@ impl Document {
         if bytes.len() > MAX_BYTES {
             return Err(CanonicalError::TooLarge);
         }
-        let document: Self = serde_json::from_slice(bytes).map_err(CanonicalError::Shape)?;
+        let mut document: Self = serde_json::from_slice(bytes).map_err(CanonicalError::Shape)?;
+        document.shrink();
         if document.canonical().as_bytes() == bytes {
             Ok(document)
         } else {
             Err(CanonicalError::NotCanonical)
         }
+    }
+
+    /// Lists are read into room for more; a state holds documents by the hundred thousand.
+    fn shrink(&mut self) {
+        self.parties.shrink_to_fit();
+        self.authorities.shrink_to_fit();
+        self.purposes.shrink_to_fit();
+        self.clauses.shrink_to_fit();
+        self.oversight.shrink_to_fit();
     }
 }
 

@@ -1,8 +1,8 @@
 //! A data-sharing agreement: what two or more institutions signed, as data.
 //!
 //! [`Document`] is the typed contents, read from YAML while it is being written and from its exact
-//! RFC 8785 bytes once it is signed. [`Agreement`] is a document together with those bytes and their
-//! SHA-256, the name every call, entry and answer carries. [`lifecycle`] is the table of states and
+//! RFC 8785 bytes once it is signed. [`Agreement`] is a document whose rules hold together with the
+//! SHA-256 of those bytes, the name every call, entry and answer carries. [`lifecycle`] is the table of states and
 //! [`lint`] the five faults auditors find. What this crate does not do: decide a call (`policy`),
 //! say who may sign (`directory`), or read a file or a clock.
 
@@ -11,8 +11,6 @@ mod document;
 pub mod lifecycle;
 pub mod lint;
 mod yaml;
-
-use std::sync::Arc;
 
 use entente_reason::Reason;
 use entente_signing::Digest;
@@ -28,14 +26,14 @@ pub use document::{
 /// The name of an agreement on the wire and in every log: SHA-256 of its canonical bytes.
 pub type AgreementId = Digest;
 
-/// A document whose rules hold, with the exact bytes the parties sign.
+/// A document whose rules hold, and its name. The bytes the parties sign are [`Document::canonical`]: there is
+/// one encoding, so they are not kept.
 ///
 /// The only ways to make one are [`Agreement::parse`] and [`Agreement::of`]; both check every
 /// structural rule, so holding one is the proof.
 #[derive(Clone, Debug)]
 pub struct Agreement {
     id: AgreementId,
-    canonical: Arc<[u8]>,
     document: Document,
 }
 
@@ -72,7 +70,6 @@ impl Agreement {
         document.check_rules().map_err(AgreementError::Rule)?;
         Ok(Self {
             id: Digest::of(bytes),
-            canonical: bytes.into(),
             document,
         })
     }
@@ -88,11 +85,6 @@ impl Agreement {
     /// The agreement's hash.
     pub fn id(&self) -> AgreementId {
         self.id
-    }
-
-    /// The exact bytes, as they are served as a blob and signed.
-    pub fn canonical(&self) -> &Arc<[u8]> {
-        &self.canonical
     }
 
     /// The typed contents.

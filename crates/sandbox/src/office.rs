@@ -275,7 +275,7 @@ impl Office {
         let act = next_act(&view.state, agreement.id(), None);
         let (change, blobs, proposed) = match view.state.agreement(&agreement.id()) {
             None => {
-                let blob = Bytes::copy_from_slice(agreement.canonical());
+                let blob = Bytes::from(agreement.document().canonical().into_bytes());
                 (Change::AgreementPropose(act), vec![blob], true)
             }
             Some(record) if record.accepted.contains_key(self.member()) => {

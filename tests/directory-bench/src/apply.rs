@@ -38,15 +38,17 @@ pub fn apply(folder: &Path) -> anyhow::Result<Vec<Measured>> {
         let entry = entry?;
         let began = now();
         let entry = RegistryEntry::parse(&entry)?;
-        state = apply_change(&state, &entry.change, entry.at, &blobs)
-            .with_context(|| format!("change {}", state.size()))?;
-        let took = began.elapsed();
+        let parsed = began.elapsed();
         let kind = entry.change.kind();
         if kind != last {
             let now = held_mib()?;
             kinds.entry(last).or_default().mib += now - held;
             (last, held) = (kind, now);
         }
+        let began = now();
+        state = apply_change(&state, &entry.change, entry.at, &blobs)
+            .with_context(|| format!("change {}", state.size()))?;
+        let took = parsed + began.elapsed();
         let spent = kinds.entry(kind).or_default();
         spent.count += 1;
         spent.time += took;

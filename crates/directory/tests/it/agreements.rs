@@ -48,7 +48,9 @@ fn propose(world: &mut World, change: impl FnOnce(&mut Document)) -> Result<Dige
     let mut document = document(world.descriptor_set);
     change(&mut document);
     let agreement = Agreement::of(&document).unwrap();
-    let id = world.blobs.insert(agreement.canonical().to_vec());
+    let id = world
+        .blobs
+        .insert(agreement.document().canonical().into_bytes());
     let act = AgreementAct {
         agreement: id,
         sequence: 1,

@@ -153,7 +153,12 @@ impl World {
     pub(crate) fn before() -> Self {
         let mut blobs = MemoryBlobs::new();
         let descriptor_set = blobs.insert(entente_proto::VITAL_EVENTS_DESCRIPTOR_SET);
-        let agreement = blobs.insert(agreement(descriptor_set).canonical().to_vec());
+        let agreement = blobs.insert(
+            agreement(descriptor_set)
+                .document()
+                .canonical()
+                .into_bytes(),
+        );
         Self {
             state: State::empty(),
             at: "2026-11-22T02:00:00Z".parse().unwrap(),

@@ -104,7 +104,9 @@ pub(crate) fn agree(world: &mut World, change: impl FnOnce(&mut Document)) -> Di
 
 fn keep(world: &mut World, document: &Document) -> Digest {
     let agreement = Agreement::of(document).unwrap();
-    world.blobs.insert(agreement.canonical().to_vec())
+    world
+        .blobs
+        .insert(agreement.document().canonical().into_bytes())
 }
 
 pub(crate) fn hours(n: u64) -> Duration {
