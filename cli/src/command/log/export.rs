@@ -16,9 +16,9 @@ use entente_config::Pkcs11Uri;
 use entente_directory::KeyRole;
 use entente_evidence::commitment::Field;
 use entente_identity::MemberId;
-use entente_keys::{HsmKey, KeyStore, KeyUse, MemberCertificate, Validity};
+use entente_keys::{HsmKey, KeyStore, KeyStoreError, KeyUse, MemberCertificate, Validity};
 use entente_security_server::request_stamp;
-use entente_signing::{Digest, Signer};
+use entente_signing::{Digest, Signer, VerifyingKey};
 use entente_tls::http::HttpUrl;
 use entente_tls::net::TokioNet;
 use serde_json::json;
@@ -51,7 +51,8 @@ pub(crate) struct ExportArgs {
     /// What to disclose, where its opening is kept: payload, subjects, user, case
     #[arg(long, value_name = "FIELD", value_delimiter = ',')]
     open: Vec<OpenArg>,
-    /// The member's key that seals it: its key folder, or where it is in a token (`pkcs11:…`)
+    /// The member's key that seals it: the folder of the member's keys, of which the newest in force is taken, or
+    /// where it is in a token (`pkcs11:…`)
     #[arg(long, value_name = "KEY")]
     seal_key: String,
     /// The time-stamping authority (RFC 3161) that is to stamp the whole bundle; otherwise that of the
@@ -233,12 +234,10 @@ impl Sealer {
             let store = KeyStore::open(key).map_err(|error| usage(&error))?;
             let pem = store.certificates(KeyUse::Member, LABEL);
             kept = pem.map_err(|error| usage(&error))?;
-            store
-                .load(KeyUse::Member, LABEL)
-                .map_err(|error| usage(&error))?
+            newest(&store, directory).map_err(|error| usage(&error))?
         };
         let public = signer.verifying_key();
-        let member = member_of(directory, &*signer).ok_or_else(|| {
+        let (_, member) = in_force(directory, public).ok_or_else(|| {
             let what = screen.text(Text::SealKeyStrange, &[("key", &public.key_id())]);
             Failure::new(Exit::Usage, what)
         })?;
@@ -277,16 +276,33 @@ fn issue(
         .map_err(|error| Failure::of(Exit::Failed, &error))
 }
 
-/// Whose member key it is now, by the directory.
-fn member_of(directory: &Directory, key: &dyn Signer) -> Option<MemberId> {
-    let mut members = directory.view().state.members();
-    let found = members.find(|member| {
+/// Of the member keys in a folder, the one that was registered last and is in force.
+fn newest(store: &KeyStore, directory: &Directory) -> Result<Arc<dyn Signer>, KeyStoreError> {
+    let mut newest = None;
+    for entry in store.list()? {
+        if entry.key_use != KeyUse::Member {
+            continue;
+        }
+        let key = store.load(KeyUse::Member, &entry.label)?;
+        let since = in_force(directory, key.verifying_key()).map(|(since, _)| since);
+        if newest.as_ref().is_none_or(|(other, _)| *other < since) {
+            newest = Some((since, key));
+        }
+    }
+    match newest {
+        Some((_, key)) => Ok(key),
+        None => store.load(KeyUse::Member, LABEL),
+    }
+}
+
+/// Since when this is a member's key, and whose, by the directory as it is now.
+fn in_force(directory: &Directory, key: &VerifyingKey) -> Option<(Timestamp, MemberId)> {
+    directory.view().state.members().find_map(|member| {
         let mut keys = member.keys.iter().filter(|dated| dated.is_current());
-        keys.any(|dated| {
-            dated.value.role == KeyRole::Member && dated.value.key == *key.verifying_key()
-        })
-    });
-    found.map(|member| member.id.clone())
+        let held =
+            keys.find(|held| held.value.role == KeyRole::Member && held.value.key == *key)?;
+        Some((held.from, member.id.clone()))
+    })
 }
 
 // === impl OpenArg ===
@@ -307,6 +323,6 @@ const LABEL: &str = "1";
 
 const EXAMPLES: &str = "\
 Examples:
-  entente log export 5f0c… --ledger sandbox/pensions --seal-key sandbox/pensions/keys
+  entente log export 5f0c… --ledger sandbox/pensions --seal-key sandbox/pensions/member-keys
   entente log export 5f0c… --ledger sandbox/pensions --peer-ledger copy-of-their-ledger \\
-      --open payload,subjects --seal-key sandbox/pensions/keys --out evidence.asice";
+      --open payload,subjects --seal-key sandbox/pensions/member-keys --out evidence.asice";

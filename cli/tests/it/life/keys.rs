@@ -5,7 +5,7 @@ use std::path::Path;
 
 use serde_json::Value;
 
-use super::{PENSIONS, REGISTRAR, at, until};
+use super::{PENSIONS, REGISTRAR, at, call, until, wait};
 
 const MEMBER: &str = "sandbox/pensions/member.yaml";
 const KEYS: &str = "sandbox/pensions/member-keys";
@@ -117,7 +117,8 @@ pub(super) fn a_key_revokes_itself_and_the_last_one_only_by_a_persons_word(dir: 
     assert_eq!(refused.code, 2, "{refused:?}");
     assert!(refused.err.contains("recovery key"), "{refused:?}");
     move_key(dir, "recovery.1.pem", &format!("{KEYS}/recovery.1.pem"));
-    assert_eq!(act(&add).code, 0);
+    let added = act(&[&add[..], &["-o", "json"]].concat());
+    assert_eq!(added.code, 0, "{added:?}");
     move_key(dir, &format!("{KEYS}/recovery.1.pem"), "recovery.1.pem");
     let revoked = act(&["member", "keys", "revoke", &old]);
     assert_eq!(revoked.code, 0, "{revoked:?}");
@@ -131,4 +132,30 @@ pub(super) fn a_key_revokes_itself_and_the_last_one_only_by_a_persons_word(dir: 
         "more-keys/member.2.pem",
         &format!("{KEYS}/member.2.pem"),
     );
+
+    // What is sealed from now on is sealed by the new key, though the old one lies beside it.
+    let asked = call(dir).json();
+    let id = asked["transaction"].as_str().unwrap();
+    let export = ["log", "export", id, "--ledger", "sandbox/pensions"];
+    let sealed = [
+        "--seal-key",
+        KEYS,
+        "--no-timestamp",
+        "--out",
+        "by-new.asice",
+    ];
+    wait("a checkpoint that reaches the exchange", || {
+        let made = act(&[&export[..], &sealed].concat());
+        assert!(
+            made.code == 0 || made.err.contains("checkpoint"),
+            "{made:?}"
+        );
+        made.code == 0
+    });
+    let verified = act(&["log", "verify", "by-new.asice", "-o", "json"]);
+    assert_eq!(verified.code, 0, "{verified:?}");
+    let json = verified.json();
+    let mut proven = json["proven"].as_array().unwrap().iter();
+    let bound = proven.find(|item| item["what"] == "seal-bound").unwrap();
+    assert_eq!(bound["registry_index"], added.json()["index"], "{json}");
 }
