@@ -94,6 +94,12 @@ pub(crate) const TESTS: &[Need] = &[
         sign: Sign::Programs,
         package: "opensc",
     },
+    Need {
+        name: "systemd's programs that read units and accounts",
+        programs: &["systemd-analyze", "systemd-sysusers"],
+        sign: Sign::Programs,
+        package: "systemd",
+    },
 ];
 
 /// Where Debian keeps Go code: a `GOPATH`.

@@ -1,5 +1,7 @@
 //! `entente serve`: one role in the foreground, JSON lines on stdout, until SIGTERM.
 
+mod notify;
+
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
 
@@ -76,6 +78,7 @@ pub(crate) async fn run(mut args: ServeArgs, screen: &Screen) -> Result<(), Fail
     }
     start_logging(&args.log)?;
     let mut stop = Stop::new()?;
+    notify::keep_alive();
     match args.role {
         Role::Adapter => adapter(&args, &mut stop, screen).await,
         Role::Registry => registry(&args.config, &mut stop, screen).await,
@@ -103,6 +106,7 @@ async fn security_server(file: &Path, stop: &mut Stop, screen: &Screen) -> Resul
             return Ok(());
         };
         let running = started.map_err(|error| not_started(&error, screen))?;
+        notify::ready();
         // With its half-year a shard of the ledger ends. The server goes on in the next one, which it opens
         // when it starts: calls wait or are refused for about a second, twice a year.
         let is_over = stop.or(running.shard_over()).await.is_some();
@@ -126,6 +130,7 @@ async fn registry(file: &Path, stop: &mut Stop, screen: &Screen) -> Result<(), F
     };
     let started = registry::CentralRegistry::start(config, deps).await;
     let running = started.map_err(|error| not_started(&error, screen))?;
+    notify::ready();
     stop.wait().await;
     tracing::info!(event = "registry.draining");
     if let Some(Err(error)) = stop.or(running.shutdown()).await {
@@ -142,6 +147,7 @@ async fn witness(file: &Path, stop: &mut Stop, screen: &Screen) -> Result<(), Fa
         return Ok(());
     };
     let running = started.map_err(|error| not_started(&error, screen))?;
+    notify::ready();
     stop.wait().await;
     stop.or(running.shutdown()).await;
     tracing::info!(event = "witness.stopped");
@@ -164,6 +170,7 @@ async fn adapter(args: &ServeArgs, stop: &mut Stop, screen: &Screen) -> Result<(
     };
     let bound = bind(&listen).map_err(|error| not_started(&error, screen))?;
     tracing::info!(event = "adapter.listening", address = %bound.address());
+    notify::ready();
     let served = bound.serve(Arc::new(adapter), options, stop.wait()).await;
     served.map_err(|error| not_started(&error, screen))?;
     tracing::info!(event = "adapter.stopped");
@@ -199,12 +206,13 @@ impl Stop {
         })
     }
 
-    /// Waits for the next of them. Cancel-safe.
+    /// Waits for the next of them, and says so to a service manager. Cancel-safe.
     async fn wait(&mut self) {
         tokio::select! {
             _ = self.terminate.recv() => {}
             _ = self.interrupt.recv() => {}
         }
+        notify::stopping();
     }
 
     /// Runs `work`, unless asked to stop first.

@@ -17,5 +17,6 @@ mod run;
 mod samples;
 mod signed;
 mod stamps;
+mod systemd;
 mod token;
 mod witnesses;
