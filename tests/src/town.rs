@@ -4,6 +4,7 @@ use std::sync::Arc;
 
 use bytes::Bytes;
 use entente_clock::ManualClock;
+use entente_oversight::witness::Running as Witness;
 use entente_security_server::{Deps, Running};
 use tempfile::TempDir;
 use tonic::{Response, Status};
@@ -46,6 +47,18 @@ impl Town {
         let dir = tempfile::tempdir()?;
         let world = World::build_at(dir.path(), deps.clock.clone()).await?;
         Self::of(world, dir, deps).await
+    }
+
+    /// The same, with the commissioner's witness, which the policy names.
+    ///
+    /// # Errors
+    /// When any part does not start.
+    pub async fn witnessed(deps: &Deps) -> anyhow::Result<(Self, Witness)> {
+        let dir = tempfile::tempdir()?;
+        let world = World::build_at(dir.path(), deps.clock.clone()).await?;
+        let witness = world.commissioner("127.0.0.1:0").await?;
+        world.trust(&witness).await?;
+        Ok((Self::of(world, dir, deps).await?, witness))
     }
 
     /// Starts the servers of a world that was built in `dir`.

@@ -1,6 +1,5 @@
 //! What servers note of each other's checkpoints: seldom, and nothing more once nobody calls.
 
-use std::sync::Arc;
 use std::time::Duration;
 
 use anyhow::ensure;
@@ -8,7 +7,7 @@ use entente_clock::{Clock as _, ManualClock, SystemClock, Timestamp};
 use entente_ledger::entry::Body;
 use entente_tests::town::{Town, at};
 use entente_tests::walk::until;
-use entente_tests::world::{Site, World};
+use entente_tests::world::Site;
 
 /// When a site noted the other's checkpoints.
 fn noted(site: &Site) -> Vec<Timestamp> {
@@ -59,13 +58,7 @@ async fn a_peers_checkpoint_is_logged_once_in_ten_minutes_however_often_it_chang
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn once_nobody_calls_both_ledgers_come_to_rest() {
     let clock = ManualClock::at(SystemClock.now());
-    let dir = tempfile::tempdir().unwrap();
-    let world = World::build_at(dir.path(), Arc::new(clock.clone()))
-        .await
-        .unwrap();
-    let witness = world.commissioner("127.0.0.1:0").await.unwrap();
-    world.trust(&witness).await.unwrap();
-    let town = Town::of(world, dir, &at(&clock)).await.unwrap();
+    let (town, witness) = Town::witnessed(&at(&clock)).await.unwrap();
     town.ask().await.unwrap();
     let mut sizes = Vec::new();
     for _ in 0..8 {

@@ -44,15 +44,8 @@ async fn age_is(town: &Town, seconds: Range<u32>) {
 async fn exchange_goes_on_while_a_quorum_cosigns_stops_when_it_does_not_and_recovers() {
     let events = Events::of_this_process().unwrap();
     let clock = ManualClock::at(SystemClock.now());
-    let dir = tempfile::tempdir().unwrap();
-    let world = World::build_at(dir.path(), Arc::new(clock.clone()))
-        .await
-        .unwrap();
-    let witness = world.commissioner("127.0.0.1:0").await.unwrap();
+    let (town, witness) = Town::witnessed(&at(&clock)).await.unwrap();
     let listen = witness.endpoint().to_string();
-    world.trust(&witness).await.unwrap();
-
-    let town = Town::of(world, dir, &at(&clock)).await.unwrap();
     // Cosigned at their start, before anybody called.
     town.ask().await.unwrap();
 
@@ -169,13 +162,7 @@ async fn a_witness_that_says_there_is_more_and_does_not_show_it_stops_nobody() {
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn a_server_that_hears_of_another_tree_stops_at_once_and_goes_on_in_a_new_shard() {
     let clock = ManualClock::at(SystemClock.now());
-    let dir = tempfile::tempdir().unwrap();
-    let world = World::build_at(dir.path(), Arc::new(clock.clone()))
-        .await
-        .unwrap();
-    let witness = world.commissioner("127.0.0.1:0").await.unwrap();
-    world.trust(&witness).await.unwrap();
-    let town = Town::of(world, dir, &at(&clock)).await.unwrap();
+    let (town, witness) = Town::witnessed(&at(&clock)).await.unwrap();
     town.ask().await.unwrap();
     let site = &town.world.provider;
     let (origin, first) = (site.origin().unwrap(), site.ledger_dir().unwrap());
