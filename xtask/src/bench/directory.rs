@@ -3,29 +3,16 @@
 use anyhow::{Context as _, ensure};
 
 use super::Options;
-use super::case::Folder;
 use super::conditions::Conditions;
 use super::goals::{Outcome, judge};
-use super::measured::{Results, build};
-use super::running::bound;
-use crate::workspace;
+use super::measured::{Measuring, Results};
 
 /// Builds the measuring program, has it make directories and apply them, and prints.
 pub(crate) fn run(options: &Options) -> anyhow::Result<()> {
-    ensure!(
-        options.cases.is_empty(),
-        "the directory is measured whole, without --case"
-    );
-    if !options.built {
-        build("entente-directory-bench", options.dev)?;
-    }
-    let folder = workspace::target()
-        .join("bench")
-        .join(std::process::id().to_string());
-    let folder = Folder::new(folder)?;
-    let results = measure(options, &folder)?;
+    let measuring = Measuring::prepare("directory", options)?;
+    let results = measure(options, &measuring)?;
 
-    let conditions = Conditions::read(folder.path(), !options.dev);
+    let conditions = Conditions::read(measuring.folder(), !options.dev);
     if options.json {
         for figure in results.json("directory", &conditions, &[]) {
             println!("{figure}");
@@ -36,21 +23,20 @@ pub(crate) fn run(options: &Options) -> anyhow::Result<()> {
     judge(&goals(&results), options)
 }
 
-fn measure(options: &Options, folder: &Folder) -> anyhow::Result<Results> {
-    let profile = if options.dev { "debug" } else { "release" };
-    let program = workspace::target().join(profile).join("bench-directory");
+fn measure(options: &Options, measuring: &Measuring) -> anyhow::Result<Results> {
     let mut results = Results::default();
     for members in MEMBERS {
-        let country = folder.path().join(members.to_string());
-        let written = bound(&program)
+        let country = measuring.folder().join(members.to_string());
+        let written = measuring
+            .command()
             .arg("write")
             .arg(&country)
             .arg(members.to_string())
             .status()
-            .with_context(|| format!("starting {}", program.display()))?;
+            .context("starting bench-directory")?;
         ensure!(written.success(), "bench-directory ended with {written}");
         for _ in 0..options.rounds {
-            results.follow(bound(&program).arg("apply").arg(&country))?;
+            results.follow(measuring.command().arg("apply").arg(&country))?;
         }
     }
     Ok(results)

@@ -1,31 +1,16 @@
 //! What the ledger costs at 10⁴, 10⁵ and 10⁶ entries, and its appends beside a bare file.
 
-use anyhow::ensure;
-
 use super::Options;
-use super::case::Folder;
 use super::conditions::Conditions;
 use super::goals::{Outcome, judge};
-use super::measured::{Results, build};
-use super::running::bound;
-use crate::workspace;
+use super::measured::{Measuring, Results};
 
 /// Builds the measuring program, follows it to its end, and prints.
 pub(crate) fn run(options: &Options) -> anyhow::Result<()> {
-    ensure!(
-        options.cases.is_empty(),
-        "the ledger is measured whole, without --case"
-    );
-    if !options.built {
-        build("entente-ledger-bench", options.dev)?;
-    }
-    let folder = workspace::target()
-        .join("bench")
-        .join(std::process::id().to_string());
-    let folder = Folder::new(folder)?;
-    let results = measure(options, &folder)?;
+    let measuring = Measuring::prepare("ledger", options)?;
+    let results = measure(options, &measuring)?;
 
-    let conditions = Conditions::read(folder.path(), !options.dev);
+    let conditions = Conditions::read(measuring.folder(), !options.dev);
     if options.json {
         let of_each = [
             ("entry_bytes", ENTRY_BYTES),
@@ -41,14 +26,13 @@ pub(crate) fn run(options: &Options) -> anyhow::Result<()> {
     judge(&goals(&results), options)
 }
 
-fn measure(options: &Options, folder: &Folder) -> anyhow::Result<Results> {
-    let profile = if options.dev { "debug" } else { "release" };
-    let program = workspace::target().join(profile).join("bench-ledger");
+fn measure(options: &Options, measuring: &Measuring) -> anyhow::Result<Results> {
     let mut results = Results::default();
     results.follow(
-        bound(&program)
+        measuring
+            .command()
             .arg("plan")
-            .arg(folder.path())
+            .arg(measuring.folder())
             .args([SEGMENT_BYTES.to_string(), options.rounds.to_string()])
             .args([
                 PROOFS.to_string(),

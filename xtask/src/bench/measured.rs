@@ -1,13 +1,17 @@
 //! What a measuring program prints, line by line, and what comes of it.
 
 use std::io::{BufRead as _, BufReader};
+use std::path::{Path, PathBuf};
 use std::process::{Command, Stdio};
 
 use anyhow::{Context as _, bail, ensure};
 use serde_json::{Value, json};
 
+use super::Options;
+use super::case::Folder;
 use super::conditions::Conditions;
 use super::goals::{median, range, rounded};
+use super::running::bound;
 use crate::workspace;
 
 /// All values of the same thing.
@@ -25,8 +29,46 @@ pub(crate) struct Figure {
 #[derive(Clone, Debug, Default)]
 pub(crate) struct Results(Vec<Figure>);
 
-/// Builds a measuring program.
-pub(crate) fn build(package: &str, dev: bool) -> anyhow::Result<()> {
+/// A measuring program, and the folder it is to measure in.
+#[derive(Debug)]
+pub(crate) struct Measuring {
+    program: PathBuf,
+    folder: Folder,
+}
+
+// === impl Measuring ===
+
+impl Measuring {
+    /// Builds the program of the crate `entente-NAME-bench`, which is `bench-NAME`.
+    pub(crate) fn prepare(name: &str, options: &Options) -> anyhow::Result<Self> {
+        ensure!(
+            options.cases.is_empty(),
+            "the {name} is measured whole, without --case"
+        );
+        if !options.built {
+            build(&format!("entente-{name}-bench"), options.dev)?;
+        }
+        let target = workspace::target();
+        let profile = if options.dev { "debug" } else { "release" };
+        let folder = target.join("bench").join(std::process::id().to_string());
+        Ok(Self {
+            program: target.join(profile).join(format!("bench-{name}")),
+            folder: Folder::new(folder)?,
+        })
+    }
+
+    /// Where it measures.
+    pub(crate) fn folder(&self) -> &Path {
+        self.folder.path()
+    }
+
+    /// The program, which ends with this process.
+    pub(crate) fn command(&self) -> Command {
+        bound(&self.program)
+    }
+}
+
+fn build(package: &str, dev: bool) -> anyhow::Result<()> {
     let mut cargo = workspace::cargo();
     cargo.args(["build", "-p", package]);
     if !dev {
