@@ -95,9 +95,9 @@ pub(crate) const TESTS: &[Need] = &[
         package: "opensc",
     },
     Need {
-        name: "systemd's programs that read units and accounts",
+        name: "systemd's programs that read units and accounts, of version 250 or later",
         programs: &["systemd-analyze", "systemd-sysusers"],
-        sign: Sign::Programs,
+        sign: Sign::Runs(&["--offline=true", "--help"]),
         package: "systemd",
     },
 ];
