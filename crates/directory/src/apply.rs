@@ -7,12 +7,14 @@
 mod agreement;
 mod budget;
 mod member;
+mod recognition;
 mod server;
 mod service;
 
 pub(crate) use agreement::check_denial;
 pub use budget::{MAX_CHANGES_A_DAY, MAX_SERVERS, MAX_SERVICES, MAX_VERSIONS};
 pub(crate) use member::check_revocation;
+pub(crate) use recognition::recognition;
 pub(crate) use server::require_owner as check_owner;
 
 use entente_clock::Timestamp;
@@ -146,7 +148,11 @@ pub(crate) fn check_right(change: &SignedChange, role: Option<KeyRole>) -> Resul
         | Kind::MemberResume
         | Kind::MemberEnd
         | Kind::Policy
-        | Kind::State => *author == Author::Registrar,
+        | Kind::State
+        | Kind::Recognise
+        | Kind::RecognitionSuspend
+        | Kind::RecognitionResume
+        | Kind::RecognitionRevoke => *author == Author::Registrar,
         Kind::KeyAdd => role == Some(KeyRole::Recovery),
         // Which key may revoke which is decided with the key at hand.
         Kind::KeyRevoke => role.is_some(),
@@ -203,6 +209,10 @@ fn apply_body(
         Change::AgreementResume(body) => agreement::resume(core, change, body, at),
         Change::Policy(body) => replace_policy(core, body),
         Change::State(body) => check_state(state, body),
+        Change::Recognise(body) => recognition::recognise(core, body, at),
+        Change::RecognitionSuspend(body) => recognition::stand(core, body, Standing::Suspended),
+        Change::RecognitionResume(body) => recognition::stand(core, body, Standing::Active),
+        Change::RecognitionRevoke(body) => recognition::stand(core, body, Standing::Ended),
     }
 }
 
@@ -245,7 +255,8 @@ fn replace_policy(core: &mut Core, body: &Policy) -> Result<(), Refusal> {
 }
 
 fn check_state(state: &State, body: &StateClaim) -> Result<(), Refusal> {
-    if body.rules != RULES_VERSION {
+    // What older rules knew, these judge alike.
+    if !(OLDEST_RULES..=RULES_VERSION).contains(&body.rules) {
         return Err(Refusal::RulesUnknown(body.rules));
     }
     if body.hash != state.state_hash() {
@@ -283,7 +294,11 @@ fn fetch(blobs: &dyn Blobs, hash: &Digest) -> Result<bytes::Bytes, Refusal> {
 }
 
 /// The rules in this file. A state change under others stops a server that does not run them.
-pub const RULES_VERSION: u32 = 2;
+pub const RULES_VERSION: u32 = 3;
+
+/// The oldest rules under which a ledger adds up to the same state as under these: they knew fewer kinds of
+/// change and refused nothing that these accept of the kinds they knew.
+const OLDEST_RULES: u32 = 2;
 
 /// A registry states its hash at least this often.
 pub const MAX_CHANGES_BETWEEN_STATES: u64 = 1000;

@@ -9,7 +9,9 @@ use std::sync::Arc;
 
 use entente_clock::Timestamp;
 
-use crate::apply::{check_author, check_denial, check_owner, check_revocation, check_right};
+use crate::apply::{
+    check_author, check_denial, check_owner, check_revocation, check_right, recognition,
+};
 use crate::change::{Author, Change, MemberAct, SignedChange};
 use crate::refusal::Refusal;
 use crate::state::State;
@@ -71,6 +73,9 @@ impl State {
                 let record = self.agreement(&body.agreement);
                 let record = record.ok_or(Refusal::UnknownAgreement(body.agreement))?;
                 check_denial(record, change, body, now)?;
+            }
+            Change::RecognitionSuspend(body) | Change::RecognitionRevoke(body) => {
+                recognition(&self.core, &body.jurisdiction)?;
             }
             _ => return Err(not_allowed()),
         }

@@ -15,6 +15,7 @@ mod change;
 mod codec;
 mod deny;
 mod entry;
+mod federation;
 mod record;
 mod refusal;
 mod state;
@@ -26,16 +27,17 @@ pub use apply::{
 };
 pub use blobs::{Blobs, MAX_BLOB, MemoryBlobs};
 pub use change::{
-    AgreementAct, Application, ApplicationError, Author, Change, ChangeHeader, Genesis, HpkeKey,
-    InvalidName, KeyAdd, KeyRevoke, KeyRole, Kind, MAX_CHANGE, MalformedChange, MemberAct,
-    MemberAdmit, MemberClass, Mode, Name, NewKey, Policy, PolicyField, ServerRegister,
-    ServerUpdate, ServicePublish, ServiceRetire, SessionRevoke, ShardOpen, SignChangeError,
-    SignedChange, StateClaim, Suite,
+    AgreementAct, Application, ApplicationError, Author, Change, ChangeHeader, ForeignAnchor,
+    Genesis, HpkeKey, InvalidName, KeyAdd, KeyRevoke, KeyRole, Kind, MAX_CHANGE, MalformedChange,
+    MemberAct, MemberAdmit, MemberClass, Mode, Name, NewKey, Policy, PolicyField, Recognise,
+    RecognitionAct, RecognitionLimits, ServerRegister, ServerUpdate, ServicePublish, ServiceRetire,
+    SessionRevoke, ShardOpen, SignChangeError, SignedChange, StateClaim, Suite,
 };
 pub use entry::{MalformedEntry, RegistryEntry};
+pub use federation::{Absent, Federation};
 pub use record::{
-    AgreementRecord, AuthorPosition, Dated, MemberKey, MemberRecord, RegistryRecord, ServerRecord,
-    ServiceRecord, ServiceVersion, ShardRecord, Standing,
+    AgreementRecord, AuthorPosition, Dated, MemberKey, MemberRecord, RecognitionRecord,
+    RegistryRecord, ServerRecord, ServiceRecord, ServiceVersion, ShardRecord, Standing,
 };
 pub use refusal::Refusal;
 pub use state::State;

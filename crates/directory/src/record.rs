@@ -11,7 +11,7 @@ use entente_identity::{Jurisdiction, MemberId, ServerId, ServiceName, SystemId};
 use entente_signing::{Digest, KeyId, VerifyingKey};
 
 use crate::Address;
-use crate::change::{HpkeKey, KeyRole, MemberClass, Mode, Name};
+use crate::change::{ForeignAnchor, HpkeKey, KeyRole, MemberClass, Mode, Name, RecognitionLimits};
 
 /// A value that holds from one moment to another.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -41,6 +41,21 @@ pub struct RegistryRecord {
     pub genesis: Digest,
 }
 
+/// Another jurisdiction's registry, as this one recognises it.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct RecognitionRecord {
+    /// Whose names it speaks for.
+    pub jurisdiction: Jurisdiction,
+    /// What a follower of it starts from.
+    pub anchor: ForeignAnchor,
+    /// What of it counts here.
+    pub limits: RecognitionLimits,
+    /// How the recognition stands.
+    pub standing: Standing,
+    /// When it was given, in its present form.
+    pub given: Timestamp,
+}
+
 /// Where an author's changes stand.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct AuthorPosition {
@@ -54,7 +69,7 @@ pub struct AuthorPosition {
     pub today: u32,
 }
 
-/// How a membership stands.
+/// How a membership, or a recognition, stands.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
 pub enum Standing {
     /// In good standing.
@@ -315,11 +330,13 @@ impl AgreementRecord {
         state
     }
 
-    /// Whether every party signed it, whatever became of it.
-    pub fn was_agreed(&self) -> bool {
+    /// Whether every party that a registry of this jurisdiction speaks for signed it, whatever became of
+    /// it. The others' signatures are in their own registries.
+    pub fn was_agreed(&self, jurisdiction: &Jurisdiction) -> bool {
         let parties = &self.agreement.document().parties;
         parties
             .iter()
-            .all(|p| self.accepted.contains_key(&p.member))
+            .filter(|party| party.member.jurisdiction() == *jurisdiction)
+            .all(|party| self.accepted.contains_key(&party.member))
     }
 }

@@ -5,7 +5,7 @@ use entente_agreement::lifecycle::NoSuchTransition;
 use entente_agreement::lint::Fault;
 use entente_clock::Timestamp;
 use entente_contract::{Breaking, ContractError};
-use entente_identity::{MemberId, ServerId, ServiceName, SystemId};
+use entente_identity::{Jurisdiction, MemberId, ServerId, ServiceName, SystemId};
 use entente_reason::Reason;
 use entente_signing::{Digest, SignatureInvalid};
 
@@ -105,6 +105,14 @@ pub enum Refusal {
     /// The name is registered already.
     #[error("`{0}` is registered already")]
     NameTaken(String),
+    /// The jurisdiction is not recognised, or not for this.
+    #[error("`{jurisdiction}` is not recognised here for this: {what}")]
+    NotRecognised {
+        /// Which.
+        jurisdiction: Jurisdiction,
+        /// What the recognition does not extend to.
+        what: String,
+    },
     /// The author's sequence or previous hash does not continue the author's last change.
     #[error("change {found} of {author} offered where {expected} is next")]
     OutOfOrder {
@@ -188,6 +196,7 @@ impl Refusal {
             Self::MemberSuspended(_) => Reason::MemberSuspended,
             Self::NameNotOurs(_) | Self::WrongRegistry => Reason::NameNotOurs,
             Self::NameTaken(_) => Reason::NameTaken,
+            Self::NotRecognised { .. } => Reason::JurisdictionNotRecognised,
             Self::OutOfOrder { .. } => Reason::ChangeOutOfOrder,
             Self::RulesUnknown(_) | Self::StateMismatch => Reason::RegistrySplit,
             Self::ShardConflict(_) => Reason::ShardConflict,

@@ -11,14 +11,14 @@ use std::sync::Arc;
 
 use entente_clock::Timestamp;
 use entente_contract::Contract;
-use entente_identity::{MemberId, ServerId, ServiceName, SystemId};
+use entente_identity::{Jurisdiction, MemberId, ServerId, ServiceName, SystemId};
 use entente_signing::Digest;
 use rpds::RedBlackTreeMapSync;
 
 use crate::change::{Author, Mode, Policy, SignedChange};
 use crate::record::{
-    AgreementRecord, AuthorPosition, MemberRecord, RegistryRecord, ServerRecord, ServiceRecord,
-    ShardRecord,
+    AgreementRecord, AuthorPosition, MemberRecord, RecognitionRecord, RegistryRecord, ServerRecord,
+    ServiceRecord, ShardRecord,
 };
 
 /// The directory of one jurisdiction at one size of its ledger.
@@ -54,6 +54,10 @@ pub(crate) struct Core {
     pub(crate) offers: Map<ServiceName, Arc<BTreeSet<MemberId>>>,
     pub(crate) contracts: Map<(Digest, ServiceName), Contract>,
     pub(crate) agreements: Map<Digest, Arc<AgreementRecord>>,
+    /// Agreements that would take the place of another once all parties of all jurisdictions signed: the old
+    /// one, the new one.
+    pub(crate) successors: Map<(Digest, Digest), ()>,
+    pub(crate) recognitions: Map<Jurisdiction, Arc<RecognitionRecord>>,
     /// How much each member has of what it may not have too much of.
     pub(crate) holdings: Map<MemberId, Holdings>,
     /// Agreements that every party signed, by consumer and provider system.
@@ -96,6 +100,8 @@ impl State {
                 offers: Map::new_sync(),
                 contracts: Map::new_sync(),
                 agreements: Map::new_sync(),
+                successors: Map::new_sync(),
+                recognitions: Map::new_sync(),
                 holdings: Map::new_sync(),
                 pairs: Map::new_sync(),
             },

@@ -266,6 +266,13 @@ catalogue! {
     fr: "Le système du fournisseur a donné une réponse non conforme à son contrat.",
         "Le fournisseur doit corriger son système; un nouvel appel n’y changera rien.";
 
+    /// The own registry does not recognise the other party's jurisdiction, or not for this.
+    JurisdictionNotRecognised = "JURISDICTION_NOT_RECOGNISED", PERMISSION_DENIED, Registry,
+    en: "The other party's jurisdiction is not recognised here, or not for this.",
+        "Ask your registrar; `entente trust list` shows what is recognised, and how far.",
+    fr: "L’administration de l’autre partie n’est pas reconnue ici, ou pas pour ceci.",
+        "Adressez-vous à votre registraire; `entente trust list` montre ce qui est reconnu, et dans quelle mesure.";
+
     /// A key or its certificate is past its end.
     KeyExpired = "KEY_EXPIRED", FAILED_PRECONDITION, CallerServer,
     en: "A key of the security server has expired.",

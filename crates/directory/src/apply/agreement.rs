@@ -4,12 +4,12 @@ use std::collections::{BTreeMap, BTreeSet};
 use std::sync::Arc;
 
 use entente_agreement::lifecycle::{self, Act};
-use entente_agreement::{Agreement, Clause, Document, lint};
+use entente_agreement::{Agreement, Clause, Document, Party, lint};
 use entente_clock::Timestamp;
 use entente_contract::Direction;
-use entente_identity::{ElementName, MemberId, MethodName};
+use entente_identity::{ElementName, Jurisdiction, MemberId, MethodName, SystemId};
 
-use super::{fetch, not_allowed};
+use super::{fetch, not_allowed, recognition};
 use crate::blobs::Blobs;
 use crate::change::{AgreementAct, Author, Kind, SignedChange};
 use crate::record::{AgreementRecord, Standing};
@@ -43,7 +43,7 @@ pub(super) fn propose(
         return Err(Refusal::AgreementFaulty { fault });
     }
     check_document(core, document, at)?;
-    let record = AgreementRecord {
+    let mut record = AgreementRecord {
         recorded: step(lifecycle::State::Draft, Act::Propose)?,
         acts: 0,
         last_act: change.hash(),
@@ -53,6 +53,7 @@ pub(super) fn propose(
         revoked_reason: None,
         agreement: Arc::new(agreement),
     };
+    conclude(core, &mut record)?;
     keep_act(core, record, change);
     Ok(())
 }
@@ -75,19 +76,24 @@ pub(super) fn accept(
     // What was proposed may have been overtaken: services retired, members gone, dates past.
     check_document(core, document, at)?;
     record.accepted.insert(author, change.hash());
-    record.recorded = if record.was_agreed() {
-        let agreed = step(record.recorded, Act::AcceptLast)?;
-        // No jurisdiction has a filing rule yet, so filing follows at once.
-        step(agreed, Act::File)?
-    } else {
-        step(record.recorded, Act::Accept)?
-    };
-    if record.was_agreed() {
-        index(core, &record.agreement);
-        supersede(core, &record.agreement)?;
-    }
+    record.recorded = step(record.recorded, Act::Accept)?;
+    conclude(core, &mut record)?;
     keep_act(core, record, change);
     Ok(())
+}
+
+/// What follows once every party that this registry speaks for has signed. The others sign in their own
+/// registries: [`crate::Federation`] looks at all of them.
+fn conclude(core: &mut Core, record: &mut AgreementRecord) -> Result<(), Refusal> {
+    let registry = core.registry.as_ref().ok_or(Refusal::WrongRegistry)?;
+    if !record.was_agreed(&registry.jurisdiction) {
+        return Ok(());
+    }
+    let agreed = step(record.recorded, Act::AcceptLast)?;
+    // No jurisdiction has a filing rule yet, so filing follows at once.
+    record.recorded = step(agreed, Act::File)?;
+    index(core, &record.agreement);
+    supersede(core, &record.agreement)
 }
 
 pub(super) fn revoke(
@@ -178,7 +184,12 @@ fn check_document(core: &Core, document: &Document, at: Timestamp) -> Result<(),
     if document.not_after <= at {
         return unfit("its dates have passed".into());
     }
+    let registry = core.registry.as_ref().ok_or(Refusal::WrongRegistry)?;
     for party in &document.parties {
+        if party.member.jurisdiction() != registry.jurisdiction {
+            recognition::check_party(core, &party.member)?;
+            continue;
+        }
         match core.members.get(&party.member) {
             None => return Err(Refusal::UnknownMember(party.member.clone())),
             Some(member) if member.standing != Standing::Active => {
@@ -206,13 +217,22 @@ fn check_document(core: &Core, document: &Document, at: Timestamp) -> Result<(),
         }
     }
     for clause in &document.clauses {
-        check_clause(core, clause)?;
+        let ours = |system: &&SystemId| system.jurisdiction() == registry.jurisdiction;
+        let theirs = clause.consumers.iter().chain(&clause.providers);
+        for system in theirs.filter(|system| !ours(system)) {
+            recognition::check_service(core, &system.jurisdiction(), &clause.service)?;
+        }
+        // What a provider of another jurisdiction offers is in its own registry, which checks it.
+        if clause.providers.iter().any(|system| ours(&system)) {
+            check_clause(core, clause, &registry.jurisdiction)?;
+        }
     }
     Ok(())
 }
 
-fn check_clause(core: &Core, clause: &Clause) -> Result<(), Refusal> {
-    for provider in &clause.providers {
+fn check_clause(core: &Core, clause: &Clause, ours: &Jurisdiction) -> Result<(), Refusal> {
+    let providers = clause.providers.iter();
+    for provider in providers.filter(|system| system.jurisdiction() == *ours) {
         let key = (clause.service.clone(), provider.member());
         let offer = core
             .services
@@ -289,6 +309,13 @@ fn supersede(core: &mut Core, agreement: &Agreement) -> Result<(), Refusal> {
     let Some(old) = &document.supersedes else {
         return Ok(());
     };
+    let registry = core.registry.as_ref().ok_or(Refusal::WrongRegistry)?;
+    let here = |party: &Party| party.member.jurisdiction() == registry.jurisdiction;
+    if !document.parties.iter().all(here) {
+        // The new one begins only when it is agreed everywhere, and until then the old one stands.
+        core.successors.insert_mut((*old, agreement.id()), ());
+        return Ok(());
+    }
     let record = core
         .agreements
         .get(old)

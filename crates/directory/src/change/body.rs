@@ -5,8 +5,8 @@ use entente_signing::cbor::{CborError, Reader, Writer};
 use entente_signing::{Digest, VerifyingKey};
 
 use super::{
-    KeyRole, MemberClass, Name, Policy, ServerRegister, ServerUpdate, ServicePublish,
-    ServiceRetire, SessionRevoke, ShardOpen,
+    KeyRole, MemberClass, Name, Policy, Recognise, RecognitionAct, ServerRegister, ServerUpdate,
+    ServicePublish, ServiceRetire, SessionRevoke, ShardOpen,
 };
 use crate::codec::{BodyError, Fields, Map, digest, key, list, parsed, short_text, u32};
 
@@ -95,6 +95,14 @@ kinds! {
     Policy(Policy) = 19,
     /// The registry says what everything so far adds up to.
     State(StateClaim) = 20,
+    /// Another jurisdiction's registry is recognised.
+    Recognise(Recognise) = 21,
+    /// A recognition is suspended.
+    RecognitionSuspend(RecognitionAct) = 22,
+    /// A recognition is in force again.
+    RecognitionResume(RecognitionAct) = 23,
+    /// A recognition ends.
+    RecognitionRevoke(RecognitionAct) = 24,
 }
 
 /// The first change of a registry.
@@ -209,6 +217,8 @@ impl Kind {
                 | Self::ServiceRetire
                 | Self::AgreementRevoke
                 | Self::AgreementSuspend
+                | Self::RecognitionSuspend
+                | Self::RecognitionRevoke
         )
     }
 }
@@ -404,7 +414,7 @@ impl StateClaim {
 }
 
 /// A code, never free text: changes are public for ever, and free text would hold names.
-fn reason_code(reader: &mut Reader<'_>) -> Result<String, CborError> {
+pub(super) fn reason_code(reader: &mut Reader<'_>) -> Result<String, CborError> {
     let code = reader.text()?;
     let valid = code.len() <= 64
         && code.starts_with(|c: char| c.is_ascii_uppercase())

@@ -208,7 +208,7 @@ impl Policy {
 }
 
 /// A policy of witnesses in the one form in which it is written.
-fn witnesses(reader: &mut Reader<'_>) -> Result<WitnessPolicy, CborError> {
+pub(super) fn witnesses(reader: &mut Reader<'_>) -> Result<WitnessPolicy, CborError> {
     let text = reader.text()?;
     let policy: WitnessPolicy = text.parse().map_err(|_| CborError::Range)?;
     let is_written = text.len() <= MAX_POLICY && policy.to_string() == text;

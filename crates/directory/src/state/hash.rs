@@ -15,8 +15,8 @@ use super::{Core, State};
 use crate::change::{Author, Mode, Policy};
 use crate::codec::Fields;
 use crate::record::{
-    AgreementRecord, AuthorPosition, Dated, MemberRecord, RegistryRecord, ServerRecord,
-    ServiceRecord, ShardRecord,
+    AgreementRecord, AuthorPosition, Dated, MemberRecord, RecognitionRecord, RegistryRecord,
+    ServerRecord, ServiceRecord, ShardRecord,
 };
 
 impl State {
@@ -78,6 +78,12 @@ impl Core {
         self.note("agreement", |out| write_agreement(out, &record));
         self.agreements
             .insert_mut(record.agreement.id(), Arc::new(record));
+    }
+
+    pub(crate) fn put_recognition(&mut self, record: RecognitionRecord) {
+        self.note("recognition", |out| write_recognition(out, &record));
+        self.recognitions
+            .insert_mut(record.jurisdiction.clone(), Arc::new(record));
     }
 
     /// The change is made: its author stands there now, and the chain is one longer.
@@ -200,6 +206,18 @@ fn write_agreement(out: &mut Writer, record: &AgreementRecord) {
         None => out.null(),
         Some(reason) => out.text(reason),
     };
+}
+
+fn write_recognition(out: &mut Writer, record: &RecognitionRecord) {
+    out.array(5).text(record.jurisdiction.as_str());
+    let mut anchor = Fields::new();
+    record.anchor.fields(&mut anchor);
+    anchor.end(out);
+    let mut limits = Fields::new();
+    record.limits.fields(&mut limits);
+    limits.end(out);
+    out.uint(record.standing as u64)
+        .uint(record.given.as_millis());
 }
 
 fn write_dated<T>(out: &mut Writer, items: &[Dated<T>], write: impl Fn(&mut Writer, &T)) {

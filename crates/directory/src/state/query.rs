@@ -4,14 +4,14 @@ use entente_agreement::AgreementId;
 use entente_agreement::lifecycle;
 use entente_clock::Timestamp;
 use entente_contract::Contract;
-use entente_identity::{MemberId, ServerId, ServiceName, SystemId};
+use entente_identity::{Jurisdiction, MemberId, ServerId, ServiceName, SystemId};
 use entente_signing::Digest;
 
 use super::State;
 use crate::change::{Author, Change, ChangeHeader, Mode, Policy};
 use crate::record::{
-    AgreementRecord, AuthorPosition, MemberRecord, RegistryRecord, ServerRecord, ServiceRecord,
-    ShardRecord, Standing,
+    AgreementRecord, AuthorPosition, MemberRecord, RecognitionRecord, RegistryRecord, ServerRecord,
+    ServiceRecord, ShardRecord, Standing,
 };
 
 impl State {
@@ -236,6 +236,41 @@ impl State {
             }
         }
         state
+    }
+
+    /// What this registry says of another jurisdiction's, in force or not.
+    pub fn recognition(&self, jurisdiction: &Jurisdiction) -> Option<&RecognitionRecord> {
+        self.core.recognitions.get(jurisdiction).map(AsRef::as_ref)
+    }
+
+    /// Every recognition ever given, by jurisdiction.
+    pub fn recognitions(&self) -> impl Iterator<Item = &RecognitionRecord> {
+        self.core.recognitions.values().map(AsRef::as_ref)
+    }
+
+    /// A recognition that is in force, denials included.
+    pub fn recognised(&self, jurisdiction: &Jurisdiction) -> Option<&RecognitionRecord> {
+        let record = self.recognition(jurisdiction)?;
+        let is_denied = self.denied().any(|change| {
+            matches!(
+                change,
+                Change::RecognitionSuspend(act) | Change::RecognitionRevoke(act)
+                    if act.jurisdiction == *jurisdiction
+            )
+        });
+        (record.standing == Standing::Active && !is_denied).then_some(record)
+    }
+
+    /// The agreements that would take the place of one with parties of several jurisdictions, as far as
+    /// this registry's parties signed them.
+    pub(crate) fn successors(
+        &self,
+        agreement: &AgreementId,
+    ) -> impl Iterator<Item = &AgreementRecord> {
+        let first = (*agreement, Digest::from_bytes([0; 32]));
+        let last = (*agreement, Digest::from_bytes([0xff; 32]));
+        let pairs = self.core.successors.range(first..=last);
+        pairs.filter_map(|((_, new), ())| self.agreement(new))
     }
 
     /// Whether a public key was ever registered, by the SHA-256 of its SubjectPublicKeyInfo.

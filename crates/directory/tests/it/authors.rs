@@ -2,11 +2,13 @@
 
 use entente_directory::{
     AgreementAct, Author, Change, KeyAdd, KeyRevoke, KeyRole, Kind, MemberAct, NewKey, Policy,
-    ServerUpdate, ServicePublish, ServiceRetire, SessionRevoke, StateClaim,
+    RecognitionAct, RecognitionLimits, ServerUpdate, ServicePublish, ServiceRetire, SessionRevoke,
+    StateClaim,
 };
 use entente_reason::Reason;
-use entente_signing::{P256Key, Signer};
+use entente_signing::{Digest, P256Key, Signer};
 
+use crate::two::{act as act_on_recognition, recognise};
 use crate::world::{Member, World, key};
 
 /// One change of each kind that the demo world would accept next, and from whom.
@@ -103,7 +105,21 @@ fn next_changes(world: &World) -> Vec<(Change, Vec<&'static str>)> {
             Change::AgreementSuspend(act()),
             vec!["vital officer", "pensions officer"],
         ),
+        (
+            recognise(
+                "ca-demo-ab",
+                Digest::of(b"genesis"),
+                RecognitionLimits::default(),
+            ),
+            vec!["registrar"],
+        ),
     ]);
+    let acts: [fn(RecognitionAct) -> Change; 3] = [
+        Change::RecognitionSuspend,
+        Change::RecognitionResume,
+        Change::RecognitionRevoke,
+    ];
+    resumable.extend(acts.map(|of| (of(act_on_recognition("ca-demo-qc")), vec!["registrar"])));
     resumable
 }
 
@@ -135,7 +151,10 @@ fn signers(world: &World) -> Vec<(String, Author, &P256Key)> {
 
 #[test]
 fn every_change_is_accepted_from_those_who_may_make_it_and_from_nobody_else() {
-    let world = World::demo();
+    let mut world = World::demo();
+    let genesis = Digest::of(b"genesis");
+    let recognised = recognise("ca-demo-qc", genesis, RecognitionLimits::default());
+    world.by_registrar(recognised).unwrap();
     for (change, may) in next_changes(&world) {
         for (name, author, signer) in signers(&world) {
             let signed = world.sign(author, signer, &change);

@@ -5,13 +5,14 @@ use std::path::PathBuf;
 use bytes::Bytes;
 use entente_directory::{
     Application, Author, Blobs, Change, ChangeHeader, KeyAdd, KeyRevoke, KeyRole, Kind, MemberAct,
-    MemoryBlobs, NewKey, Policy, RegistryEntry, ServerUpdate, ServicePublish, ServiceRetire,
-    SessionRevoke, SignedChange, State, StateClaim, apply,
+    MemoryBlobs, NewKey, Policy, RecognitionAct, RecognitionLimits, RegistryEntry, ServerUpdate,
+    ServicePublish, ServiceRetire, SessionRevoke, SignedChange, State, StateClaim, apply,
 };
 use entente_signing::cbor::Writer;
 use entente_signing::{Digest, Signer};
 
 use crate::annotate::{annotate, strip};
+use crate::two::{act as act_on_recognition, recognise};
 use crate::world::{World, hpke, key};
 
 fn path(name: &str) -> PathBuf {
@@ -106,8 +107,35 @@ fn changes() -> Vec<Change> {
         Change::AgreementResume(agreement(4, Some(hash))),
         Change::Policy(Policy::usual()),
         Change::State(StateClaim { hash, rules: 1 }),
+        recognise_within_limits(),
+        Change::RecognitionSuspend(act_on_recognition("ca-demo-qc")),
+        Change::RecognitionResume(RecognitionAct {
+            reason: None,
+            ..act_on_recognition("ca-demo-qc")
+        }),
+        Change::RecognitionRevoke(act_on_recognition("ca-demo-qc")),
     ]
 }
+
+fn recognise_within_limits() -> Change {
+    let limits = RecognitionLimits {
+        classes: ["ministry".parse().unwrap()].into(),
+        members: ["ca-demo-qc/pensions".parse().unwrap()].into(),
+        services: ["entente.demo.vitalevents.v1.VitalEvents".parse().unwrap()].into(),
+    };
+    let mut change = recognise("ca-demo-qc", Digest::of(b"genesis"), limits);
+    if let Change::Recognise(body) = &mut change {
+        body.anchor.witnesses = WITNESSES.parse().unwrap();
+    }
+    change
+}
+
+const WITNESSES: &str = "\
+witness reg w1.registry.entente.example+8875b09f+BPo1B0Opgr7GsgkxWeTGObMvt/urHXsqTZhtAuRB+NdU
+witness dpa w1.dpa.fi.example+68ba0357+BIDAyFTPWM7X9qMPh0tQoJi9/lc7sad638wJaSbawvYD
+group both all reg dpa
+quorum both
+";
 
 /// Authors differ in form, so each form signs some.
 fn header(kind: Kind) -> ChangeHeader {

@@ -9,11 +9,12 @@ use entente_directory::{
     Mode, Name, NewKey, Policy, Refusal, ServerRegister, ServicePublish, ShardOpen, SignedChange,
     State, Suite, apply,
 };
-use entente_identity::{MemberId, ServerId};
+use entente_identity::{Jurisdiction, MemberId, ServerId};
 use entente_signing::{Digest, Ed25519Key, P256Key, Signer};
 
 /// Everything the tests sign with, and what came of it.
 pub(crate) struct World {
+    pub(crate) jurisdiction: Jurisdiction,
     pub(crate) state: State,
     pub(crate) at: Timestamp,
     pub(crate) blobs: MemoryBlobs,
@@ -53,10 +54,11 @@ pub(crate) fn key(n: u8) -> P256Key {
 }
 
 impl Member {
-    fn new(id: &str, system: &'static str, base: u8) -> Self {
+    fn new(jurisdiction: &str, label: &str, system: &'static str, base: u8) -> Self {
+        let id = format!("{jurisdiction}/{label}");
         Self {
-            id: id.parse().unwrap(),
             server: format!("{id}/@ss1").parse().unwrap(),
+            id: id.parse().unwrap(),
             system,
             recovery: key(base + 1),
             officer: key(base + 2),
@@ -82,7 +84,7 @@ impl Member {
             key: key.verifying_key().clone(),
         };
         let application = Application {
-            registry: "registry.ca-demo/changes".into(),
+            registry: Genesis::origin_of(&self.id.jurisdiction()),
             member: self.id.clone(),
             class: "ministry".parse().unwrap(),
             name: Name {
@@ -151,6 +153,11 @@ pub(crate) fn hpke(n: u8) -> HpkeKey {
 impl World {
     /// Before genesis.
     pub(crate) fn before() -> Self {
+        Self::before_in("ca-demo")
+    }
+
+    /// Before genesis, of another jurisdiction's registry.
+    pub(crate) fn before_in(jurisdiction: &str) -> Self {
         let mut blobs = MemoryBlobs::new();
         let descriptor_set = blobs.insert(entente_proto::VITAL_EVENTS_DESCRIPTOR_SET);
         let agreement = blobs.insert(
@@ -160,14 +167,15 @@ impl World {
                 .into_bytes(),
         );
         Self {
+            jurisdiction: jurisdiction.parse().unwrap(),
             state: State::empty(),
             at: "2026-11-22T02:00:00Z".parse().unwrap(),
             blobs,
             log: Vec::new(),
             registrar: key(1),
-            vital: Member::new("ca-demo/vital-events", "register", 0x10),
-            pensions: Member::new("ca-demo/pensions", "benefits", 0x20),
-            transport: Member::new("ca-demo/transport", "licences", 0x30),
+            vital: Member::new(jurisdiction, "vital-events", "register", 0x10),
+            pensions: Member::new(jurisdiction, "pensions", "benefits", 0x20),
+            transport: Member::new(jurisdiction, "transport", "licences", 0x30),
             descriptor_set,
             agreement,
         }
@@ -198,13 +206,7 @@ impl World {
             steps.push(Step::by_member(member, register));
             steps.push(Step::by_server(member, member.shard(1, None)));
         }
-        let publish = Change::ServicePublish(ServicePublish {
-            service: SERVICE.parse().unwrap(),
-            systems: ["ca-demo/vital-events/register".parse().unwrap()].into(),
-            descriptor_set: self.descriptor_set,
-            version: 1,
-        });
-        steps.push(Step::by_member(&self.vital, publish));
+        steps.push(Step::by_member(&self.vital, self.publication()));
         let propose = Change::AgreementPropose(self.act(1, None));
         steps.push(Step::by_officer(&self.vital, propose));
         steps.push(Step::by_officer(
@@ -214,11 +216,22 @@ impl World {
         steps
     }
 
+    /// The first version of the service.
+    pub(crate) fn publication(&self) -> Change {
+        let system = format!("{}/{}", self.vital.id, self.vital.system);
+        Change::ServicePublish(ServicePublish {
+            service: SERVICE.parse().unwrap(),
+            systems: [system.parse().unwrap()].into(),
+            descriptor_set: self.descriptor_set,
+            version: 1,
+        })
+    }
+
     pub(crate) fn genesis(&self) -> Change {
         let ledger = Ed25519Key::from_seed(&[2; 32]).unwrap();
         Change::Genesis(Genesis {
-            jurisdiction: "ca-demo".parse().unwrap(),
-            origin: "registry.ca-demo/changes".into(),
+            jurisdiction: self.jurisdiction.clone(),
+            origin: Genesis::origin_of(&self.jurisdiction),
             ledger: ledger.verifying_key().clone(),
             registrars: vec![self.registrar.verifying_key().clone()],
             quorum: 1,
@@ -251,7 +264,7 @@ impl World {
         let not_after = self.at.saturating_add(Duration::from_secs(3600));
         let header = self.state.next_header(author.clone(), not_after);
         let header = header.unwrap_or_else(|| entente_directory::ChangeHeader {
-            registry: "registry.ca-demo/changes".into(),
+            registry: Genesis::origin_of(&self.jurisdiction),
             author,
             sequence: 1,
             previous: None,
