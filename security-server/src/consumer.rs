@@ -95,7 +95,7 @@ impl Server {
             let refusal = Refusal::new(Reason::PeerUnknown);
             return Err(self.deny_local(&caller, &call, refusal).await);
         };
-        let policy = decided.adopted.state().policy();
+        let policy = decided.adopted.federation().policy_of(server.id());
         if let Err(reason) = self.gossip.check(server.id(), policy) {
             let refusal = Refusal::new(reason).at(At::ProviderServer);
             return Err(self.deny_local(&caller, &call, refusal).await);
@@ -194,7 +194,7 @@ impl Server {
             commitments: openings.commitments(),
             tags: tags.in_statement()?,
             purpose: call.purpose.clone().ok_or(Reason::PurposeMissing)?,
-            views: decided.adopted.views(),
+            views: decided.adopted.views_for(server.id()),
             agreement: permit.agreement,
             clause: u64::from(permit.clause),
             mode: call.mode,

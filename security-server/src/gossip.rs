@@ -212,7 +212,7 @@ impl Gossip {
         let held = newest.map_or(0, |newest| newest.checkpoint.size());
         // A closed ledger, or an old checkpoint shown again, says nothing about how it is now.
         if checkpoint.size() >= held && is_open(adopted, peer, &origin) {
-            let policy = adopted.state().policy();
+            let policy = adopted.federation().policy_of(peer);
             if let Some(judged) = policy.and_then(|held| held.witnesses.judge(checkpoint, now)) {
                 let at = judged.at().unwrap_or(now);
                 heard.cosigned_at = heard.cosigned_at.max(at);
@@ -329,7 +329,7 @@ impl Newest {
 
 /// Whether it is the ledger a peer writes to now.
 fn is_open(adopted: &Adopted, peer: &ServerId, origin: &LogOrigin) -> bool {
-    let shard = |mode| adopted.state().shard(peer, mode);
+    let shard = |mode| adopted.federation().shard(peer, mode);
     let mut open = [Mode::Live, Mode::Test].into_iter().filter_map(shard);
     open.any(|shard| shard.origin == origin.as_str())
 }
@@ -339,7 +339,7 @@ fn verify(adopted: &Adopted, log: &LogOrigin, note: &[u8]) -> Option<SignedCheck
     if note.is_empty() || note.len() > MAX_NOTE {
         return None;
     }
-    let shard = adopted.state().shard_by_origin(log.as_str())?;
+    let shard = adopted.federation().shard_by_origin(log.as_str())?;
     let key = NoteKey::new(log.as_str(), shard.key.clone()).ok()?;
     SignedCheckpoint::verify(note, &key).ok()
 }

@@ -79,7 +79,7 @@ impl LedgerDoor {
         look: impl FnOnce(Reader) -> Result<T, LogError> + Send + 'static,
     ) -> Result<T, Reason> {
         let adopted = self.server.adopted()?;
-        let shards = adopted.state().shards(&self.server.id, Mode::Live);
+        let shards = adopted.federation().shards(&self.server.id, Mode::Live);
         let shard = shards.iter().find(|shard| shard.origin == origin);
         let origin = shard.ok_or(Reason::NoRecord)?.origin.parse::<LogOrigin>();
         let origin = origin.map_err(|_| Reason::NoRecord)?;
@@ -207,7 +207,7 @@ impl LedgerService for LedgerDoor {
         let adopted = self.server.adopted().map_err(refuse)?;
         let mut ledgers = Vec::new();
         let ledger = self.server.journal.ledger();
-        for shard in adopted.state().shards(&self.server.id, Mode::Live) {
+        for shard in adopted.federation().shards(&self.server.id, Mode::Live) {
             if shard.origin == ledger.origin() {
                 continue;
             }

@@ -240,7 +240,7 @@ fn court_path(
     server_key: &VerifyingKey,
 ) -> Option<Chain> {
     let chain = Chain::parse(above).ok()?;
-    let member = adopted.state().member(&server.member())?;
+    let member = adopted.federation().member(&server.member())?;
     let is_members = member
         .keys
         .iter()

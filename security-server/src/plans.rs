@@ -80,7 +80,7 @@ impl Plans {
             return Ok(Arc::clone(plan));
         }
         let contract = adopted
-            .state()
+            .federation()
             .contract(&permit.descriptor_set, &method.service())
             .ok_or(Reason::UnknownService)?
             .clone();

@@ -165,7 +165,7 @@ impl Server {
         };
         let adopted = self
             .views
-            .agree(&before, &statement.views)
+            .agree(&before, &statement.sender_server, &statement.views)
             .await
             .map_err(Stopped::Denied)?;
         let server = adopted
@@ -176,7 +176,7 @@ impl Server {
         self.gossip
             .hear(&adopted, peer, log, &open.checkpoint)
             .await;
-        let policy = adopted.state().policy();
+        let policy = adopted.federation().policy_of(peer);
         self.gossip.check(peer, policy).map_err(Stopped::Denied)?;
         // What was waited for may be the very revocation of the session that signed this.
         if !Arc::ptr_eq(&adopted, &before) {
@@ -225,7 +225,7 @@ impl Server {
             .map_err(|refusal| Stopped::Denied(refusal.reason))?;
         // A consumer that names other subjects than its request does would hide from them. Under an older
         // policy it may have had fewer named.
-        let is_older = statement.views != adopted.views();
+        let is_older = statement.views != adopted.views_for(&statement.sender_server);
         let as_many = plan.is_bulk() && is_older && opened.subjects() == [Subject::many()];
         if !about.is_of(opened.subjects()) && !as_many {
             return Err(Stopped::Denied(Reason::CommitmentMismatch));

@@ -144,7 +144,7 @@ impl Server {
     /// Our earlier shards, as far as they are still here.
     async fn closed_shards(&self, adopted: &Adopted) -> Vec<(LogOrigin, Own)> {
         let mut closed = Vec::new();
-        for shard in adopted.state().shards(&self.id, Mode::Live) {
+        for shard in adopted.federation().shards(&self.id, Mode::Live) {
             let Ok(origin) = shard.origin.parse::<LogOrigin>() else {
                 continue;
             };
@@ -252,7 +252,7 @@ impl Server {
                     .partition(|promise| promise.receipt.index < checkpoint.size());
                 let (covered, waiting): (Vec<Promise>, Vec<Promise>) = (covered, waiting);
                 // Where the ledger has ended, what it did not reach it never will.
-                let end = adopted.state().shard_end(origin.as_str());
+                let end = adopted.federation().shard_end(origin.as_str());
                 let last = Digest::of(checkpoint.note().to_string().as_bytes());
                 let mut broken = Vec::new();
                 if end == Some(&last) {
@@ -319,7 +319,7 @@ impl Server {
         origin: &LogOrigin,
     ) -> Result<(Asking, SignedCheckpoint), Unchecked> {
         let view = adopted.registered(server).ok_or(Unchecked::Unknown)?;
-        let shard = adopted.state().shard_by_origin(origin.as_str());
+        let shard = adopted.federation().shard_by_origin(origin.as_str());
         let shard = shard.ok_or(Unchecked::Unknown)?;
         let key = NoteKey::new(origin.as_str(), shard.key.clone());
         let key = key.map_err(|_| Unchecked::Unknown)?;
@@ -332,7 +332,7 @@ impl Server {
         for seen in proven.iter().chain([&checkpoint]) {
             self.gossip.learn(adopted, server, seen).await;
         }
-        let policy = adopted.state().policy();
+        let policy = adopted.federation().policy_of(server);
         let now = self.clock.now();
         let judged = policy.and_then(|policy| policy.witnesses.judge(&checkpoint, now));
         // What no quorum cosigned may still be given up by the provider, with our evidence.
@@ -392,7 +392,10 @@ impl Server {
         promise: &Promise,
         (checkpoint, shown): (String, Shown),
     ) -> Result<(), Unchecked> {
-        let record = adopted.state().server(server).ok_or(Unchecked::Unknown)?;
+        let record = adopted
+            .federation()
+            .server(server)
+            .ok_or(Unchecked::Unknown)?;
         // Any it ever had: the newest first. Whether one was revoked is for who judges.
         let keys = record.keys.iter().rev().map(|key| key.value.clone());
         let keys: Vec<VerifyingKey> = keys.collect();

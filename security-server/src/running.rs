@@ -9,7 +9,6 @@ use std::time::Duration;
 
 use entente_directory::Mode;
 use entente_evidence::statement::MessageId;
-use entente_follow::Follower;
 use entente_identity::SystemId;
 use entente_keys::LocalToken;
 use entente_proto::exchange::v1::peer_exchange_server::PeerExchangeServer;
@@ -31,7 +30,7 @@ use crate::ledger_door::LedgerDoor;
 use crate::receipts::{self, Checked};
 use crate::server::Server;
 use crate::shard;
-use crate::start::StartError;
+use crate::start::{Registries, StartError};
 use health::{look, report, watch_health};
 
 /// A server that listens. Dropping it stops it at once; [`Running::shutdown`] stops it well.
@@ -39,7 +38,7 @@ use health::{look, report, watch_health};
 pub struct Running {
     server: Arc<Server>,
     store: Arc<Store>,
-    follower: Follower,
+    registries: Registries,
     health: Health,
     peer: Endpoint,
     admin: SocketAddr,
@@ -87,7 +86,7 @@ impl Running {
 
     /// The directory it works from.
     pub fn directory(&self) -> entente_follow::Directory {
-        self.follower.directory()
+        self.registries.follower.directory()
     }
 
     /// How many entries its ledger holds.
@@ -176,7 +175,7 @@ impl Running {
         if let Err(error) = self.server.journal.ledger().shutdown().await {
             tracing::error!(event = "ledger.not_closed", %error);
         }
-        self.follower.shutdown().await;
+        self.registries.shutdown().await;
     }
 }
 
@@ -185,7 +184,7 @@ pub(crate) async fn listen(
     server: Arc<Server>,
     index: Index,
     identity: IdentitySlot,
-    follower: Follower,
+    registries: Registries,
     health: Health,
 ) -> Result<Running, StartError> {
     let stop = CancellationToken::new();
@@ -264,7 +263,7 @@ pub(crate) async fn listen(
     Ok(Running {
         server,
         store,
-        follower,
+        registries,
         health,
         peer,
         admin,
@@ -340,12 +339,14 @@ async fn open(
     Ok((endpoint, incoming(listener, security, limits)))
 }
 
-/// Puts each new view of the directory in force, VIEW first.
+/// Puts each new view of a registry in force, VIEW first.
 async fn adopt_views(server: Arc<Server>) {
     let mut views = server.views.directory().views();
+    let mut news = server.views.news();
     // Adopted before the first change is waited for: one that came since the start adopted a view is
     // none any more to whoever only listens now.
     loop {
+        news.borrow_and_update();
         if let Some(policy) = views.borrow_and_update().state.policy() {
             server.witnessing.follow(policy);
         }
@@ -354,7 +355,11 @@ async fn adopt_views(server: Arc<Server>) {
             tracing::warn!(event = "view.not_adopted", reason = reason.code());
             tokio::time::sleep(TICK).await;
         }
-        if views.changed().await.is_err() {
+        let changed = tokio::select! {
+            changed = views.changed() => changed,
+            changed = news.changed() => changed,
+        };
+        if changed.is_err() {
             return;
         }
     }

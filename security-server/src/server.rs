@@ -109,7 +109,7 @@ impl Server {
     /// The view to exchange under: as [`Server::adopted`], while our own ledger is one others can rely on.
     pub(crate) fn in_order(&self) -> Result<Arc<Adopted>, Reason> {
         let adopted = self.adopted()?;
-        let policy = adopted.state().policy();
+        let policy = adopted.policy();
         if let Some(policy) = policy {
             self.witnessing.check(policy, self.clock.now())?;
         }
@@ -118,11 +118,10 @@ impl Server {
     }
 
     /// The moment of a decision.
-    pub(crate) fn moment(&self) -> Moment {
-        let now = self.clock.now();
+    pub(crate) fn moment(&self) -> Moment<'_> {
         Moment {
-            now,
-            fresh_at: now.saturating_sub(self.views.directory().age()),
+            now: self.clock.now(),
+            views: &self.views,
         }
     }
 

@@ -7,7 +7,7 @@ use entente_clock::{Clock, SystemClock};
 use entente_config::ConfigError;
 use entente_evidence::statement::Mode;
 use entente_follow::author::AuthorError;
-use entente_follow::{Anchor, Follower, FollowerConfig, OpenError};
+use entente_follow::{Abroad, AbroadConfig, Anchor, Follower, FollowerConfig, OpenError};
 use entente_identity::{ServerId, SystemId};
 use entente_keys::{Chain, KeyStore, KeyStoreError, TokenError};
 use entente_ledger::disk::{Disk, DiskError, RealDisk};
@@ -63,6 +63,13 @@ pub struct Deps {
     pub probe: Arc<dyn Probe>,
     /// Who writes the ledger: a thread, or (in simulations) a task.
     pub runner: Runner,
+}
+
+/// The registries a server follows: its own, and those that its own recognises.
+#[derive(Debug)]
+pub(crate) struct Registries {
+    pub(crate) follower: Follower,
+    pub(crate) abroad: Abroad,
 }
 
 /// Starts security servers.
@@ -177,6 +184,16 @@ impl Deps {
     }
 }
 
+// === impl Registries ===
+
+impl Registries {
+    /// Follows them no more, and waits until their copies are closed.
+    pub(crate) async fn shutdown(self) {
+        self.abroad.shutdown().await;
+        self.follower.shutdown().await;
+    }
+}
+
 // === impl SecurityServer ===
 
 impl SecurityServer {
@@ -217,22 +234,33 @@ impl SecurityServer {
             disk: Arc::clone(&deps.disk),
         })
         .await?;
-        let opened = opening::open(&config, &deps, &keys, &follower, stamping).await?;
+        let abroad = Abroad::open(AbroadConfig {
+            home: follower.directory(),
+            dir: config.data.as_path().join("abroad"),
+            net: Arc::clone(&deps.net),
+            identity: identity.clone(),
+            clock: Arc::clone(&deps.clock),
+            disk: Arc::clone(&deps.disk),
+        })
+        .await;
+        let registries = Registries { follower, abroad };
+        let follower = &registries.follower;
+        let opened = opening::open(&config, &deps, &keys, follower, stamping).await?;
         let again = (config.clone(), deps.clone());
         let directory = follower.directory();
         let is_over = shard::has_ended(&opened.origin, &*deps.clock, &directory).await;
         let (server, index, found) =
-            build(config, deps, metrics, &keys, &identity, &follower, opened).await?;
+            build(config, deps, metrics, &keys, &identity, &registries, opened).await?;
         let server = begin(server, found).await?;
         if is_over {
             let (config, deps) = again;
-            opening::end(&server, &keys, &follower, &*deps.disk).await?;
+            opening::end(&server, &keys, follower, &*deps.disk).await?;
             drop((server, index));
-            follower.shutdown().await;
+            registries.shutdown().await;
             // At most once: the shard it finds is of this half-year.
             return Box::pin(Self::start(config, deps)).await;
         }
-        listen(server, index, identity, follower, health).await
+        listen(server, index, identity, registries, health).await
     }
 }
 
@@ -275,7 +303,7 @@ async fn build(
     metrics: Metrics,
     keys: &ServerKeys,
     identity: &IdentitySlot,
-    follower: &Follower,
+    registries: &Registries,
     opened: Opened,
 ) -> Result<(Server, Index, Found), StartError> {
     let Deps {
@@ -295,7 +323,7 @@ async fn build(
     } = opened;
     let data = config.data.as_path();
     witnessing.recall(&ledger);
-    let view = follower.directory().view();
+    let view = registries.follower.directory().view();
     let ledgers = data.join("ledger");
     let incidents = Incidents::open(Arc::clone(&disk), data.join("incidents"))?;
     let receipts = Receipts::new(Arc::clone(&disk), data.to_owned());
@@ -331,7 +359,7 @@ async fn build(
         begun.map_err(StartError::Log)?;
     }
     let not_before = shard::not_before(journal.ledger(), is_forgotten).await;
-    let views = Views::new(follower.directory());
+    let views = Views::new(registries.abroad.directories());
     views.adopt(&journal).await.map_err(StartError::Log)?;
     let sessions = OwnSessions::begin(
         config.server.clone(),

@@ -1,20 +1,20 @@
-//! The directory view in force here, and what a peer's view must agree with.
+//! The directory views in force here, and what a peer's views must agree with.
 //!
 //! A view decides nothing before its VIEW entry is durable in our ledger; every entry then says
-//! under which view it was made. A peer whose view contradicts ours was shown another registry.
+//! under which view it was made. A peer whose view of a registry contradicts ours was shown another one.
 
 use std::collections::{BTreeMap, BTreeSet};
 use std::sync::Arc;
 use std::time::Duration;
 
 use entente_clock::Timestamp;
-use entente_directory::{HpkeKey, ServerRecord, ShardOpen, State};
+use entente_directory::{Federation, HpkeKey, Policy, ServerRecord, ShardOpen};
 use entente_evidence::opening::Opened;
 use entente_evidence::statement::{Actor, LogOrigin, Mode, Statement, View as Seen};
-use entente_follow::{Directory, View};
-use entente_identity::{ElementName, ServerId, SystemId};
+use entente_follow::{Directories, Directory, View};
+use entente_identity::{ElementName, Jurisdiction, ServerId, SystemId};
 use entente_ledger::entry::{Body, View as ViewEntry};
-use entente_policy::{self as policy, Named, Permit};
+use entente_policy::{self as policy, Freshness, Named, Permit};
 use entente_reason::Reason;
 use entente_signing::{Digest, VerifyingKey};
 use tokio::sync::watch;
@@ -23,29 +23,37 @@ use crate::call::Call;
 use crate::journal::Journal;
 use crate::refusal::Refusal;
 
-/// The directory this server follows, and the view of it in force.
+/// The registries this server follows, and the views of them in force.
 #[derive(Debug)]
 pub(crate) struct Views {
-    directory: Directory,
+    directories: Directories,
     current: watch::Sender<Option<Arc<Adopted>>>,
 }
 
-/// A view with its entry in our ledger.
+/// Views of every registry followed, with their entries in our ledger.
 #[derive(Debug)]
 pub(crate) struct Adopted {
-    view: Arc<View>,
-    origin: LogOrigin,
-    /// Index of the VIEW entry.
+    federation: Federation,
+    registries: Vec<Registry>,
+    /// Index of the newest VIEW entry: with it, the last one before it of each other registry is in force.
     pub(crate) index: u64,
+}
+
+/// One registry's view in force.
+#[derive(Debug)]
+struct Registry {
+    jurisdiction: Jurisdiction,
+    origin: LogOrigin,
+    view: Arc<View>,
 }
 
 /// When a decision is made, and how far the directory can be relied on then.
 #[derive(Clone, Copy, Debug)]
-pub(crate) struct Moment {
+pub(crate) struct Moment<'a> {
     /// Now.
     pub(crate) now: Timestamp,
-    /// When the registry last confirmed the view.
-    pub(crate) fresh_at: Timestamp,
+    /// Who knows when each registry last confirmed its view.
+    pub(crate) views: &'a Views,
 }
 
 /// A registered server, as one view knows it.
@@ -61,56 +69,77 @@ const CATCH_UP: Duration = Duration::from_secs(2);
 
 impl Views {
     /// Nothing is in force until [`Views::adopt`].
-    pub(crate) fn new(directory: Directory) -> Self {
+    pub(crate) fn new(directories: Directories) -> Self {
         Self {
-            directory,
+            directories,
             current: watch::Sender::new(None),
         }
     }
 
-    /// The view in force.
+    /// The views in force.
     pub(crate) fn current(&self) -> Option<Arc<Adopted>> {
         self.current.borrow().clone()
     }
 
-    /// The directory followed.
+    /// The directory of our own registry.
     pub(crate) const fn directory(&self) -> &Directory {
-        &self.directory
+        self.directories.home()
     }
 
-    /// Puts the directory's newest view in force: VIEW first, durable, then the view.
+    /// Changes whenever a registry that is followed does.
+    pub(crate) fn news(&self) -> watch::Receiver<u64> {
+        self.directories.news()
+    }
+
+    /// Puts the newest view of each registry in force: VIEW first, durable, then the view.
     pub(crate) async fn adopt(&self, journal: &Journal) -> Result<(), Reason> {
-        let view = self.directory.view();
         let current = self.current();
-        if view.size == 0 {
-            return Ok(());
-        }
-        let origin = view.origin.parse().map_err(|_| Reason::InternalFault)?;
-        // Denials change what a view says without changing its size or its root.
-        let same_tree = current
-            .filter(|adopted| adopted.view.size == view.size && adopted.view.root == view.root);
-        let index = match same_tree {
-            Some(adopted) => adopted.index,
-            None => {
+        let mut index = current.as_ref().map(|adopted| adopted.index);
+        let mut registries = Vec::new();
+        for view in self.directories.views() {
+            let origin = view.origin.parse().map_err(|_| Reason::InternalFault)?;
+            let registry = view.state.registry().ok_or(Reason::InternalFault)?;
+            let jurisdiction = registry.jurisdiction.clone();
+            let held = current.as_ref().and_then(|held| held.registry(&origin));
+            // Denials change what a view says without changing its size or its root.
+            let is_logged =
+                held.is_some_and(|held| held.view.size == view.size && held.view.root == view.root);
+            if !is_logged {
                 let entry = ViewEntry {
                     origin: view.origin.clone(),
                     size: view.size,
                     root: view.root,
                 };
                 // If we crash here, the entry says a view was adopted that decided nothing.
-                journal.append(Body::View(entry)).await?.index
+                index = Some(journal.append(Body::View(entry)).await?.index);
             }
+            registries.push(Registry {
+                jurisdiction,
+                origin,
+                view,
+            });
+        }
+        let ours = &self.directory().anchor().jurisdiction;
+        let mut states = registries.iter();
+        let (Some(index), Some(home)) = (index, states.next()) else {
+            return Ok(());
         };
+        if home.jurisdiction != *ours {
+            // Another registry was heard before our own: it counts when ours says so.
+            return Ok(());
+        }
+        let others = states.map(|other| other.view.state.clone()).collect();
+        let federation = Federation::new(home.view.state.clone(), others);
         self.current.send_replace(Some(Arc::new(Adopted {
-            view,
-            origin,
+            federation,
+            registries,
             index,
         })));
         Ok(())
     }
 
     /// Compares the views a peer decided under with ours; waits for one we have not seen yet. The
-    /// view to decide under comes back.
+    /// views to decide under come back. Those of our own registry and of the peer's must be among them.
     ///
     /// # Errors
     /// `REGISTRY_SPLIT` when a root differs at the same size, `REGISTRY_BEHIND` when we could not
@@ -118,21 +147,39 @@ impl Views {
     pub(crate) async fn agree(
         &self,
         adopted: &Arc<Adopted>,
+        peer: &ServerId,
         views: &BTreeMap<LogOrigin, Seen>,
     ) -> Result<Arc<Adopted>, Reason> {
-        let Some(seen) = views.get(&adopted.origin) else {
-            return Err(Reason::RegistryBehind);
-        };
-        if seen.size == adopted.view.size && seen.root == adopted.view.root {
-            return Ok(Arc::clone(adopted));
+        let rests_on = [adopted.registries.first(), adopted.of(&peer.jurisdiction())];
+        for registry in rests_on {
+            let registry = registry.ok_or(Reason::RegistryBehind)?;
+            if !views.contains_key(&registry.origin) {
+                return Err(Reason::RegistryBehind);
+            }
         }
-        if seen.size > adopted.view.size {
-            self.wait_for(seen.size).await?;
+        let mut is_another = false;
+        for (origin, seen) in views {
+            // A registry that we do not follow says nothing that counts here.
+            let Some(held) = adopted.registry(origin) else {
+                continue;
+            };
+            if held.is(seen) {
+                continue;
+            }
+            let directory = self.directories.of_origin(origin.as_str());
+            let directory = directory.ok_or(Reason::RegistryBehind)?;
+            if seen.size > held.view.size {
+                self.wait_for(&directory, origin, seen.size).await?;
+            }
+            match directory.root_at(seen.size) {
+                Some(root) if root == seen.root => is_another = true,
+                Some(_) => return Err(Reason::RegistrySplit),
+                None => return Err(Reason::RegistryBehind),
+            }
         }
-        match self.directory.root_at(seen.size) {
-            Some(root) if root == seen.root => self.current().ok_or(Reason::RegistryBehind),
-            Some(_) => Err(Reason::RegistrySplit),
-            None => Err(Reason::RegistryBehind),
+        match is_another {
+            true => self.current().ok_or(Reason::RegistryBehind),
+            false => Ok(Arc::clone(adopted)),
         }
     }
 
@@ -146,28 +193,35 @@ impl Views {
         adopted: &Adopted,
         views: &BTreeMap<LogOrigin, Seen>,
     ) -> Result<(), Reason> {
-        let Some(seen) = views.get(&adopted.origin) else {
-            return Ok(());
-        };
-        if seen.size == adopted.view.size && seen.root == adopted.view.root {
-            return Ok(());
+        for (origin, seen) in views {
+            if adopted.registry(origin).is_none_or(|held| held.is(seen)) {
+                continue;
+            }
+            let directory = self.directories.of_origin(origin.as_str());
+            let root = directory.and_then(|directory| directory.root_at(seen.size));
+            if root.is_some_and(|root| root != seen.root) {
+                return Err(Reason::RegistrySplit);
+            }
         }
-        match self.directory.root_at(seen.size) {
-            Some(root) if root != seen.root => Err(Reason::RegistrySplit),
-            _ => Ok(()),
-        }
+        Ok(())
     }
 
-    async fn wait_for(&self, size: u64) -> Result<(), Reason> {
+    async fn wait_for(
+        &self,
+        directory: &Directory,
+        origin: &LogOrigin,
+        size: u64,
+    ) -> Result<(), Reason> {
         let mut current = self.current.subscribe();
         let caught_up = async {
             // Also wakes a follower that rests before it connects again.
-            let seen = self.directory.catch_up(size, CATCH_UP).await;
+            let seen = directory.catch_up(size, CATCH_UP).await;
             seen.map_err(|behind| behind.reason())?;
             // Seen is not adopted: its VIEW entry has to be durable first.
             let adopted = current.wait_for(|adopted| {
-                let size_here = adopted.as_ref().map_or(0, |adopted| adopted.view.size);
-                size_here >= size
+                let held = adopted.as_ref();
+                held.and_then(|held| held.registry(origin))
+                    .is_some_and(|held| held.view.size >= size)
             });
             adopted.await.map_err(|_| Reason::ShuttingDown)?;
             Ok(())
@@ -178,47 +232,82 @@ impl Views {
     }
 }
 
+impl Freshness for Views {
+    fn fresh_at(&self, jurisdiction: &Jurisdiction) -> Timestamp {
+        let directory = self.directories.of(jurisdiction);
+        directory.map_or_else(Timestamp::default, |directory| directory.fresh_at())
+    }
+}
+
+// === impl Registry ===
+
+impl Registry {
+    /// Whether this is the view that was seen.
+    fn is(&self, seen: &Seen) -> bool {
+        seen.size == self.view.size && seen.root == self.view.root
+    }
+}
+
 // === impl Adopted ===
 
 impl Adopted {
-    /// The verified state.
-    pub(crate) fn state(&self) -> &State {
-        &self.view.state
+    /// The verified states.
+    pub(crate) const fn federation(&self) -> &Federation {
+        &self.federation
     }
 
-    /// As statements carry it.
-    pub(crate) fn views(&self) -> BTreeMap<LogOrigin, Seen> {
-        let seen = Seen {
-            size: self.view.size,
-            root: self.view.root,
+    /// Our own registry's policy.
+    pub(crate) fn policy(&self) -> Option<&Policy> {
+        self.federation.policy()
+    }
+
+    fn registry(&self, origin: &LogOrigin) -> Option<&Registry> {
+        self.registries.iter().find(|held| held.origin == *origin)
+    }
+
+    fn of(&self, jurisdiction: &Jurisdiction) -> Option<&Registry> {
+        self.registries
+            .iter()
+            .find(|held| held.jurisdiction == *jurisdiction)
+    }
+
+    /// As a statement to a peer carries them: of the two registries that an exchange with it rests on.
+    pub(crate) fn views_for(&self, peer: &ServerId) -> BTreeMap<LogOrigin, Seen> {
+        let rests_on = [self.registries.first(), self.of(&peer.jurisdiction())];
+        let seen = |held: &Registry| {
+            let seen = Seen {
+                size: held.view.size,
+                root: held.view.root,
+            };
+            (held.origin.clone(), seen)
         };
-        BTreeMap::from([(self.origin.clone(), seen)])
+        rests_on.into_iter().flatten().map(seen).collect()
     }
 
     /// Up to how many subjects of an exchange are named.
     pub(crate) fn most_subjects(&self) -> usize {
-        let policy = self.state().policy();
+        let policy = self.policy();
         // A server without a policy decides nothing, and asks this of nobody.
         policy.map_or(0, |policy| policy.tagged_subjects as usize)
     }
 
     /// A registered server, whatever its member's standing.
     pub(crate) fn registered(&self, server: &ServerId) -> Option<ServerView<'_>> {
-        let record = self.state().server(server)?;
+        let record = self.federation.server(server)?;
         Some(ServerView { record })
     }
 
     /// The registered server that may show this key in TLS.
     pub(crate) fn server_with_tls_key(&self, spki: &Digest) -> Option<ServerId> {
-        let record = self.state().server_by_tls_spki(spki)?;
+        let record = self.federation.server_by_tls_spki(spki)?;
         Some(record.id.clone())
     }
 
     /// A registered server of a member in good standing.
     pub(crate) fn server(&self, server: &ServerId) -> Option<ServerView<'_>> {
-        let state = self.state();
-        let active = state.standing(&server.member()) == Some(entente_directory::Standing::Active);
-        let record = state.server(server).filter(|_| active)?;
+        let standing = self.federation.standing(&server.member());
+        let active = standing == Ok(entente_directory::Standing::Active);
+        let record = self.federation.server(server).filter(|_| active)?;
         Some(ServerView { record })
     }
 
@@ -227,7 +316,7 @@ impl Adopted {
         &self,
         caller: &SystemId,
         call: &Call,
-        moment: Moment,
+        moment: Moment<'_>,
     ) -> Result<Permit, Refusal> {
         let asked = policy::Call {
             consumer: caller,
@@ -257,7 +346,7 @@ impl Adopted {
         asked: &BTreeSet<ElementName>,
         actor: Option<Actor>,
         opened: &Opened,
-        moment: Moment,
+        moment: Moment<'_>,
     ) -> Result<Permit, Reason> {
         let clause = u32::try_from(request.clause).map_err(|_| Reason::NoAgreement)?;
         let call = policy::Call {
@@ -276,10 +365,14 @@ impl Adopted {
             .map_err(|refused| refused.reason())
     }
 
-    fn decide(&self, call: &policy::Call<'_>, moment: Moment) -> Result<Permit, policy::Refusal> {
+    fn decide(
+        &self,
+        call: &policy::Call<'_>,
+        moment: Moment<'_>,
+    ) -> Result<Permit, policy::Refusal> {
         let view = policy::View {
-            state: &self.view.state,
-            fresh_at: moment.fresh_at,
+            federation: &self.federation,
+            freshness: moment.views,
         };
         policy::decide(&view, call, moment.now)
     }
@@ -289,14 +382,14 @@ impl Adopted {
         &'a self,
         system: &'a SystemId,
     ) -> impl Iterator<Item = ServerView<'a>> {
-        self.state()
+        self.federation
             .servers_for(system)
             .filter_map(|record| self.server(&record.id))
     }
 
     /// Whether a server's session of this age was revoked.
     pub(crate) fn session_revoked(&self, server: &ServerId, issued_at: Timestamp) -> bool {
-        self.state().session_revoked(server, issued_at)
+        self.federation.session_revoked(server, issued_at)
     }
 }
 

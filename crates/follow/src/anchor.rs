@@ -10,9 +10,10 @@ use std::path::Path;
 use std::time::Duration;
 
 use entente_config::{ConfigError, DurationText};
-use entente_directory::Genesis;
+use entente_directory::{ForeignAnchor, Genesis, RecognitionRecord};
 use entente_identity::Jurisdiction;
 use entente_ledger::note::NoteKey;
+use entente_ledger::witness::WitnessPolicy;
 use entente_signing::Digest;
 use entente_tls::net::Endpoint;
 use serde::Deserialize;
@@ -88,6 +89,46 @@ impl Anchor {
     /// When it is not an anchor.
     pub fn parse(text: &str, name: &str) -> Result<Self, ConfigError> {
         entente_config::parse(text, name)
+    }
+
+    /// What to follow another jurisdiction's registry by, as the own registry recognises it. None when an
+    /// address or a name in it is no use.
+    pub fn abroad(recognition: &RecognitionRecord) -> Option<Self> {
+        let RecognitionRecord {
+            jurisdiction,
+            anchor,
+            ..
+        } = recognition;
+        let origin = Genesis::origin_of(jurisdiction);
+        let addresses = anchor.addresses.iter();
+        let addresses = addresses.map(|address| address.as_str().parse().ok());
+        Some(Self {
+            jurisdiction: jurisdiction.clone(),
+            addresses: addresses.collect::<Option<_>>()?,
+            tls_keys: anchor.tls_keys.clone(),
+            ledger: NoteKey::new(&origin, anchor.ledger.clone()).ok()?,
+            genesis: anchor.genesis,
+            floors: Floors {
+                validity: Duration::from_secs(u64::from(anchor.validity_hours) * 3600),
+                ..Floors::default()
+            },
+        })
+    }
+
+    /// What a registry says of this one when it recognises it: the validity in whole hours, rounded down,
+    /// at least one. None when an address is on one machine only.
+    pub fn to_foreign(&self) -> Option<ForeignAnchor> {
+        let hours = (self.floors.validity.as_secs() / 3600).max(1);
+        let addresses = self.addresses.iter();
+        let addresses = addresses.map(|address| address.to_string().parse().ok());
+        Some(ForeignAnchor {
+            addresses: addresses.collect::<Option<_>>()?,
+            tls_keys: self.tls_keys.clone(),
+            ledger: self.ledger.key().clone(),
+            genesis: self.genesis,
+            validity_hours: u32::try_from(hours).unwrap_or(u32::MAX),
+            witnesses: WitnessPolicy::default(),
+        })
     }
 
     /// The origin of the registry's ledger.

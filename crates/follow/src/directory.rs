@@ -116,6 +116,12 @@ impl Directory {
         }
     }
 
+    /// When the registry was last heard to have nothing newer than this view; the beginning of time when
+    /// [`Directory::age`] cannot be told.
+    pub fn fresh_at(&self) -> Timestamp {
+        self.shared.clock.now().saturating_sub(self.age())
+    }
+
     /// Whether the registry has told this process that it has nothing newer than a view it showed.
     pub fn is_confirmed(&self) -> bool {
         self.shared.confirmed.load(Ordering::Acquire)

@@ -11,6 +11,7 @@
 //! with the registry itself. This crate decides no call, and does not append
 //! to a server's ledger: whoever must log a view before using it waits on [`Directory::views`].
 
+mod abroad;
 mod alarm;
 mod anchor;
 pub mod author;
@@ -24,6 +25,7 @@ mod tree;
 mod view;
 pub mod witness;
 
+pub use abroad::{Abroad, AbroadConfig, Directories};
 pub use alarm::{Alarm, AlarmKind};
 pub use anchor::{Anchor, Floors, InvalidAnchor};
 pub use blob::{BlobError, BlobStore};

@@ -9,17 +9,30 @@ use entente_agreement::{
     Volume,
 };
 use entente_clock::Timestamp;
-use entente_directory::{Mode, State};
-use entente_identity::{ElementName, MethodName, PurposeCode, SystemId};
+use entente_directory::{Federation, Mode};
+use entente_identity::{ElementName, Jurisdiction, MethodName, PurposeCode, SystemId};
 use entente_signing::Digest;
 
 /// A server's directory, and how far it can be relied on.
 #[derive(Clone, Copy, Debug)]
 pub struct View<'a> {
-    /// The verified state.
-    pub state: &'a State,
-    /// The last moment at which the registry, by its quorum, confirmed that state.
-    pub fresh_at: Timestamp,
+    /// The verified states of its own registry and of those it recognises.
+    pub federation: &'a Federation,
+    /// How fresh each of them is.
+    pub freshness: &'a dyn Freshness,
+}
+
+/// How fresh a registry's verified state is.
+pub trait Freshness: fmt::Debug {
+    /// The last moment at which the registry of a jurisdiction, by its quorum, confirmed the state.
+    fn fresh_at(&self, jurisdiction: &Jurisdiction) -> Timestamp;
+}
+
+/// The same for every registry.
+impl Freshness for Timestamp {
+    fn fresh_at(&self, _: &Jurisdiction) -> Timestamp {
+        *self
+    }
 }
 
 /// A call, as far as the decision needs to know it.

@@ -3,7 +3,7 @@
 use entente_agreement::lifecycle::State as Lifecycle;
 use entente_agreement::{Clause, Mode as ClauseMode};
 use entente_clock::Timestamp;
-use entente_directory::{AgreementRecord, State};
+use entente_directory::{AgreementRecord, Federation};
 use entente_reason::Reason;
 
 use crate::call::{Call, Named, Which};
@@ -18,14 +18,18 @@ pub(crate) struct Candidate<'a> {
 }
 
 /// Every clause, of any agreement all parties signed, that is about this call.
-pub(crate) fn find<'a>(state: &'a State, call: &Call<'_>, now: Timestamp) -> Vec<Candidate<'a>> {
+pub(crate) fn find<'a>(
+    federation: &'a Federation,
+    call: &Call<'_>,
+    now: Timestamp,
+) -> Vec<Candidate<'a>> {
     let service = call.method.service();
     let mut found = Vec::new();
-    for record in state.agreements_between(call.consumer, call.provider) {
+    for record in federation.agreements_between(call.consumer, call.provider) {
         if call.named.is_some_and(|named| !names(named, record)) {
             continue;
         }
-        let lifecycle = state.agreement_state(record, now);
+        let lifecycle = federation.agreement_state(record, now);
         for clause in &record.agreement.document().clauses {
             let about_it = clause.service == service
                 && clause.joins(call.consumer, call.provider)

@@ -8,7 +8,7 @@ use std::time::Duration;
 use entente_agreement::MethodTerms;
 use entente_agreement::lifecycle::State as Lifecycle;
 use entente_clock::Timestamp;
-use entente_directory::{Mode, Standing, State};
+use entente_directory::{Absent, Federation, Mode, Standing};
 use entente_identity::{MemberId, PurposeCode, SystemId};
 use entente_reason::Reason;
 
@@ -21,38 +21,43 @@ use crate::refusal::Refusal;
 /// # Errors
 /// The first rule that refuses it.
 pub fn decide(view: &View<'_>, call: &Call<'_>, now: Timestamp) -> Result<Permit, Refusal> {
-    let state = view.state;
-    check_freshness(view, now)?;
-    check_names(state, call)?;
-    let found = candidates::find(state, call, now);
+    let federation = view.federation;
+    check_freshness(view, call, now)?;
+    check_names(federation, call)?;
+    let found = candidates::find(federation, call, now);
     let candidate = choose(call, &found)?;
     let terms = check_clause(view, call, &candidate, now)?;
     Ok(permit(call, &candidate, terms))
 }
 
-/// The registry was heard of within the policy's validity.
-fn check_freshness(view: &View<'_>, now: Timestamp) -> Result<(), Refusal> {
-    let stale = || Refusal::new(Reason::RegistryStale, "registry.fresh");
-    let policy = view.state.policy().ok_or_else(stale)?;
-    if now.since(view.fresh_at) > policy.validity() {
-        return Err(stale());
+/// The registries this call rests on were heard of within their validity.
+fn check_freshness(view: &View<'_>, call: &Call<'_>, now: Timestamp) -> Result<(), Refusal> {
+    let mut rests_on = view.federation.rests_on(call.consumer, call.provider);
+    let is_stale = |(registry, validity)| now.since(view.freshness.fresh_at(registry)) > validity;
+    // Before the own registry's first change there is nothing to rest on.
+    if view.federation.policy().is_none() || rests_on.any(is_stale) {
+        return Err(Refusal::new(Reason::RegistryStale, "registry.fresh"));
     }
     Ok(())
 }
 
 /// Both systems, the service and the method are there, and both members are in good standing.
-fn check_names(state: &State, call: &Call<'_>) -> Result<(), Refusal> {
+fn check_names(federation: &Federation, call: &Call<'_>) -> Result<(), Refusal> {
     let provider = call.provider.member();
-    check_member(state, &call.consumer.member())?;
-    check_member(state, &provider)?;
-    check_system(state, call.consumer)?;
-    check_system(state, call.provider)?;
+    check_member(federation, &call.consumer.member())?;
+    check_member(federation, &provider)?;
+    check_system(federation, call.consumer)?;
+    check_system(federation, call.provider)?;
     let service = call.method.service();
+    if !federation.may_cross(call.consumer, call.provider, &service) {
+        let reason = Reason::JurisdictionNotRecognised;
+        return Err(Refusal::new(reason, "recognition.service"));
+    }
     let unknown_service = || Refusal::new(Reason::UnknownService, "service.offered");
-    if !state.offered(&service, &provider) {
+    if !federation.offered(&service, &provider) {
         return Err(unknown_service());
     }
-    let offer = state
+    let offer = federation
         .service(&service, &provider)
         .ok_or_else(unknown_service)?;
     if !offer.systems.contains(call.provider) {
@@ -69,19 +74,19 @@ fn check_names(state: &State, call: &Call<'_>) -> Result<(), Refusal> {
     Ok(())
 }
 
-fn check_member(state: &State, member: &MemberId) -> Result<(), Refusal> {
-    match state.standing(member) {
-        None => Err(Refusal::new(Reason::UnknownMember, "member.exists")),
-        Some(Standing::Active) => Ok(()),
-        Some(Standing::Suspended | Standing::Ended) => {
-            Err(Refusal::new(Reason::MemberSuspended, "member.standing"))
-        }
-    }
+fn check_member(federation: &Federation, member: &MemberId) -> Result<(), Refusal> {
+    let (reason, rule) = match federation.standing(member) {
+        Ok(Standing::Active) => return Ok(()),
+        Ok(Standing::Suspended | Standing::Ended) => (Reason::MemberSuspended, "member.standing"),
+        Err(Absent::Jurisdiction) => (Reason::JurisdictionNotRecognised, "recognition.member"),
+        Err(Absent::Member) => (Reason::UnknownMember, "member.exists"),
+    };
+    Err(Refusal::new(reason, rule))
 }
 
 /// A system is known when a server may sign for it.
-fn check_system(state: &State, system: &SystemId) -> Result<(), Refusal> {
-    match state.servers_for(system).next() {
+fn check_system(federation: &Federation, system: &SystemId) -> Result<(), Refusal> {
+    match federation.servers_for(system).next() {
         Some(_) => Ok(()),
         None => Err(Refusal::new(Reason::UnknownSystem, "system.exists")),
     }
@@ -141,7 +146,9 @@ fn check_clause<'a>(
     let refuse = |reason, rule| Refusal::new(reason, rule).under(candidate.id(), clause.number);
     let document = candidate.record.agreement.document();
     let staleness = Duration::from_secs(u64::from(document.maximum_staleness_hours) * 3600);
-    if now.since(view.fresh_at) > staleness {
+    let mut rests_on = view.federation.rests_on(call.consumer, call.provider);
+    let is_older = |(registry, _)| now.since(view.freshness.fresh_at(registry)) > staleness;
+    if rests_on.any(is_older) {
         return Err(refuse(Reason::RegistryStale, "agreement.staleness"));
     }
     if clause.user_required && !call.user_present {

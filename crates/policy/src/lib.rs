@@ -11,6 +11,6 @@ mod candidates;
 mod decide;
 mod refusal;
 
-pub use call::{Call, InvalidNamed, Named, Permit, View, Which};
+pub use call::{Call, Freshness, InvalidNamed, Named, Permit, View, Which};
 pub use decide::decide;
 pub use refusal::Refusal;

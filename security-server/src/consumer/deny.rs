@@ -91,9 +91,9 @@ impl Server {
 /// What was tried, in names the directory knows. One that nobody registered may be anything, also a
 /// person's number in the wrong place, and what is in the ledger stays in it.
 fn attempt(adopted: &Adopted, caller: &SystemId, call: &Call) -> Attempt {
-    let state = adopted.state();
+    let federation = adopted.federation();
     let contract = contract_of(adopted, &call.method);
-    let purposes = state.policy().map(|policy| &policy.purposes);
+    let purposes = adopted.policy().map(|policy| &policy.purposes);
     let elements = contract
         .and_then(|contract| contract.elements(&call.method, Direction::Response).ok())
         .unwrap_or_default();
@@ -101,7 +101,7 @@ fn attempt(adopted: &Adopted, caller: &SystemId, call: &Call) -> Attempt {
     let asked = asked.filter(|element| elements.contains(*element));
     Attempt {
         system: Some(caller.to_string()),
-        to: state
+        to: federation
             .servers_for(&call.to)
             .next()
             .map(|_| call.to.to_string()),
@@ -115,7 +115,7 @@ fn attempt(adopted: &Adopted, caller: &SystemId, call: &Call) -> Attempt {
             .agreement
             .as_ref()
             .and_then(|named| match &named.which {
-                Which::Hash(hash) => state.agreement(hash).map(|_| *hash),
+                Which::Hash(hash) => federation.agreement(hash).map(|_| *hash),
                 Which::Name(_) => None,
             }),
         elements: asked.map(ToString::to_string).collect(),
@@ -125,7 +125,7 @@ fn attempt(adopted: &Adopted, caller: &SystemId, call: &Call) -> Attempt {
 /// The newest contract, of anybody's, that has this method.
 fn contract_of<'a>(adopted: &'a Adopted, method: &MethodName) -> Option<&'a Contract> {
     let service = method.service();
-    let mut offers = adopted.state().offers(&service);
+    let mut offers = adopted.federation().offers(&service);
     offers.find_map(|offer| {
         let contract = &offer.newest()?.contract;
         contract.method(method).ok().map(|_| contract)

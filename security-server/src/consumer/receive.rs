@@ -59,7 +59,9 @@ impl Server {
             .hear(&decided.adopted, peer, log, &open.checkpoint)
             .await;
         // From a ledger that forked, or that nobody vouches for, an answer is worth nothing.
-        let vouched = self.gossip.check(peer, decided.adopted.state().policy());
+        let vouched = self
+            .gossip
+            .check(peer, decided.adopted.federation().policy_of(peer));
         let compared = || self.views.compare(&decided.adopted, &statement.views);
         if let Err(reason) = vouched.and_then(|()| compared()) {
             self.keep_unused(&signed, decided, reason).await;

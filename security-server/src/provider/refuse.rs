@@ -118,7 +118,7 @@ impl Server {
             self.journal.origin().clone(),
             body,
         );
-        statement.views = adopted.views();
+        statement.views = adopted.views_for(&request.statement().sender_server);
         statement
     }
 

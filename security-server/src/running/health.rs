@@ -45,7 +45,7 @@ pub(super) fn look(server: &Server, health: &Health) {
         );
     }
     let policy = server.views.current();
-    let policy = policy.as_ref().and_then(|adopted| adopted.state().policy());
+    let policy = policy.as_ref().and_then(|adopted| adopted.policy());
     match policy.map(|policy| server.witnessing.check(policy, server.clock.now())) {
         Some(Err(Reason::LogForked)) => health.fail(
             Condition::Witnesses,

@@ -5,9 +5,9 @@ use std::time::Duration;
 
 use entente_agreement::{Agreement, Document};
 use entente_clock::Timestamp;
-use entente_directory::{AgreementAct, Change, Mode, State};
+use entente_directory::{AgreementAct, Change, Federation, Mode, State};
 use entente_identity::{ElementName, MethodName, PurposeCode, SystemId};
-use entente_policy::{Call, Named, Permit, Refusal, View, decide};
+use entente_policy::{Call, Freshness, Named, Permit, Refusal, View, decide};
 use entente_signing::Digest;
 
 use crate::world::{World, document};
@@ -51,7 +51,15 @@ impl Asking {
     }
 
     pub(crate) fn decide(&self, state: &State) -> Result<Permit, Refusal> {
-        let fresh_at = self.fresh_at;
+        let federation = Federation::alone(state.clone());
+        self.decide_in(&federation, &self.fresh_at)
+    }
+
+    pub(crate) fn decide_in(
+        &self,
+        federation: &Federation,
+        freshness: &dyn Freshness,
+    ) -> Result<Permit, Refusal> {
         let call = Call {
             consumer: &self.consumer,
             provider: &self.provider,
@@ -64,7 +72,11 @@ impl Asking {
             assurance: self.assurance,
             mode: self.mode,
         };
-        decide(&View { state, fresh_at }, &call, self.now)
+        let view = View {
+            federation,
+            freshness,
+        };
+        decide(&view, &call, self.now)
     }
 }
 

@@ -47,6 +47,12 @@ const CASES: &[Case] = &[
         rule: "member.exists",
         reason: Reason::UnknownMember,
         agreed: AS_IS,
+        asked: |call| call.consumer = "ca-demo/anybody/benefits".parse().unwrap(),
+    },
+    Case {
+        rule: "recognition.member",
+        reason: Reason::JurisdictionNotRecognised,
+        agreed: AS_IS,
         asked: |call| call.consumer = "ca-on/pensions/benefits".parse().unwrap(),
     },
     Case {
