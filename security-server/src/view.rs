@@ -8,11 +8,12 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use entente_clock::Timestamp;
+use entente_contract::Contract;
 use entente_directory::{HpkeKey, ServerRecord, ShardOpen, State};
 use entente_evidence::opening::Opened;
 use entente_evidence::statement::{Actor, LogOrigin, Mode, Statement, View as Seen};
 use entente_follow::{Directory, View};
-use entente_identity::{ElementName, ServerId, SystemId};
+use entente_identity::{ElementName, ServerId, ServiceName, SystemId};
 use entente_ledger::entry::{Body, View as ViewEntry};
 use entente_policy::{self as policy, Named, Permit};
 use entente_reason::Reason;
@@ -181,6 +182,15 @@ impl Views {
 // === impl Adopted ===
 
 impl Adopted {
+    /// A published contract, read from disk: for what is compiled once and kept.
+    pub(crate) fn contract(
+        &self,
+        descriptor_set: &Digest,
+        service: &ServiceName,
+    ) -> Option<Contract> {
+        self.view.contract(descriptor_set, service)
+    }
+
     /// The verified state.
     pub(crate) fn state(&self) -> &State {
         &self.view.state

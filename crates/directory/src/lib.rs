@@ -17,6 +17,7 @@ mod deny;
 mod entry;
 mod record;
 mod refusal;
+mod set;
 mod state;
 
 pub use address::{Address, InvalidAddress};
@@ -34,8 +35,9 @@ pub use change::{
 };
 pub use entry::{MalformedEntry, RegistryEntry};
 pub use record::{
-    AgreementRecord, AuthorPosition, Dated, MemberKey, MemberRecord, RegistryRecord, ServerRecord,
-    ServiceRecord, ServiceVersion, ShardRecord, Standing,
+    AgreementRecord, AuthorPosition, Dated, Keep, MemberKey, MemberRecord, RegistryRecord,
+    ServerRecord, ServiceRecord, ServiceVersion, ShardRecord, Standing, Terms,
 };
 pub use refusal::Refusal;
+pub use set::Set;
 pub use state::State;

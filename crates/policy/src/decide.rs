@@ -59,11 +59,8 @@ fn check_names(state: &State, call: &Call<'_>) -> Result<(), Refusal> {
         return Err(Refusal::new(Reason::UnknownSystem, "service.system"));
     }
     let newest = offer.newest().ok_or_else(unknown_service)?;
-    if newest.contract.method(call.method).is_err() {
-        let methods = newest
-            .contract
-            .methods()
-            .map(|method| method.name.to_string());
+    if !newest.outline.declares(call.method) {
+        let methods = newest.outline.methods();
         return Err(Refusal::new(Reason::UnknownMethod, "method.exists").allowing(methods));
     }
     Ok(())
@@ -139,7 +136,7 @@ fn check_clause<'a>(
 ) -> Result<&'a MethodTerms, Refusal> {
     let clause = candidate.clause;
     let refuse = |reason, rule| Refusal::new(reason, rule).under(candidate.id(), clause.number);
-    let document = candidate.record.agreement.document();
+    let document = candidate.agreement.document();
     let staleness = Duration::from_secs(u64::from(document.maximum_staleness_hours) * 3600);
     if now.since(view.fresh_at) > staleness {
         return Err(refuse(Reason::RegistryStale, "agreement.staleness"));
@@ -174,7 +171,7 @@ fn check_clause<'a>(
 }
 
 fn permit(call: &Call<'_>, candidate: &Candidate<'_>, terms: &MethodTerms) -> Permit {
-    let document = candidate.record.agreement.document();
+    let document = candidate.agreement.document();
     let clause = candidate.clause;
     let released = call.asked.unwrap_or(&terms.release);
     Permit {
