@@ -9,7 +9,7 @@ use entente_config::{ConfigError, FilePath, ListenAddr};
 use entente_follow::witness::{
     KnownLogs, Witness, WitnessConfig, WitnessError, WitnessLimits, serve,
 };
-use entente_follow::{Anchor, Directory, Follower, FollowerConfig, OpenError};
+use entente_follow::{Anchor, Directory, Follower, FollowerConfig, Keep, OpenError};
 use entente_keys::{KeyStore, KeyStoreError, KeyUse};
 use entente_ledger::disk::{Disk, RealDisk};
 use entente_ledger::note::{NoteError, NoteKey, WitnessKey};
@@ -174,6 +174,7 @@ impl Running {
                 dir,
                 net: Arc::clone(&deps.net),
                 identity: identity.clone(),
+                keep: Keep::None,
                 clock: Arc::clone(&deps.clock),
                 disk: Arc::clone(&deps.disk),
             })

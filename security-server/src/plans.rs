@@ -80,10 +80,8 @@ impl Plans {
             return Ok(Arc::clone(plan));
         }
         let contract = adopted
-            .federation()
             .contract(&permit.descriptor_set, &method.service())
-            .ok_or(Reason::UnknownService)?
-            .clone();
+            .ok_or(Reason::UnknownService)?;
         if !contract
             .method(method)
             .map_err(|error| error.reason())?

@@ -7,7 +7,7 @@ use entente_clock::{Clock, SystemClock};
 use entente_config::ConfigError;
 use entente_evidence::statement::Mode;
 use entente_follow::author::AuthorError;
-use entente_follow::{Abroad, AbroadConfig, Anchor, Follower, FollowerConfig, OpenError};
+use entente_follow::{Abroad, AbroadConfig, Anchor, Follower, FollowerConfig, Keep, OpenError};
 use entente_identity::{ServerId, SystemId};
 use entente_keys::{Chain, KeyStore, KeyStoreError, TokenError};
 use entente_ledger::disk::{Disk, DiskError, RealDisk};
@@ -230,6 +230,7 @@ impl SecurityServer {
             dir: config.data.as_path().join("directory"),
             net: Arc::clone(&deps.net),
             identity: identity.clone(),
+            keep: Keep::OfParty(config.server.member()),
             clock: Arc::clone(&deps.clock),
             disk: Arc::clone(&deps.disk),
         })

@@ -8,11 +8,12 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use entente_clock::Timestamp;
+use entente_contract::Contract;
 use entente_directory::{Federation, HpkeKey, Policy, ServerRecord, ShardOpen};
 use entente_evidence::opening::Opened;
 use entente_evidence::statement::{Actor, LogOrigin, Mode, Statement, View as Seen};
 use entente_follow::{Directories, Directory, View};
-use entente_identity::{ElementName, Jurisdiction, ServerId, SystemId};
+use entente_identity::{ElementName, Jurisdiction, ServerId, ServiceName, SystemId};
 use entente_ledger::entry::{Body, View as ViewEntry};
 use entente_policy::{self as policy, Freshness, Named, Permit};
 use entente_reason::Reason;
@@ -254,6 +255,16 @@ impl Adopted {
     /// The verified states.
     pub(crate) const fn federation(&self) -> &Federation {
         &self.federation
+    }
+
+    /// A published contract, read from disk: for what is compiled once and kept.
+    pub(crate) fn contract(
+        &self,
+        descriptor_set: &Digest,
+        service: &ServiceName,
+    ) -> Option<Contract> {
+        let mut registries = self.registries.iter();
+        registries.find_map(|held| held.view.contract(descriptor_set, service))
     }
 
     /// Our own registry's policy.

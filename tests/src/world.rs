@@ -20,7 +20,7 @@ use entente_agreement::{Agreement, Document};
 use entente_central_registry as registry;
 use entente_clock::{Clock, SystemClock};
 use entente_directory::{
-    Application, Author, Change, KeyRole, MemberAdmit, MemberClass, Name, NewKey, Policy,
+    Application, Author, Change, Keep, KeyRole, MemberAdmit, MemberClass, Name, NewKey, Policy,
     ServicePublish,
 };
 use entente_follow::author::{Pen, next_act};
@@ -318,6 +318,7 @@ async fn follow(
         dir,
         net: net.clone(),
         identity: identity.into(),
+        keep: Keep::None,
         clock: clock.clone(),
         disk: disk.clone(),
     };

@@ -9,7 +9,7 @@ use entente_agreement::{Agreement, Document};
 use entente_central_registry::{CentralRegistry, Config, Deps, Running, init};
 use entente_clock::{Clock, ManualClock, Timestamp};
 use entente_directory::{
-    Application, Author, Change, HpkeKey, KeyRole, MemberAdmit, Name, NewKey, Policy,
+    Application, Author, Change, HpkeKey, Keep, KeyRole, MemberAdmit, Name, NewKey, Policy,
     ServerRegister, ServicePublish, Suite,
 };
 use entente_follow::author::{AuthorError, Pen, next_act};
@@ -145,6 +145,7 @@ anchor: ./anchor.yaml
             dir: self.folder(name),
             net: Arc::new(TokioNet),
             identity: identity(),
+            keep: Keep::None,
             clock: Arc::new(self.clock.clone()),
             disk: Arc::new(RealDisk),
         }

@@ -195,13 +195,14 @@ async fn list(args: &ListArgs, screen: &Screen) -> Result<(), Failure> {
     reading.desk.close().await;
     let now = Seams::real().clock.now();
     let mut records: Vec<&AgreementRecord> = view.state.agreements().collect();
-    records.sort_by_key(|record| {
-        let document = record.agreement.document();
-        (document.id.as_str().to_owned(), document.version)
-    });
+    records.sort_by_key(|record| (&record.terms.name, record.terms.version));
     let items: Vec<Value> = records
         .iter()
-        .map(|record| summary(&view.state, record, now, screen))
+        .filter_map(|record| {
+            let agreement = view.agreement(&record.id())?;
+            let document = agreement.document();
+            Some(summary(&view.state, record, document, now, screen))
+        })
         .collect();
     if items.is_empty() {
         screen.say(Text::NoAgreements, &[]);
@@ -219,8 +220,13 @@ async fn list(args: &ListArgs, screen: &Screen) -> Result<(), Failure> {
     Ok(())
 }
 
-fn summary(state: &State, record: &AgreementRecord, now: Timestamp, screen: &Screen) -> Value {
-    let document = record.agreement.document();
+fn summary(
+    state: &State,
+    record: &AgreementRecord,
+    document: &Document,
+    now: Timestamp,
+    screen: &Screen,
+) -> Value {
     let parties: Vec<&str> = document.parties.iter().map(|p| p.member.as_str()).collect();
     let current = state.agreement_state(record, now);
     let shown = match screen.format {
@@ -234,7 +240,7 @@ fn summary(state: &State, record: &AgreementRecord, now: Timestamp, screen: &Scr
     json!({
         "name": document.id.as_str(),
         "version": document.version,
-        "hash": record.agreement.id().to_string(),
+        "hash": record.id().to_string(),
         "state": shown,
         "parties": parties,
         "from": document.not_before.day().to_string(),
@@ -247,29 +253,37 @@ async fn show(args: &ShowArgs, screen: &Screen) -> Result<(), Failure> {
     let reading = args.desk.read(screen).await?;
     let view = reading.view.clone();
     reading.desk.close().await;
-    let record = Office::find(&view, &args.name).ok_or_else(|| {
+    let found = Office::find(&view, &args.name)
+        .and_then(|record| Some((record, view.agreement(&record.id())?)));
+    let (record, agreement) = found.ok_or_else(|| {
         let error = entente_sandbox::OfficeError::UnknownAgreement;
         office_failure(&error, screen)
     })?;
+    let document = agreement.document();
     let now = Seams::real().clock.now();
-    let mut value = summary(&view.state, record, now, screen);
+    let mut value = summary(&view.state, record, document, now, screen);
     let signed: Vec<Value> = record
         .accepted
         .iter()
         .map(|(member, change)| json!({ "member": member, "change": change.to_string() }))
         .collect();
     value["signed"] = signed.into();
-    value["suspended_by"] = json!(record.suspended_by);
-    value["revoked_reason"] = record.revoked_reason.clone().into();
-    value["document"] = serde_json::to_value(record.agreement.document()).unwrap_or_default();
+    value["suspended_by"] = json!(record.suspended_by[..]);
+    value["revoked_reason"] = record.revoked_reason.as_deref().into();
+    value["document"] = serde_json::to_value(document).unwrap_or_default();
     screen.show("agreement", value, |screen| {
-        print_people(record, &view.state, now, screen);
+        print_people(record, document, &view.state, now, screen);
     });
     Ok(())
 }
 
-fn print_people(record: &AgreementRecord, state: &State, now: Timestamp, screen: &Screen) {
-    let document = record.agreement.document();
+fn print_people(
+    record: &AgreementRecord,
+    document: &Document,
+    state: &State,
+    now: Timestamp,
+    screen: &Screen,
+) {
     let text = |text: &entente_agreement::Text| match screen.lang {
         Lang::En => text.en.clone(),
         Lang::Fr => text.fr.clone(),
@@ -290,7 +304,7 @@ fn print_people(record: &AgreementRecord, state: &State, now: Timestamp, screen:
     if !holders.is_empty() {
         row(Text::HeadSuspendedBy, &holders.join(", "));
     }
-    row(Text::HeadHash, &record.agreement.id().to_string());
+    row(Text::HeadHash, &record.id().to_string());
     let term = format!(
         "{} – {}",
         document.not_before.day(),
@@ -298,7 +312,7 @@ fn print_people(record: &AgreementRecord, state: &State, now: Timestamp, screen:
     );
     row(Text::HeadTerm, &term);
     for party in &document.parties {
-        let signed = match record.accepted.contains_key(&party.member) {
+        let signed = match record.is_signed_by(&party.member) {
             true => screen.text(Text::HasSigned, &[]),
             false => screen.text(Text::NotSigned, &[]),
         };
@@ -346,28 +360,27 @@ async fn revoke(args: RevokeArgs, screen: &Screen) -> Result<(), Failure> {
     let office = args.desk.office(screen).await?;
     let refreshed = office.desk().refresh().await;
     let view = refreshed.map_err(|error| super::desk::desk_failure(&error, screen))?;
-    let found = Office::find(&view, &args.name).map(|record| record.agreement.as_ref().clone());
-    let Some(agreement) = found else {
+    let found = Office::find(&view, &args.name).map(|record| record.terms.clone());
+    let Some(terms) = found else {
         let error = entente_sandbox::OfficeError::UnknownAgreement;
         return Err(office_failure(&error, screen));
     };
     let member = office.member().clone();
-    let revoked = office.revoke(agreement.id(), args.reason).await;
+    let revoked = office.revoke(terms.id, args.reason).await;
     office.close().await;
     let accepted = revoked.map_err(|error| office_failure(&error, screen))?;
-    let document = agreement.document();
     let value = json!({
-        "name": document.id.as_str(),
-        "version": document.version,
-        "hash": agreement.id().to_string(),
+        "name": terms.name.as_str(),
+        "version": terms.version,
+        "hash": terms.id.to_string(),
         "by": member,
         "index": accepted.index,
     });
     screen.show("agreement.revoked", value, |screen| {
         let facts: [crate::texts::Fact<'_>; 4] = [
             ("member", &member),
-            ("name", &document.id.as_str()),
-            ("version", &document.version),
+            ("name", &terms.name.as_str()),
+            ("version", &terms.version),
             ("index", &accepted.index),
         ];
         print_out(screen.text(Text::AgreementRevoked, &facts));

@@ -218,7 +218,7 @@ impl CallArgs {
         let offer = view.state.service(&service, &self.target.member());
         let newest = offer.and_then(|offer| offer.newest());
         newest
-            .map(|version| version.contract.clone())
+            .and_then(|version| view.contract(&version.descriptor_set, &service))
             .ok_or_else(|| {
                 let offered: Vec<&str> = view
                     .state
@@ -402,7 +402,10 @@ fn agreed(
         if state != entente_agreement::lifecycle::State::Active {
             continue;
         }
-        let document = record.agreement.document();
+        let Some(agreement) = view.agreement(&record.id()) else {
+            continue;
+        };
+        let document = agreement.document();
         let purposes: Vec<&str> = document.purposes.iter().map(|p| p.code.as_str()).collect();
         let released = document.clauses.iter().filter_map(|clause| {
             let terms = clause.methods.get(args.method.method())?;

@@ -5,6 +5,7 @@ mod ask;
 mod evidence;
 
 use std::path::PathBuf;
+use std::sync::Arc;
 
 use clap::Args;
 use entente_agreement::Agreement;
@@ -107,12 +108,13 @@ impl Demo<'_> {
         built.map_err(|error| broken(&error))
     }
 
-    async fn agreement(&self, federation: &Federation) -> Result<Agreement, Failure> {
+    async fn agreement(&self, federation: &Federation) -> Result<Arc<Agreement>, Failure> {
         let office = federation.office(PROVIDER).await;
         let office = office.map_err(|error| broken(&error))?;
         let view = office.desk().refresh().await;
         let view = view.map_err(|error| broken(&error))?;
-        let found = Office::find(&view, "DEMO-001").map(|record| record.agreement.as_ref().clone());
+        let found = Office::find(&view, "DEMO-001");
+        let found = found.and_then(|record| view.agreement(&record.id()));
         office.close().await;
         found.ok_or_else(|| self.not_as_told("the agreement is not in the registry"))
     }

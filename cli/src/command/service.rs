@@ -143,9 +143,9 @@ async fn list(args: &ListArgs, screen: &Screen) -> Result<(), Failure> {
             let systems = service.systems.iter().map(ToString::to_string);
             let newest = service.newest();
             let methods = newest.map(|version| {
-                let methods = version.contract.methods();
+                let methods = version.outline.methods();
                 methods
-                    .map(|m| m.name.method().to_owned())
+                    .map(|name| name.method().to_owned())
                     .collect::<Vec<_>>()
             });
             json!({
@@ -183,10 +183,12 @@ async fn show(args: &ShowArgs, screen: &Screen) -> Result<(), Failure> {
         .next()
         .ok_or_else(missing)?;
     let newest = offer.newest().ok_or_else(missing)?;
+    let contract = view.contract(&newest.descriptor_set, &args.service);
+    let contract = contract.ok_or_else(missing)?;
     let mut methods = Vec::new();
-    for method in newest.contract.methods() {
+    for method in contract.methods() {
         let elements = |direction| -> Vec<String> {
-            let elements = newest.contract.elements(&method.name, direction);
+            let elements = contract.elements(&method.name, direction);
             let elements = elements.unwrap_or_default();
             elements.iter().map(ElementName::to_string).collect()
         };

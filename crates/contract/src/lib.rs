@@ -25,6 +25,7 @@ mod contract;
 mod fault;
 mod json;
 mod model;
+mod outline;
 mod plan;
 mod raw;
 mod resolve;
@@ -37,6 +38,7 @@ pub use contract::{Contract, Direction, Idempotency, Method, Shape, UnknownMetho
 pub use fault::{ContractError, Fault, FaultKind};
 pub use json::JsonError;
 pub use model::Sensitivity;
+pub use outline::Outline;
 pub use plan::{CheckError, FilterError, ReleasePlan};
 pub use subject::{Subject, SubjectError, Subjects};
 pub use wire::WireError;

@@ -203,7 +203,7 @@ fn apply_body(
         Change::ServicePublish(body) => service::publish(core, change, body, at, blobs),
         Change::ServiceRetire(body) => service::retire(core, change, body, at),
         Change::AgreementPropose(body) => agreement::propose(core, change, body, at, blobs),
-        Change::AgreementAccept(body) => agreement::accept(core, change, body, at),
+        Change::AgreementAccept(body) => agreement::accept(core, change, body, at, blobs),
         Change::AgreementRevoke(body) => agreement::revoke(core, change, body, at),
         Change::AgreementSuspend(body) => agreement::suspend(core, change, body, at),
         Change::AgreementResume(body) => agreement::resume(core, change, body, at),

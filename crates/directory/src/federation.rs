@@ -5,12 +5,12 @@
 //! goes no further than one step. An agreement with parties of several jurisdictions is filed with each of
 //! their registries and in force only where all of them say so; the most restrictive of them wins.
 
+use std::sync::Arc;
 use std::time::Duration;
 
-use entente_agreement::AgreementId;
 use entente_agreement::lifecycle;
+use entente_agreement::{Agreement, AgreementId};
 use entente_clock::Timestamp;
-use entente_contract::Contract;
 use entente_identity::{Jurisdiction, MemberId, ServerId, ServiceName, SystemId};
 use entente_signing::Digest;
 
@@ -235,15 +235,14 @@ impl Federation {
             .is_some_and(|state| state.offered(service, member))
     }
 
-    /// The contract of a service in a published descriptor set.
-    pub fn contract(&self, descriptor_set: &Digest, service: &ServiceName) -> Option<&Contract> {
-        self.registries()
-            .find_map(|state| state.contract(descriptor_set, service))
-    }
-
     /// An agreement as the own registry has it.
     pub fn agreement(&self, agreement: &AgreementId) -> Option<&AgreementRecord> {
         self.home.agreement(agreement)
+    }
+
+    /// The whole document of an agreement that the own registry's state keeps.
+    pub fn document(&self, agreement: &AgreementId) -> Option<&Arc<Agreement>> {
+        self.home.document(agreement)
     }
 
     /// Agreements that every party of the own jurisdiction signed and that have a clause joining these two
@@ -259,18 +258,18 @@ impl Federation {
     /// An agreement's state at a moment, its dates and denials included: the most restrictive of what the
     /// registries of its parties say.
     pub fn agreement_state(&self, record: &AgreementRecord, now: Timestamp) -> lifecycle::State {
-        let id = record.agreement.id();
+        let id = record.id();
         let mut state = self.home.agreement_state(record, now);
         if self.is_local(record) {
             return state;
         }
-        for party in &record.agreement.document().parties {
-            state = stricter(state, self.state_at_party(&party.member, &id, now));
+        for party in &record.terms.parties {
+            state = stricter(state, self.state_at_party(party, &id, now));
         }
         let is_superseded = self
             .home
             .successors(&id)
-            .any(|new| new.agreement.document().not_before <= now && self.is_agreed(new));
+            .any(|new| new.terms.not_before <= now && self.is_agreed(new));
         if is_superseded && !state.is_final() {
             state = lifecycle::State::Superseded;
         }
@@ -279,13 +278,9 @@ impl Federation {
 
     /// Whether all parties are of the own jurisdiction: nobody else has to be asked.
     fn is_local(&self, record: &AgreementRecord) -> bool {
-        let parties = &record.agreement.document().parties;
+        let parties = &record.terms.parties;
         let home = self.home.registry().map(|registry| &registry.jurisdiction);
-        home.is_some_and(|home| {
-            parties
-                .iter()
-                .all(|party| party.member.jurisdiction() == *home)
-        })
+        home.is_some_and(|home| parties.iter().all(|party| party.jurisdiction() == *home))
     }
 
     /// What the registry of one party says of an agreement.
@@ -307,13 +302,13 @@ impl Federation {
 
     /// Whether every party signed, each in its own registry, whatever became of it.
     fn is_agreed(&self, record: &AgreementRecord) -> bool {
-        let parties = record.agreement.document().parties.iter();
+        let parties = record.terms.parties.iter();
         parties
-            .map(|party| self.state_of(party.member.as_str()))
+            .map(|party| self.state_of(party.as_str()))
             .all(|state| {
                 state.is_some_and(|state| {
                     let registry = state.registry().map(|registry| &registry.jurisdiction);
-                    let record = state.agreement(&record.agreement.id());
+                    let record = state.agreement(&record.id());
                     record
                         .zip(registry)
                         .is_some_and(|(record, here)| record.was_agreed(here))

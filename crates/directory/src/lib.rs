@@ -18,6 +18,7 @@ mod entry;
 mod federation;
 mod record;
 mod refusal;
+mod set;
 mod state;
 
 pub use address::{Address, InvalidAddress};
@@ -36,8 +37,9 @@ pub use change::{
 pub use entry::{MalformedEntry, RegistryEntry};
 pub use federation::{Absent, Federation};
 pub use record::{
-    AgreementRecord, AuthorPosition, Dated, MemberKey, MemberRecord, RecognitionRecord,
-    RegistryRecord, ServerRecord, ServiceRecord, ServiceVersion, ShardRecord, Standing,
+    AgreementRecord, AuthorPosition, Dated, Keep, MemberKey, MemberRecord, RecognitionRecord,
+    RegistryRecord, ServerRecord, ServiceRecord, ServiceVersion, ShardRecord, Standing, Terms,
 };
 pub use refusal::Refusal;
+pub use set::Set;
 pub use state::State;

@@ -1,17 +1,19 @@
 //! What the directory holds about each name.
 
-use std::collections::{BTreeMap, BTreeSet};
 use std::sync::Arc;
 
-use entente_agreement::Agreement;
-use entente_agreement::lifecycle::{self, Act};
 use entente_clock::Timestamp;
-use entente_contract::Contract;
+use entente_contract::Outline;
 use entente_identity::{Jurisdiction, MemberId, ServerId, ServiceName, SystemId};
 use entente_signing::{Digest, KeyId, VerifyingKey};
 
 use crate::Address;
 use crate::change::{ForeignAnchor, HpkeKey, KeyRole, MemberClass, Mode, Name, RecognitionLimits};
+use crate::set::Set;
+
+mod agreement;
+
+pub use agreement::{AgreementRecord, Keep, Terms};
 
 /// A value that holds from one moment to another.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -114,7 +116,7 @@ pub struct ServerRecord {
     /// Its name.
     pub id: ServerId,
     /// The systems it may sign for.
-    pub systems: BTreeSet<SystemId>,
+    pub systems: Set<SystemId>,
     /// Where peers reach it, best first.
     pub addresses: Vec<Address>,
     /// Its own keys, which certify sessions.
@@ -126,7 +128,7 @@ pub struct ServerRecord {
     /// The keys of its ledgers.
     pub ledger: Vec<Dated<VerifyingKey>>,
     /// Protocol versions it speaks.
-    pub protocols: BTreeSet<u32>,
+    pub protocols: Set<u32>,
     /// Sessions issued before this are revoked.
     pub sessions_revoked_before: Option<Timestamp>,
     /// When it was registered.
@@ -160,7 +162,7 @@ pub struct ServiceRecord {
     /// Who offers it.
     pub member: MemberId,
     /// The systems that provide it.
-    pub systems: BTreeSet<SystemId>,
+    pub systems: Set<SystemId>,
     /// Every version published, newest last.
     pub versions: Vec<ServiceVersion>,
     /// When it was retired.
@@ -174,31 +176,10 @@ pub struct ServiceVersion {
     pub version: u32,
     /// SHA-256 of its descriptor set.
     pub descriptor_set: Digest,
-    /// The contract, parsed.
-    pub contract: Contract,
+    /// The methods and elements of its contract. The contract itself is parsed from the descriptor set, a blob.
+    pub outline: Arc<Outline>,
     /// When it was published.
     pub published: Timestamp,
-}
-
-/// An agreement and what was done to it.
-#[derive(Clone, Debug)]
-pub struct AgreementRecord {
-    /// The signed contents.
-    pub agreement: Arc<Agreement>,
-    /// The state its acts led to. What dates add is in [`AgreementRecord::state_at`].
-    pub recorded: lifecycle::State,
-    /// How many acts there were.
-    pub acts: u64,
-    /// Hash of the last one.
-    pub last_act: Digest,
-    /// Which parties signed, by which change.
-    pub accepted: BTreeMap<MemberId, Digest>,
-    /// Who holds it suspended.
-    pub suspended_by: BTreeSet<MemberId>,
-    /// What takes its place, and when.
-    pub superseded: Option<(Digest, Timestamp)>,
-    /// The code given when it was revoked.
-    pub revoked_reason: Option<String>,
 }
 
 // === impl Dated ===
@@ -302,41 +283,5 @@ impl ServiceRecord {
             .iter()
             .rev()
             .find(|version| version.descriptor_set == *descriptor_set)
-    }
-}
-
-// === impl AgreementRecord ===
-
-impl AgreementRecord {
-    /// The state at a moment: what its acts led to, and what its dates add.
-    pub fn state_at(&self, now: Timestamp) -> lifecycle::State {
-        let document = self.agreement.document();
-        let mut state = self.recorded;
-        let due = [
-            (
-                state == lifecycle::State::Filed && document.not_before <= now,
-                Act::Activate,
-            ),
-            (
-                self.superseded.is_some_and(|(_, at)| at <= now),
-                Act::Supersede,
-            ),
-            (document.not_after <= now, Act::Expire),
-        ];
-        for (_, act) in due.into_iter().filter(|(due, _)| *due) {
-            // An act the table has no row for (a proposal has no last day) changes nothing.
-            state = lifecycle::next(state, act).unwrap_or(state);
-        }
-        state
-    }
-
-    /// Whether every party that a registry of this jurisdiction speaks for signed it, whatever became of
-    /// it. The others' signatures are in their own registries.
-    pub fn was_agreed(&self, jurisdiction: &Jurisdiction) -> bool {
-        let parties = &self.agreement.document().parties;
-        parties
-            .iter()
-            .filter(|party| party.member.jurisdiction() == *jurisdiction)
-            .all(|party| self.accepted.contains_key(&party.member))
     }
 }

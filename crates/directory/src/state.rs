@@ -9,16 +9,17 @@ mod query;
 use std::collections::BTreeSet;
 use std::sync::Arc;
 
+use entente_agreement::Agreement;
 use entente_clock::Timestamp;
-use entente_contract::Contract;
+use entente_contract::Outline;
 use entente_identity::{Jurisdiction, MemberId, ServerId, ServiceName, SystemId};
 use entente_signing::Digest;
 use rpds::RedBlackTreeMapSync;
 
 use crate::change::{Author, Mode, Policy, SignedChange};
 use crate::record::{
-    AgreementRecord, AuthorPosition, MemberRecord, RecognitionRecord, RegistryRecord, ServerRecord,
-    ServiceRecord, ShardRecord,
+    AgreementRecord, AuthorPosition, Keep, MemberRecord, RecognitionRecord, RegistryRecord,
+    ServerRecord, ServiceRecord, ShardRecord,
 };
 
 /// The directory of one jurisdiction at one size of its ledger.
@@ -52,7 +53,7 @@ pub(crate) struct Core {
     pub(crate) origins: Map<String, (ServerId, Mode)>,
     pub(crate) services: Map<(ServiceName, MemberId), Arc<ServiceRecord>>,
     pub(crate) offers: Map<ServiceName, Arc<BTreeSet<MemberId>>>,
-    pub(crate) contracts: Map<(Digest, ServiceName), Contract>,
+    pub(crate) contracts: Map<(Digest, ServiceName), Arc<Outline>>,
     pub(crate) agreements: Map<Digest, Arc<AgreementRecord>>,
     /// Agreements that would take the place of another once all parties of all jurisdictions signed: the old
     /// one, the new one.
@@ -62,6 +63,9 @@ pub(crate) struct Core {
     pub(crate) holdings: Map<MemberId, Holdings>,
     /// Agreements that every party signed, by consumer and provider system.
     pub(crate) pairs: Map<(SystemId, SystemId, Digest), ()>,
+    pub(crate) keep: Keep,
+    /// Whole agreements, as `keep` says. No rule reads them.
+    pub(crate) documents: Map<Digest, Arc<Agreement>>,
 }
 
 /// What a member has.
@@ -78,8 +82,13 @@ pub(crate) type Map<K, V> = RedBlackTreeMapSync<K, V>;
 // === impl State ===
 
 impl State {
-    /// Before genesis.
+    /// Before genesis; keeps no documents.
     pub fn empty() -> Self {
+        Self::keeping(Keep::None)
+    }
+
+    /// Before genesis; keeps these documents of what will be proposed.
+    pub fn keeping(keep: Keep) -> Self {
         Self {
             core: Core {
                 size: 0,
@@ -104,6 +113,8 @@ impl State {
                 recognitions: Map::new_sync(),
                 holdings: Map::new_sync(),
                 pairs: Map::new_sync(),
+                keep,
+                documents: Map::new_sync(),
             },
             denials: Map::new_sync(),
         }
@@ -120,8 +131,24 @@ impl Core {
     pub(crate) fn hold(&mut self, member: MemberId, change: impl FnOnce(&mut Holdings)) {
         let mut holdings = self.holdings(&member);
         change(&mut holdings);
-        self.holdings.insert_mut(member, holdings);
+        self.holdings
+            .insert_mut(known(&self.members, &member), holdings);
     }
+
+    /// The author, named by the text that its record is named by.
+    pub(crate) fn known_author(&self, author: Author) -> Author {
+        match author {
+            Author::Registrar => Author::Registrar,
+            Author::Member(member) => Author::Member(known(&self.members, &member)),
+            Author::Server(server) => Author::Server(known(&self.servers, &server)),
+        }
+    }
+}
+
+/// A name as a map holds it already, so that one text is in memory once; as it is when it is not there.
+pub(crate) fn known<K: Ord + Clone, V>(map: &Map<K, V>, name: &K) -> K {
+    let held = map.get_key_value(name);
+    held.map_or(name, |(held, _)| held).clone()
 }
 
 impl Default for State {

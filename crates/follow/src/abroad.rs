@@ -12,7 +12,7 @@ use std::time::Duration;
 
 use arc_swap::ArcSwap;
 use entente_clock::Clock;
-use entente_directory::{Federation, RecognitionRecord, Standing};
+use entente_directory::{Federation, Keep, RecognitionRecord, Standing};
 use entente_identity::Jurisdiction;
 use entente_ledger::disk::Disk;
 use entente_tls::IdentitySlot;
@@ -278,6 +278,8 @@ impl Following {
         Follower::open(FollowerConfig {
             anchor: anchor.clone(),
             dir: config.dir.join(folder),
+            // The own registry's copy keeps what this server decides by.
+            keep: Keep::None,
             net: Arc::clone(&config.net),
             identity: config.identity.clone(),
             clock: Arc::clone(&config.clock),

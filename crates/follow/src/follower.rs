@@ -5,7 +5,7 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use entente_clock::Clock;
-use entente_directory::RegistryEntry;
+use entente_directory::{Keep, RegistryEntry};
 use entente_ledger::SignedCheckpoint;
 use entente_ledger::disk::Disk;
 use entente_reason::Reason;
@@ -32,6 +32,8 @@ pub struct FollowerConfig {
     pub net: Arc<dyn Net>,
     /// What to show it in TLS.
     pub identity: IdentitySlot,
+    /// Which agreements are kept whole in memory. A view gives the others from disk.
+    pub keep: Keep,
     /// For ages.
     pub clock: Arc<dyn Clock>,
     /// Where the folder is.
@@ -89,6 +91,7 @@ impl Follower {
             dir,
             net,
             identity,
+            keep,
             clock,
             disk,
         } = config;
@@ -101,7 +104,7 @@ impl Follower {
         let now = clock.now();
         let heard = held.heard;
         let (view, early) =
-            replay(&anchor, &mut replica, held, &*clock).ok_or(OpenError::Damaged { dir })?;
+            replay(&anchor, &mut replica, held, keep, &*clock).ok_or(OpenError::Damaged { dir })?;
         let shared = Arc::new(Shared::new(anchor, clock, view));
         if let Some(heard) = heard {
             // A clock that was set back must not make the copy look fresher than just now.
@@ -145,9 +148,10 @@ fn replay(
     anchor: &Anchor,
     replica: &mut Replica,
     held: Held,
+    keep: Keep,
     clock: &dyn Clock,
 ) -> Option<(View, Vec<RegistryEntry>)> {
-    let mut view = View::empty(anchor);
+    let mut view = View::empty(anchor, keep, replica.blobs.clone());
     if let Some(note) = &held.checkpoint {
         let checkpoint = SignedCheckpoint::verify(note, &anchor.ledger).ok()?;
         let size = usize::try_from(checkpoint.size()).ok()?;
@@ -155,13 +159,7 @@ fn replay(
         let entries = held.entries.get(..size)?;
         let last = size.checked_sub(1).and_then(|last| held.ends.get(last));
         replica.resume_at(last.copied().unwrap_or(0));
-        let advanced = view.advance(
-            entries,
-            Arc::new(checkpoint),
-            anchor,
-            &replica.blobs,
-            clock.now(),
-        );
+        let advanced = view.advance(entries, Arc::new(checkpoint), anchor, clock.now());
         view = advanced
             .inspect_err(|fault: &NotAdvanced| {
                 tracing::error!(event = "registry.copy_damaged", ?fault);

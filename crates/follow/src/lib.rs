@@ -33,6 +33,7 @@ pub use client::{
     Accepted, ApplicationStanding, Applied, HeldApplication, RegistryClient, RegistryError,
 };
 pub use directory::{Behind, Counts, Directory};
+pub use entente_directory::Keep;
 pub use follower::{Follower, FollowerConfig, OpenError};
 pub use replica::{ReplicaError, copied_entries};
 pub use view::View;

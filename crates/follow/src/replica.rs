@@ -34,7 +34,7 @@ pub(crate) struct Replica {
     verified: u64,
     /// What `heard` says.
     heard: Timestamp,
-    pub(crate) blobs: BlobStore,
+    pub(crate) blobs: Arc<BlobStore>,
     _lock: Box<dyn DiskLock>,
 }
 
@@ -95,7 +95,7 @@ impl Replica {
             dir: dir.to_owned(),
             verified: 0,
             heard: held.heard.unwrap_or_default(),
-            blobs,
+            blobs: Arc::new(blobs),
             _lock: lock,
         };
         Ok((replica, held))

@@ -198,7 +198,6 @@ impl Session {
             &entries,
             Arc::new(checkpoint),
             &self.shared.anchor,
-            &self.replica.blobs,
             self.shared.now(),
         );
         let advanced = advanced.map_err(|fault| match fault {

@@ -3,14 +3,18 @@
 use std::sync::Arc;
 
 use bytes::Bytes;
+use entente_agreement::{Agreement, AgreementId};
 use entente_clock::Timestamp;
-use entente_directory::{Blobs, Refusal, RegistryEntry, State, apply};
+use entente_contract::Contract;
+use entente_directory::{Blobs as _, Keep, Refusal, RegistryEntry, State, apply};
+use entente_identity::ServiceName;
 use entente_ledger::SignedCheckpoint;
 use entente_ledger::proof::InclusionProof;
 use entente_signing::Digest;
 
 use crate::alarm::AlarmKind;
 use crate::anchor::Anchor;
+use crate::blob::BlobStore;
 use crate::tree::Tree;
 
 /// One verified view of a registry. Never changes; a newer one takes its place.
@@ -29,6 +33,8 @@ pub struct View {
     /// When it was verified, by this machine's clock.
     pub verified_at: Timestamp,
     tree: Tree,
+    /// What it rests on besides the state: contracts and agreements, on disk.
+    blobs: Arc<BlobStore>,
 }
 
 /// Why entries and a checkpoint do not continue a view.
@@ -46,17 +52,36 @@ pub(crate) enum NotAdvanced {
 
 impl View {
     /// Before the first change.
-    pub(crate) fn empty(anchor: &Anchor) -> Self {
+    pub(crate) fn empty(anchor: &Anchor, keep: Keep, blobs: Arc<BlobStore>) -> Self {
         let tree = Tree::default();
         Self {
-            state: State::empty(),
+            state: State::keeping(keep),
             origin: anchor.origin().to_owned(),
             size: 0,
             root: tree.root(),
             checkpoint: None,
             verified_at: Timestamp::default(),
             tree,
+            blobs,
         }
+    }
+
+    /// The whole of an agreement in the directory: as the state keeps it, or read from this follower's own
+    /// disk. None when it was never proposed, or the disk lost it.
+    pub fn agreement(&self, id: &AgreementId) -> Option<Arc<Agreement>> {
+        self.state.agreement(id)?;
+        if let Some(kept) = self.state.document(id) {
+            return Some(kept.clone());
+        }
+        let agreement = Agreement::parse(&self.blobs.blob(id)?).ok()?;
+        Some(Arc::new(agreement))
+    }
+
+    /// A published contract, read from this follower's own disk. None when nobody published that, or the
+    /// disk lost it.
+    pub fn contract(&self, descriptor_set: &Digest, service: &ServiceName) -> Option<Contract> {
+        self.state.outline(descriptor_set, service)?;
+        Contract::parse(&self.blobs.blob(descriptor_set)?, service).ok()
     }
 
     /// The root this registry's tree had at an earlier size: what a peer's view of that size must
@@ -77,7 +102,6 @@ impl View {
         entries: &[Bytes],
         checkpoint: Arc<SignedCheckpoint>,
         anchor: &Anchor,
-        blobs: &dyn Blobs,
         now: Timestamp,
     ) -> Result<Self, NotAdvanced> {
         if checkpoint.size() != self.size + entries.len() as u64 {
@@ -97,8 +121,8 @@ impl View {
             if index == 0 && entry.change.hash() != anchor.genesis {
                 return Err(NotAdvanced::Alarm(AlarmKind::OtherGenesis));
             }
-            state =
-                apply(&state, &entry.change, entry.at, blobs).map_err(|refusal| match refusal {
+            state = apply(&state, &entry.change, entry.at, &*self.blobs).map_err(|refusal| {
+                match refusal {
                     Refusal::BlobMissing(_) => NotAdvanced::BlobMissing,
                     refusal => {
                         tracing::error!(
@@ -108,7 +132,8 @@ impl View {
                         );
                         NotAdvanced::Alarm(AlarmKind::RefusedChange)
                     }
-                })?;
+                }
+            })?;
             let fits = state.registry().is_some_and(|registry| {
                 registry.origin == anchor.origin()
                     && registry.ledger == *anchor.ledger.key()
@@ -126,6 +151,7 @@ impl View {
             checkpoint: Some(checkpoint),
             verified_at: now,
             tree,
+            blobs: self.blobs.clone(),
         })
     }
 

@@ -1,7 +1,7 @@
 //! Which clauses could be meant by a call.
 
 use entente_agreement::lifecycle::State as Lifecycle;
-use entente_agreement::{Clause, Mode as ClauseMode};
+use entente_agreement::{Agreement, Clause, Mode as ClauseMode};
 use entente_clock::Timestamp;
 use entente_directory::{AgreementRecord, Federation};
 use entente_reason::Reason;
@@ -12,7 +12,7 @@ use crate::refusal::Refusal;
 /// One clause that joins the two systems for the method, and its agreement's state.
 #[derive(Clone, Copy)]
 pub(crate) struct Candidate<'a> {
-    pub(crate) record: &'a AgreementRecord,
+    pub(crate) agreement: &'a Agreement,
     pub(crate) clause: &'a Clause,
     pub(crate) state: Lifecycle,
 }
@@ -29,8 +29,13 @@ pub(crate) fn find<'a>(
         if call.named.is_some_and(|named| !names(named, record)) {
             continue;
         }
+        // A server keeps what its own member is a party to, and decides no other calls: what is not kept
+        // permits nothing.
+        let Some(agreement) = federation.document(&record.id()) else {
+            continue;
+        };
         let lifecycle = federation.agreement_state(record, now);
-        for clause in &record.agreement.document().clauses {
+        for clause in &agreement.document().clauses {
             let about_it = clause.service == service
                 && clause.joins(call.consumer, call.provider)
                 && clause.methods.contains_key(call.method.method())
@@ -42,7 +47,7 @@ pub(crate) fn find<'a>(
             if about_it {
                 let state = lifecycle;
                 found.push(Candidate {
-                    record,
+                    agreement,
                     clause,
                     state,
                 });
@@ -54,8 +59,8 @@ pub(crate) fn find<'a>(
 
 fn names(named: &Named, record: &AgreementRecord) -> bool {
     match &named.which {
-        Which::Hash(hash) => record.agreement.id() == *hash,
-        Which::Name(name) => record.agreement.document().id == *name,
+        Which::Hash(hash) => record.id() == *hash,
+        Which::Name(name) => record.terms.name == *name,
     }
 }
 
@@ -90,7 +95,7 @@ pub(crate) fn none_in_force(found: &[Candidate<'_>]) -> Refusal {
     ];
     for (state, reason, rule) in reasons {
         if let Some(candidate) = found.iter().find(|c| c.state == state) {
-            let document = candidate.record.agreement.document();
+            let document = candidate.agreement.document();
             let refusal = Refusal::new(reason, rule).under(candidate.id(), candidate.clause.number);
             return match state {
                 Lifecycle::Filed => refusal.allowing([document.not_before]),
@@ -106,12 +111,12 @@ pub(crate) fn none_in_force(found: &[Candidate<'_>]) -> Refusal {
 
 impl Candidate<'_> {
     pub(crate) fn id(&self) -> entente_agreement::AgreementId {
-        self.record.agreement.id()
+        self.agreement.id()
     }
 
     /// How a caller names this clause: `DEMO-001#2`.
     pub(crate) fn label(&self) -> String {
-        let name = &self.record.agreement.document().id;
+        let name = &self.agreement.document().id;
         format!("{name}#{}", self.clause.number)
     }
 }

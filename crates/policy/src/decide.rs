@@ -64,11 +64,8 @@ fn check_names(federation: &Federation, call: &Call<'_>) -> Result<(), Refusal> 
         return Err(Refusal::new(Reason::UnknownSystem, "service.system"));
     }
     let newest = offer.newest().ok_or_else(unknown_service)?;
-    if newest.contract.method(call.method).is_err() {
-        let methods = newest
-            .contract
-            .methods()
-            .map(|method| method.name.to_string());
+    if !newest.outline.declares(call.method) {
+        let methods = newest.outline.methods();
         return Err(Refusal::new(Reason::UnknownMethod, "method.exists").allowing(methods));
     }
     Ok(())
@@ -144,7 +141,7 @@ fn check_clause<'a>(
 ) -> Result<&'a MethodTerms, Refusal> {
     let clause = candidate.clause;
     let refuse = |reason, rule| Refusal::new(reason, rule).under(candidate.id(), clause.number);
-    let document = candidate.record.agreement.document();
+    let document = candidate.agreement.document();
     let staleness = Duration::from_secs(u64::from(document.maximum_staleness_hours) * 3600);
     let mut rests_on = view.federation.rests_on(call.consumer, call.provider);
     let is_older = |(registry, _)| now.since(view.freshness.fresh_at(registry)) > staleness;
@@ -181,7 +178,7 @@ fn check_clause<'a>(
 }
 
 fn permit(call: &Call<'_>, candidate: &Candidate<'_>, terms: &MethodTerms) -> Permit {
-    let document = candidate.record.agreement.document();
+    let document = candidate.agreement.document();
     let clause = candidate.clause;
     let released = call.asked.unwrap_or(&terms.release);
     Permit {

@@ -6,7 +6,7 @@ use std::time::Duration;
 
 use bytes::Bytes;
 use entente_clock::Timestamp;
-use entente_directory::{Author, Change};
+use entente_directory::{Author, Change, Keep};
 use entente_follow::author::{AuthorError, Pen};
 use entente_follow::{
     Accepted, Anchor, Behind, Directory, Follower, FollowerConfig, OpenError, RegistryClient,
@@ -85,6 +85,7 @@ impl Desk {
             dir: copy.to_owned(),
             net: seams.net.clone(),
             identity: identity.into(),
+            keep: Keep::None,
             clock: seams.clock.clone(),
             disk: seams.disk.clone(),
         };

@@ -278,7 +278,7 @@ impl Office {
                 let blob = Bytes::from(agreement.document().canonical().into_bytes());
                 (Change::AgreementPropose(act), vec![blob], true)
             }
-            Some(record) if record.accepted.contains_key(self.member()) => {
+            Some(record) if record.is_signed_by(self.member()) => {
                 let member = self.member().clone();
                 return Err(OfficeError::SignedAlready { member });
             }
@@ -290,11 +290,8 @@ impl Office {
             .state
             .agreement(&agreement.id())
             .ok_or(OfficeError::UnknownAgreement)?;
-        let parties = &record.agreement.document().parties;
-        let missing = parties
-            .iter()
-            .filter(|party| !record.accepted.contains_key(&party.member))
-            .map(|party| party.member.clone());
+        let parties = record.terms.parties.iter();
+        let missing = parties.filter(|party| !record.is_signed_by(party)).cloned();
         Ok(Signed {
             accepted,
             proposed,
@@ -329,8 +326,8 @@ impl Office {
         let of_name = view
             .state
             .agreements()
-            .filter(|record| record.agreement.document().id.as_str() == named);
-        of_name.max_by_key(|record| record.agreement.document().version)
+            .filter(|record| record.terms.name.as_str() == named);
+        of_name.max_by_key(|record| record.terms.version)
     }
 
     /// Stops following.

@@ -1,6 +1,6 @@
 //! Saying no to a local system, with a DENIED entry.
 
-use entente_contract::{Contract, Direction};
+use entente_contract::{Direction, Outline};
 use entente_identity::{MethodName, SystemId};
 use entente_ledger::entry::{Attempt, Body, Denied, DeniedCall};
 use entente_policy::Which;
@@ -32,7 +32,7 @@ impl Server {
         let adopted = self.views.current();
         let known = |method: &&MethodName| {
             let adopted = adopted.as_deref();
-            adopted.is_some_and(|adopted| contract_of(adopted, method).is_some())
+            adopted.is_some_and(|adopted| outline_of(adopted, method).is_some())
         };
         let attempt = Attempt {
             system: Some(caller.to_string()),
@@ -92,10 +92,10 @@ impl Server {
 /// person's number in the wrong place, and what is in the ledger stays in it.
 fn attempt(adopted: &Adopted, caller: &SystemId, call: &Call) -> Attempt {
     let federation = adopted.federation();
-    let contract = contract_of(adopted, &call.method);
+    let outline = outline_of(adopted, &call.method);
     let purposes = adopted.policy().map(|policy| &policy.purposes);
-    let elements = contract
-        .and_then(|contract| contract.elements(&call.method, Direction::Response).ok())
+    let elements = outline
+        .and_then(|outline| outline.elements(&call.method, Direction::Response).ok())
         .unwrap_or_default();
     let asked = call.elements.iter().flatten();
     let asked = asked.filter(|element| elements.contains(*element));
@@ -105,7 +105,7 @@ fn attempt(adopted: &Adopted, caller: &SystemId, call: &Call) -> Attempt {
             .servers_for(&call.to)
             .next()
             .map(|_| call.to.to_string()),
-        method: contract.map(|_| call.method.to_string()),
+        method: outline.map(|_| call.method.to_string()),
         purpose: call
             .purpose
             .as_ref()
@@ -122,12 +122,12 @@ fn attempt(adopted: &Adopted, caller: &SystemId, call: &Call) -> Attempt {
     }
 }
 
-/// The newest contract, of anybody's, that has this method.
-fn contract_of<'a>(adopted: &'a Adopted, method: &MethodName) -> Option<&'a Contract> {
+/// Of the newest contract, of anybody's, that has this method.
+fn outline_of<'a>(adopted: &'a Adopted, method: &MethodName) -> Option<&'a Outline> {
     let service = method.service();
     let mut offers = adopted.federation().offers(&service);
     offers.find_map(|offer| {
-        let contract = &offer.newest()?.contract;
-        contract.method(method).ok().map(|_| contract)
+        let outline = &offer.newest()?.outline;
+        outline.declares(method).then_some(&**outline)
     })
 }

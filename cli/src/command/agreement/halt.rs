@@ -57,7 +57,7 @@ async fn halt(act: ActArgs, suspends: bool, screen: &Screen) -> Result<(), Failu
     let view = refreshed.map_err(|error| desk_failure(&error, screen))?;
     let found = office.find_in_force(&view, &act.name);
     let found = found.ok_or_else(|| office_failure(&OfficeError::UnknownAgreement, screen))?;
-    let agreement = found.agreement.id();
+    let agreement = found.id();
     let done = if suspends {
         office.suspend(agreement, act.reason).await
     } else {
@@ -82,17 +82,17 @@ fn show(
     };
     let now = Seams::real().clock.now();
     let state = view.state.agreement_state(record, now);
-    let document = record.agreement.document();
-    let name = document.id.as_str();
+    let terms = &record.terms;
+    let name = terms.name.as_str();
     let value = json!({
         "name": name,
-        "version": document.version,
+        "version": terms.version,
         "hash": agreement.to_string(),
         "by": office.member(),
         "changed": index.is_some(),
         "index": index,
         "state": state.as_str(),
-        "suspended_by": record.suspended_by,
+        "suspended_by": record.suspended_by[..],
     });
     let (kind, done, already) = if suspends {
         (
@@ -111,7 +111,7 @@ fn show(
         let mut facts: Vec<Fact<'_>> = vec![
             ("member", office.member()),
             ("name", &name),
-            ("version", &document.version),
+            ("version", &terms.version),
         ];
         let Some(index) = &index else {
             return print_out(screen.text(already, &facts));

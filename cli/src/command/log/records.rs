@@ -112,8 +112,8 @@ impl Records {
     /// How long the clause that an entry names keeps what is exchanged under it.
     fn agreed(&self, line: &Line) -> Option<Retention> {
         let said = line.statement.as_ref()?.statement();
-        let record = self.view.as_ref()?.state.agreement(&said.agreement)?;
-        let mut clauses = record.agreement.document().clauses.iter();
+        let agreement = self.view.as_ref()?.agreement(&said.agreement)?;
+        let mut clauses = agreement.document().clauses.iter();
         let clause = clauses.find(|clause| u64::from(clause.number) == said.clause)?;
         let kept = &clause.retention;
         Retention::new(kept.class.as_str(), kept.days).ok()

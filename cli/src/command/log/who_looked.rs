@@ -141,11 +141,11 @@ fn value(
     value["agreement"] = said.agreement.to_string().into();
     value["clause"] = said.clause.into();
     value["mode"] = said.mode.as_str().into();
-    let record = view.and_then(|view| view.state.agreement(&said.agreement));
-    let Some(record) = record else {
+    let agreement = view.and_then(|view| view.agreement(&said.agreement));
+    let Some(agreement) = agreement else {
         return value;
     };
-    let document = record.agreement.document();
+    let document = agreement.document();
     value["agreement_name"] = document.id.to_string().into();
     let (asks, answers) = (said.sender.member(), said.receiver.member());
     // What was looked at flows from who answers to who asks.

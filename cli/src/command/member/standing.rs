@@ -88,7 +88,7 @@ fn ask(view: &View, member: &MemberId, screen: &Screen) -> Failure {
     let state = &view.state;
     let servers = state.servers().filter(|server| server.member() == *member);
     let in_force = state.agreements().filter(|record| {
-        let is_party = record.agreement.document().party(member).is_some();
+        let is_party = record.terms.has_party(member);
         is_party && state.agreement_state(record, now) == lifecycle::State::Active
     });
     let (servers, agreements) = (servers.count(), in_force.count());

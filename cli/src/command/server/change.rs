@@ -62,7 +62,7 @@ pub(super) async fn update(args: UpdateArgs, screen: &Screen) -> Result<(), Fail
     let value = json!({
         "server": args.server,
         "addresses": addresses.map(Iterator::collect::<Vec<_>>),
-        "systems": record.map(|record| &record.systems),
+        "systems": record.map(|record| &record.systems[..]),
         "changed": index.is_some(),
         "index": index,
     });

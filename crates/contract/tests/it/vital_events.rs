@@ -2,7 +2,7 @@
 
 use bytes::Bytes;
 use entente_contract::{
-    CheckError, Contract, Direction, Idempotency, JsonError, ReleasePlan, Sensitivity,
+    CheckError, Contract, Direction, Idempotency, JsonError, Outline, ReleasePlan, Sensitivity,
 };
 use entente_identity::MethodName;
 use entente_proto::VITAL_EVENTS_DESCRIPTOR_SET;
@@ -76,6 +76,27 @@ fn names_the_elements_of_each_direction() {
     let cause = "death.cause".parse().unwrap();
     assert_eq!(contract.sensitivity(&cause), Some(Sensitivity::Sensitive));
     assert_eq!(contract.sensitivity(&"none.such".parse().unwrap()), None);
+}
+
+#[test]
+fn an_outline_says_of_methods_and_elements_what_the_contract_says() {
+    let contract = contract();
+    let outline = Outline::from(&contract);
+    let names = contract.methods().map(|method| &method.name);
+    assert!(outline.methods().eq(names));
+    for method in contract.methods() {
+        assert!(outline.declares(&method.name));
+        for direction in [Direction::Request, Direction::Response] {
+            let whole = contract.elements(&method.name, direction).unwrap();
+            let outlined = outline.elements(&method.name, direction).unwrap();
+            assert!(outlined.iter().eq(&whole) && !whole.is_empty());
+        }
+    }
+    let other = "entente.demo.vitalevents.v1.VitalEvents/Other"
+        .parse()
+        .unwrap();
+    assert!(!outline.declares(&other));
+    assert!(outline.elements(&other, Direction::Request).is_err());
 }
 
 #[test]

@@ -1,20 +1,22 @@
 //! Agreements: who may propose, sign, halt and end them, and in which order.
 
-use std::collections::{BTreeMap, BTreeSet};
+use std::collections::BTreeSet;
 use std::sync::Arc;
 
 use entente_agreement::lifecycle::{self, Act};
-use entente_agreement::{Agreement, Clause, Document, Party, lint};
+use entente_agreement::{Agreement, Clause, Document, lint};
 use entente_clock::Timestamp;
 use entente_contract::Direction;
 use entente_identity::{ElementName, Jurisdiction, MemberId, MethodName, SystemId};
+use entente_signing::Digest;
 
 use super::{fetch, not_allowed, recognition};
 use crate::blobs::Blobs;
 use crate::change::{AgreementAct, Author, Kind, SignedChange};
-use crate::record::{AgreementRecord, Standing};
+use crate::record::{AgreementRecord, Standing, Terms};
 use crate::refusal::Refusal;
-use crate::state::Core;
+use crate::set::Set;
+use crate::state::{Core, known};
 
 /// Proposing an agreement is signing it: the change carries its author's signature over its hash.
 pub(super) fn propose(
@@ -32,8 +34,7 @@ pub(super) fn propose(
         let (expected, found) = (1, body.sequence);
         return Err(Refusal::ActSequence { expected, found });
     }
-    let blob = fetch(blobs, &body.agreement)?;
-    let agreement = Agreement::parse(&blob).map_err(Refusal::AgreementMalformed)?;
+    let agreement = read(blobs, &body.agreement)?;
     let document = agreement.document();
     if document.party(&author).is_none() {
         return Err(not_allowed(change));
@@ -44,16 +45,21 @@ pub(super) fn propose(
     }
     check_document(core, document, at)?;
     let mut record = AgreementRecord {
+        terms: Arc::new(Terms::of(&agreement, |member| known(&core.members, member))),
         recorded: step(lifecycle::State::Draft, Act::Propose)?,
         acts: 0,
         last_act: change.hash(),
-        accepted: BTreeMap::from([(author, change.hash())]),
-        suspended_by: BTreeSet::new(),
+        accepted: Box::default(),
+        suspended_by: Set::new(),
         superseded: None,
         revoked_reason: None,
-        agreement: Arc::new(agreement),
     };
-    conclude(core, &mut record)?;
+    record.sign(&author, change.hash());
+    conclude(core, &mut record, &agreement)?;
+    if core.keep.wants(document) {
+        let document = Arc::new(agreement);
+        core.documents.insert_mut(document.id(), document);
+    }
     keep_act(core, record, change);
     Ok(())
 }
@@ -63,28 +69,34 @@ pub(super) fn accept(
     change: &SignedChange,
     body: &AgreementAct,
     at: Timestamp,
+    blobs: &dyn Blobs,
 ) -> Result<(), Refusal> {
     let author = author(change)?;
     let mut record = next_act(core, body)?;
-    let document = record.agreement.document();
-    if document.party(&author).is_none() {
+    if !record.terms.has_party(&author) {
         return Err(not_allowed(change));
     }
-    if record.accepted.contains_key(&author) {
+    if record.is_signed_by(&author) {
         return Err(Refusal::ActTransition(None));
     }
-    // What was proposed may have been overtaken: services retired, members gone, dates past.
-    check_document(core, document, at)?;
-    record.accepted.insert(author, change.hash());
+    // What was proposed may have been overtaken: services retired, members gone, dates past. Read again,
+    // also where the document is kept: the rule must not depend on what else is in memory.
+    let agreement = read(blobs, &body.agreement)?;
+    check_document(core, agreement.document(), at)?;
+    record.sign(&author, change.hash());
     record.recorded = step(record.recorded, Act::Accept)?;
-    conclude(core, &mut record)?;
+    conclude(core, &mut record, &agreement)?;
     keep_act(core, record, change);
     Ok(())
 }
 
 /// What follows once every party that this registry speaks for has signed. The others sign in their own
 /// registries: [`crate::Federation`] looks at all of them.
-fn conclude(core: &mut Core, record: &mut AgreementRecord) -> Result<(), Refusal> {
+fn conclude(
+    core: &mut Core,
+    record: &mut AgreementRecord,
+    agreement: &Agreement,
+) -> Result<(), Refusal> {
     let registry = core.registry.as_ref().ok_or(Refusal::WrongRegistry)?;
     if !record.was_agreed(&registry.jurisdiction) {
         return Ok(());
@@ -92,8 +104,8 @@ fn conclude(core: &mut Core, record: &mut AgreementRecord) -> Result<(), Refusal
     let agreed = step(record.recorded, Act::AcceptLast)?;
     // No jurisdiction has a filing rule yet, so filing follows at once.
     record.recorded = step(agreed, Act::File)?;
-    index(core, &record.agreement);
-    supersede(core, &record.agreement)
+    index(core, agreement);
+    supersede(core, &record.terms)
 }
 
 pub(super) fn revoke(
@@ -104,7 +116,7 @@ pub(super) fn revoke(
 ) -> Result<(), Refusal> {
     let mut record = next_act(core, body)?;
     record.recorded = check_denial(&record, change, body, at)?;
-    record.revoked_reason.clone_from(&body.reason);
+    record.revoked_reason = body.reason.as_deref().map(Into::into);
     keep_act(core, record, change);
     Ok(())
 }
@@ -117,7 +129,9 @@ pub(super) fn suspend(
 ) -> Result<(), Refusal> {
     let mut record = next_act(core, body)?;
     record.recorded = check_denial(&record, change, body, at)?;
-    record.suspended_by.insert(author(change)?);
+    record
+        .suspended_by
+        .insert(known(&core.members, &author(change)?));
     keep_act(core, record, change);
     Ok(())
 }
@@ -150,12 +164,8 @@ pub(crate) fn check_denial(
     at: Timestamp,
 ) -> Result<lifecycle::State, Refusal> {
     let author = author(change)?;
-    let document = record.agreement.document();
-    let party = document.party(&author).is_some();
-    let overseer = document
-        .oversight
-        .iter()
-        .any(|body| body.member.as_ref() == Some(&author));
+    let party = record.terms.has_party(&author);
+    let overseer = record.terms.overseers.contains(&author);
     let revoking = change.kind() == Kind::AgreementRevoke;
     if !party && (revoking || !overseer) {
         return Err(not_allowed(change));
@@ -167,7 +177,7 @@ pub(crate) fn check_denial(
     }
     let state = record.state_at(at);
     match (state, revoking) {
-        (lifecycle::State::Proposed, true) if record.accepted.contains_key(&author) => {
+        (lifecycle::State::Proposed, true) if record.is_signed_by(&author) => {
             step(state, Act::Withdraw)
         }
         (lifecycle::State::Proposed, true) => step(state, Act::Reject),
@@ -206,11 +216,9 @@ fn check_document(core: &Core, document: &Document, at: Timestamp) -> Result<(),
     }
     if let Some(old) = &document.supersedes {
         let old = core.agreements.get(old);
-        let old = old.map(|record| record.agreement.document());
-        let same = |old: &Document| {
-            old.parties
-                .iter()
-                .all(|p| document.party(&p.member).is_some())
+        let same = |old: &Arc<AgreementRecord>| {
+            let mut parties = old.terms.parties.iter();
+            parties.all(|party| document.party(party).is_some())
         };
         if !old.is_some_and(same) {
             return unfit("it supersedes an agreement that is not these parties'".into());
@@ -248,8 +256,8 @@ fn check_clause(core: &Core, clause: &Clause, ours: &Jurisdiction) -> Result<(),
         }
     }
     let key = (clause.descriptor_set, clause.service.clone());
-    let contract = core.contracts.get(&key);
-    let contract = contract.ok_or_else(|| Refusal::UnknownService(clause.service.clone()))?;
+    let outline = core.contracts.get(&key);
+    let outline = outline.ok_or_else(|| Refusal::UnknownService(clause.service.clone()))?;
     for (name, terms) in &clause.methods {
         let unfit = |what: &dyn std::fmt::Display| Refusal::AgreementTerms {
             what: format!("clause {}: `{what}` is not in the contract", clause.number),
@@ -262,10 +270,10 @@ fn check_clause(core: &Core, clause: &Clause, ours: &Jurisdiction) -> Result<(),
             (Direction::Response, &terms.release),
         ];
         for (direction, elements) in directions {
-            let known = contract
+            let known = outline
                 .elements(&method, direction)
                 .map_err(|_| unfit(name))?;
-            if let Some(unknown) = first_missing(elements, &known) {
+            if let Some(unknown) = first_missing(elements, known) {
                 return Err(unfit(unknown));
             }
         }
@@ -275,9 +283,16 @@ fn check_clause(core: &Core, clause: &Clause, ours: &Jurisdiction) -> Result<(),
 
 fn first_missing<'a>(
     elements: &'a BTreeSet<ElementName>,
-    known: &BTreeSet<ElementName>,
+    known: &[ElementName],
 ) -> Option<&'a ElementName> {
-    elements.iter().find(|element| !known.contains(*element))
+    elements
+        .iter()
+        .find(|element| known.binary_search(element).is_err())
+}
+
+fn read(blobs: &dyn Blobs, agreement: &Digest) -> Result<Agreement, Refusal> {
+    let blob = fetch(blobs, agreement)?;
+    Agreement::parse(&blob).map_err(Refusal::AgreementMalformed)
 }
 
 /// The record this act continues.
@@ -295,8 +310,10 @@ fn next_act(core: &Core, body: &AgreementAct) -> Result<AgreementRecord, Refusal
 fn index(core: &mut Core, agreement: &Agreement) {
     for clause in &agreement.document().clauses {
         for consumer in &clause.consumers {
+            let consumer = known(&core.systems, consumer);
             for provider in &clause.providers {
-                let key = (consumer.clone(), provider.clone(), agreement.id());
+                let provider = known(&core.systems, provider);
+                let key = (consumer.clone(), provider, agreement.id());
                 core.pairs.insert_mut(key, ());
             }
         }
@@ -304,16 +321,15 @@ fn index(core: &mut Core, agreement: &Agreement) {
 }
 
 /// The old agreement ends at the instant the new one begins.
-fn supersede(core: &mut Core, agreement: &Agreement) -> Result<(), Refusal> {
-    let document = agreement.document();
-    let Some(old) = &document.supersedes else {
+fn supersede(core: &mut Core, terms: &Terms) -> Result<(), Refusal> {
+    let Some(old) = &terms.supersedes else {
         return Ok(());
     };
     let registry = core.registry.as_ref().ok_or(Refusal::WrongRegistry)?;
-    let here = |party: &Party| party.member.jurisdiction() == registry.jurisdiction;
-    if !document.parties.iter().all(here) {
+    let here = |party: &MemberId| party.jurisdiction() == registry.jurisdiction;
+    if !terms.parties.iter().all(here) {
         // The new one begins only when it is agreed everywhere, and until then the old one stands.
-        core.successors.insert_mut((*old, agreement.id()), ());
+        core.successors.insert_mut((*old, terms.id), ());
         return Ok(());
     }
     let record = core
@@ -321,7 +337,7 @@ fn supersede(core: &mut Core, agreement: &Agreement) -> Result<(), Refusal> {
         .get(old)
         .ok_or(Refusal::UnknownAgreement(*old))?;
     let mut record = record.as_ref().clone();
-    record.superseded = Some((agreement.id(), document.not_before));
+    record.superseded = Some((terms.id, terms.not_before));
     keep(core, record);
     Ok(())
 }

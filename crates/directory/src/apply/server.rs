@@ -14,7 +14,8 @@ use crate::change::{
 };
 use crate::record::{Dated, ServerRecord, ShardRecord};
 use crate::refusal::Refusal;
-use crate::state::Core;
+use crate::set::Set;
+use crate::state::{Core, known};
 
 pub(super) fn register(
     core: &mut Core,
@@ -41,13 +42,13 @@ pub(super) fn register(
     replace(core, &mut hpke, &body.hpke, at, HpkeKey::digest)?;
     let record = ServerRecord {
         id: body.server.clone(),
-        systems: body.systems.clone(),
+        systems: known_systems(core, &body.systems),
         addresses: body.addresses.clone(),
         keys: vec![Dated::from(body.key.clone(), at)],
         tls,
         hpke,
         ledger: vec![Dated::from(body.ledger.clone(), at)],
-        protocols: body.protocols.clone(),
+        protocols: body.protocols.iter().copied().collect(),
         sessions_revoked_before: None,
         registered: at,
     };
@@ -73,7 +74,7 @@ pub(super) fn update(
     let mut record = before.clone();
     if let Some(systems) = &body.systems {
         check_systems(&body.server.member(), systems)?;
-        record.systems.clone_from(systems);
+        record.systems = known_systems(core, systems);
     }
     if let Some(addresses) = &body.addresses {
         record.addresses.clone_from(addresses);
@@ -103,7 +104,7 @@ pub(super) fn update(
     }
     if let Some(protocols) = &body.protocols {
         check_protocols(core, protocols)?;
-        record.protocols.clone_from(protocols);
+        record.protocols = protocols.iter().copied().collect();
     }
     index(core, Some(&before), &record);
     core.put_server(record);
@@ -118,7 +119,7 @@ pub(super) fn open_shard(
 ) -> Result<(), Refusal> {
     require_owner(change, &body.server)?;
     let record = server(core, &body.server)?;
-    let key = (body.server.clone(), body.mode);
+    let key = (record.id.clone(), body.mode);
     let mut shards = match core.shards.get(&key) {
         Some(shards) => shards.as_ref().clone(),
         None => Vec::new(),
@@ -134,10 +135,11 @@ pub(super) fn open_shard(
         last.closed = Some(at);
     }
     shards.push(ShardRecord {
-        server: body.server.clone(),
+        server: record.id.clone(),
         mode: body.mode,
         origin: body.origin.clone(),
-        key: body.key.clone(),
+        // The same as the server's, and in memory once.
+        key: record.ledger_key().unwrap_or(&body.key).clone(),
         previous: body.previous,
         opened: at,
         closed: None,
@@ -186,6 +188,11 @@ fn check_systems(member: &MemberId, systems: &BTreeSet<SystemId>) -> Result<(), 
         Some(system) => Err(Refusal::NameNotOurs(system.to_string())),
         None => Ok(()),
     }
+}
+
+fn known_systems(core: &Core, systems: &BTreeSet<SystemId>) -> Set<SystemId> {
+    let systems = systems.iter();
+    systems.map(|system| known(&core.systems, system)).collect()
 }
 
 fn check_suites(core: &Core, keys: &[HpkeKey]) -> Result<(), Refusal> {
@@ -247,17 +254,17 @@ fn index(core: &mut Core, before: Option<&ServerRecord>, after: &ServerRecord) {
     for key in after.tls_keys() {
         core.tls.insert_mut(key.spki_digest(), after.id.clone());
     }
-    let none = BTreeSet::new();
-    let before = before.map_or(&none, |record| &record.systems);
-    for system in before.union(&after.systems) {
-        let servers = core.systems.get(system);
+    let before = before.iter().flat_map(|record| &record.systems);
+    let systems: BTreeSet<SystemId> = before.chain(&after.systems).cloned().collect();
+    for system in systems {
+        let servers = core.systems.get(&system);
         let mut servers = servers.map_or_else(BTreeSet::new, |servers| servers.as_ref().clone());
-        if after.systems.contains(system) {
+        if after.systems.contains(&system) {
             servers.insert(after.id.clone());
         } else {
             servers.remove(&after.id);
         }
-        core.systems.insert_mut(system.clone(), Arc::new(servers));
+        core.systems.insert_mut(system, Arc::new(servers));
     }
 }
 

@@ -4,8 +4,9 @@ use std::collections::BTreeSet;
 use std::sync::Arc;
 
 use entente_clock::Timestamp;
-use entente_contract::{Contract, compare};
-use entente_identity::MemberId;
+use entente_contract::{Contract, Outline, compare};
+use entente_identity::{MemberId, ServiceName};
+use entente_signing::Digest;
 
 use super::budget::check_services;
 use super::{fetch, not_allowed};
@@ -13,7 +14,8 @@ use crate::blobs::Blobs;
 use crate::change::{Author, ServicePublish, ServiceRetire, SignedChange};
 use crate::record::{ServiceRecord, ServiceVersion};
 use crate::refusal::Refusal;
-use crate::state::Core;
+use crate::set::Set;
+use crate::state::{Core, known};
 
 pub(super) fn publish(
     core: &mut Core,
@@ -26,14 +28,16 @@ pub(super) fn publish(
     if let Some(system) = body.systems.iter().find(|s| s.member() != member) {
         return Err(Refusal::NameNotOurs(system.to_string()));
     }
-    let contract = contract(core, body, blobs)?;
-    let key = (body.service.clone(), member.clone());
+    let outline = outline(core, body, blobs)?;
+    let service = known(&core.offers, &body.service);
+    let member = known(&core.members, &member);
+    let key = (service.clone(), member.clone());
     let mut record = match core.services.get(&key) {
         Some(record) => record.as_ref().clone(),
         None => ServiceRecord {
-            service: body.service.clone(),
+            service: service.clone(),
             member: member.clone(),
-            systems: BTreeSet::new(),
+            systems: Set::new(),
             versions: Vec::new(),
             retired: None,
         },
@@ -47,31 +51,31 @@ pub(super) fn publish(
         )));
     }
     // Agreements name a version; the next one must serve those who agreed to this one.
-    let breaking = newest.and_then(|newest| {
-        let faults = compare(&newest.contract, &contract);
-        faults.into_iter().next()
-    });
-    if let Some(breaking) = breaking {
-        return Err(Refusal::ContractBreaking(breaking));
+    if let Some(newest) = newest {
+        let old = parse(blobs, &newest.descriptor_set, &body.service)?;
+        let new = parse(blobs, &body.descriptor_set, &body.service)?;
+        if let Some(breaking) = compare(&old, &new).into_iter().next() {
+            return Err(Refusal::ContractBreaking(breaking));
+        }
     }
     if !record.is_offered() {
         core.hold(member.clone(), |holdings| holdings.services += 1);
     }
-    record.systems.clone_from(&body.systems);
+    let systems = body.systems.iter();
+    record.systems = systems.map(|s| known(&core.systems, s)).collect();
     record.retired = None;
     record.versions.push(ServiceVersion {
         version: body.version,
         descriptor_set: body.descriptor_set,
-        contract: contract.clone(),
+        outline: outline.clone(),
         published: at,
     });
     let offers = core.offers.get(&body.service);
     let mut offers = offers.map_or_else(BTreeSet::new, |offers| offers.as_ref().clone());
     offers.insert(member);
-    core.offers
-        .insert_mut(body.service.clone(), Arc::new(offers));
-    let contract_key = (body.descriptor_set, body.service.clone());
-    core.contracts.insert_mut(contract_key, contract);
+    core.offers.insert_mut(service.clone(), Arc::new(offers));
+    core.contracts
+        .insert_mut((body.descriptor_set, service), outline);
     core.put_service(record);
     Ok(())
 }
@@ -97,14 +101,20 @@ pub(super) fn retire(
     Ok(())
 }
 
-/// The contract, read once for all who offer it.
-fn contract(core: &Core, body: &ServicePublish, blobs: &dyn Blobs) -> Result<Contract, Refusal> {
-    let blob = fetch(blobs, &body.descriptor_set)?;
+/// The outline of the contract, made once for all who offer it.
+fn outline(core: &Core, body: &ServicePublish, blobs: &dyn Blobs) -> Result<Arc<Outline>, Refusal> {
     let key = (body.descriptor_set, body.service.clone());
     if let Some(known) = core.contracts.get(&key) {
+        // Only a change whose blob is held is accepted, so that whoever follows can ask for it.
+        fetch(blobs, &body.descriptor_set)?;
         return Ok(known.clone());
     }
-    Contract::parse(&blob, &body.service).map_err(Refusal::ContractInvalid)
+    let contract = parse(blobs, &body.descriptor_set, &body.service)?;
+    Ok(Arc::new(Outline::from(&contract)))
+}
+
+fn parse(blobs: &dyn Blobs, set: &Digest, service: &ServiceName) -> Result<Contract, Refusal> {
+    Contract::parse(&fetch(blobs, set)?, service).map_err(Refusal::ContractInvalid)
 }
 
 fn author(change: &SignedChange) -> Result<MemberId, Refusal> {

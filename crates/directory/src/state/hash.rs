@@ -48,17 +48,25 @@ impl Core {
         self.policy = Some(Arc::new(policy));
     }
 
-    pub(crate) fn put_member(&mut self, record: MemberRecord) {
+    pub(crate) fn put_member(&mut self, mut record: MemberRecord) {
+        record.keys.shrink_to_fit();
         self.note("member", |out| write_member(out, &record));
         self.members.insert_mut(record.id.clone(), Arc::new(record));
     }
 
-    pub(crate) fn put_server(&mut self, record: ServerRecord) {
+    pub(crate) fn put_server(&mut self, mut record: ServerRecord) {
+        // There are many, and lists that grew are longer than what is in them.
+        record.addresses.shrink_to_fit();
+        record.keys.shrink_to_fit();
+        record.tls.shrink_to_fit();
+        record.hpke.shrink_to_fit();
+        record.ledger.shrink_to_fit();
         self.note("server", |out| write_server(out, &record));
         self.servers.insert_mut(record.id.clone(), Arc::new(record));
     }
 
-    pub(crate) fn put_shards(&mut self, of: (ServerId, Mode), shards: Vec<ShardRecord>) {
+    pub(crate) fn put_shards(&mut self, of: (ServerId, Mode), mut shards: Vec<ShardRecord>) {
+        shards.shrink_to_fit();
         self.note("shards", |out| {
             out.array(shards.len());
             for shard in &shards {
@@ -68,7 +76,8 @@ impl Core {
         self.shards.insert_mut(of, Arc::new(shards));
     }
 
-    pub(crate) fn put_service(&mut self, record: ServiceRecord) {
+    pub(crate) fn put_service(&mut self, mut record: ServiceRecord) {
+        record.versions.shrink_to_fit();
         self.note("service", |out| write_service(out, &record));
         let key = (record.service.clone(), record.member.clone());
         self.services.insert_mut(key, Arc::new(record));
@@ -76,8 +85,7 @@ impl Core {
 
     pub(crate) fn put_agreement(&mut self, record: AgreementRecord) {
         self.note("agreement", |out| write_agreement(out, &record));
-        self.agreements
-            .insert_mut(record.agreement.id(), Arc::new(record));
+        self.agreements.insert_mut(record.id(), Arc::new(record));
     }
 
     pub(crate) fn put_recognition(&mut self, record: RecognitionRecord) {
@@ -99,7 +107,7 @@ impl Core {
                 .uint(position.at.as_millis())
                 .uint(u64::from(position.today));
         });
-        self.authors.insert_mut(author, position);
+        self.authors.insert_mut(self.known_author(author), position);
         let written = std::mem::take(&mut self.written);
         self.hash = Digest::of_parts(&[b"entente/state/v2\0", self.hash.as_bytes(), &written]);
     }
@@ -186,7 +194,7 @@ fn write_service(out: &mut Writer, service: &ServiceRecord) {
 
 fn write_agreement(out: &mut Writer, record: &AgreementRecord) {
     out.array(8)
-        .bytes(record.agreement.id().as_bytes())
+        .bytes(record.id().as_bytes())
         .text(record.recorded.as_str())
         .uint(record.acts)
         .bytes(record.last_act.as_bytes());

@@ -1,9 +1,11 @@
 //! Questions asked of a state. Answers take denials into account wherever they could matter.
 
-use entente_agreement::AgreementId;
+use std::sync::Arc;
+
 use entente_agreement::lifecycle;
+use entente_agreement::{Agreement, AgreementId};
 use entente_clock::Timestamp;
-use entente_contract::Contract;
+use entente_contract::Outline;
 use entente_identity::{Jurisdiction, MemberId, ServerId, ServiceName, SystemId};
 use entente_signing::Digest;
 
@@ -182,15 +184,20 @@ impl State {
             })
     }
 
-    /// The contract of a service in a published descriptor set.
-    pub fn contract(&self, descriptor_set: &Digest, service: &ServiceName) -> Option<&Contract> {
+    /// The methods and elements of a service in a published descriptor set.
+    pub fn outline(&self, descriptor_set: &Digest, service: &ServiceName) -> Option<&Outline> {
         let key = (*descriptor_set, service.clone());
-        self.core.contracts.get(&key)
+        self.core.contracts.get(&key).map(AsRef::as_ref)
     }
 
     /// An agreement that was proposed, whatever became of it.
     pub fn agreement(&self, agreement: &AgreementId) -> Option<&AgreementRecord> {
         self.core.agreements.get(agreement).map(AsRef::as_ref)
+    }
+
+    /// The whole of an agreement, when this state keeps it.
+    pub fn document(&self, agreement: &AgreementId) -> Option<&Arc<Agreement>> {
+        self.core.documents.get(agreement)
     }
 
     /// Every agreement that was proposed, by hash.
@@ -221,7 +228,7 @@ impl State {
 
     /// An agreement's state at a moment, its dates and denials included.
     pub fn agreement_state(&self, record: &AgreementRecord, now: Timestamp) -> lifecycle::State {
-        let id = record.agreement.id();
+        let id = record.id();
         let mut state = record.state_at(now);
         for change in self.denied() {
             // The more restrictive wins, whatever order the ledger will bring them in.

@@ -2,13 +2,13 @@
 //! refused leaves no trace.
 
 use entente_directory::{
-    Author, Change, KeyRevoke, MemberAct, Policy, ServerUpdate, ServicePublish, ServiceRetire,
-    SessionRevoke, State, apply,
+    Author, Change, Keep, KeyRevoke, MemberAct, Policy, ServerUpdate, ServicePublish,
+    ServiceRetire, SessionRevoke, SignedChange, State, apply,
 };
 use entente_signing::{P256Key, Signer};
 use proptest::prelude::*;
 
-use crate::world::{Member, World, hpke, key};
+use crate::world::{Member, Step, World, hpke, key};
 
 /// What one turn tries: what is done, to whom, by whom.
 #[derive(Clone, Copy, Debug)]
@@ -86,8 +86,63 @@ fn change(world: &World, op: Op, turn: u8) -> Change {
     }
 }
 
+/// The same change to the world, which keeps every document, and to states that do not.
+fn try_on_all(world: &mut World, others: &mut [State], signed: &SignedChange) {
+    let at = world.at.saturating_add(std::time::Duration::from_secs(1));
+    let told = |result: Result<(), _>| result.map_err(|refusal| format!("{refusal:?}"));
+    let ours = told(world.apply(signed.clone()));
+    for other in others {
+        let applied = apply(other, signed, at, &world.blobs).map(|state| *other = state);
+        assert_eq!(told(applied), ours);
+        assert_eq!(other.state_hash(), world.state.state_hash());
+    }
+}
+
+fn sign(world: &World, step: &Step) -> SignedChange {
+    let mut change = step.change.clone();
+    if let Change::AgreementAccept(act) = &mut change {
+        let record = world.state.agreement(&act.agreement);
+        act.previous = record.map(|record| record.last_act);
+    }
+    world.sign(step.author.clone(), &step.signer, &change)
+}
+
 proptest! {
     #![proptest_config(ProptestConfig::with_cases(48))]
+    #[test]
+    fn no_rule_needs_a_document_that_is_kept(
+        untold in 0usize..4,
+        ops in prop::collection::vec(op(), 1..40),
+    ) {
+        let mut world = World::before();
+        let vital = Keep::OfParty(world.vital.id.clone());
+        let mut others = [Keep::None, vital].map(State::keeping);
+        // Much is tried before the service, the proposal or the signature that it would need.
+        let story = world.story();
+        let (told, later) = story.split_at(story.len() - untold);
+        for step in told {
+            let signed = sign(&world, step);
+            try_on_all(&mut world, &mut others, &signed);
+        }
+        for (turn, op) in ops.into_iter().enumerate() {
+            if world.state.agreement(&world.agreement).is_none() && (2..6).contains(&op.what) {
+                continue;
+            }
+            let change = change(&world, op, turn as u8);
+            let (author, signer) = signer(&world, op.who);
+            let signed = world.sign(author, signer, &change);
+            try_on_all(&mut world, &mut others, &signed);
+        }
+        for step in later {
+            let signed = sign(&world, step);
+            try_on_all(&mut world, &mut others, &signed);
+        }
+        let is_proposed = world.state.agreement(&world.agreement).is_some();
+        let kept = |state: &State| state.document(&world.agreement).is_some();
+        prop_assert_eq!(kept(&world.state), is_proposed);
+        prop_assert_eq!(others.each_ref().map(kept), [false, is_proposed]);
+    }
+
     #[test]
     fn state_is_a_function_of_the_log_alone(ops in prop::collection::vec(op(), 1..40)) {
         let mut world = World::demo();

@@ -88,7 +88,7 @@ fn versions_count_up_and_systems_are_the_author_s() {
     assert!(
         world
             .state
-            .contract(&world.descriptor_set, &service)
+            .outline(&world.descriptor_set, &service)
             .is_some()
     );
 }

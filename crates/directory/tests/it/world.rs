@@ -5,9 +5,9 @@ use std::time::Duration;
 use entente_agreement::{Agreement, Document};
 use entente_clock::Timestamp;
 use entente_directory::{
-    AgreementAct, Application, Author, Change, Genesis, HpkeKey, KeyRole, MemberAdmit, MemoryBlobs,
-    Mode, Name, NewKey, Policy, Refusal, ServerRegister, ServicePublish, ShardOpen, SignedChange,
-    State, Suite, apply,
+    AgreementAct, Application, Author, Change, Genesis, HpkeKey, Keep, KeyRole, MemberAdmit,
+    MemoryBlobs, Mode, Name, NewKey, Policy, Refusal, ServerRegister, ServicePublish, ShardOpen,
+    SignedChange, State, Suite, apply,
 };
 use entente_identity::{Jurisdiction, MemberId, ServerId};
 use entente_signing::{Digest, Ed25519Key, P256Key, Signer};
@@ -168,7 +168,7 @@ impl World {
         );
         Self {
             jurisdiction: jurisdiction.parse().unwrap(),
-            state: State::empty(),
+            state: State::keeping(Keep::All),
             at: "2026-11-22T02:00:00Z".parse().unwrap(),
             blobs,
             log: Vec::new(),

@@ -61,12 +61,11 @@ impl Office {
         let now = self.desk.now();
         let halting = |record: &&AgreementRecord| {
             let state = view.state.agreement_state(record, now);
-            matches!(state, State::Active | State::Suspended)
-                && record.agreement.document().id.as_str() == named
+            matches!(state, State::Active | State::Suspended) && record.terms.name.as_str() == named
         };
         let in_force = view.state.agreements().filter(halting);
         in_force
-            .max_by_key(|record| record.agreement.document().version)
+            .max_by_key(|record| record.terms.version)
             .or_else(|| Self::find(view, named))
     }
 

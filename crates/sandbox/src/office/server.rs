@@ -27,7 +27,7 @@ impl Office {
         let record = server_of(&view, server)?;
         let mut update = ServerUpdate::of(server.clone());
         update.addresses = addresses.filter(|addresses| *addresses != record.addresses);
-        update.systems = systems.filter(|systems| *systems != record.systems);
+        update.systems = systems.filter(|systems| record.systems != *systems);
         if update == ServerUpdate::of(server.clone()) {
             return Ok(None);
         }

@@ -97,11 +97,8 @@ async fn answers_what_was_agreed_and_refuses_the_rest() {
 
     let office = federation.office(&AGENCIES[0]).await.unwrap();
     let view = office.desk().refresh().await.unwrap();
-    let agreement = Office::find(&view, "DEMO-001")
-        .unwrap()
-        .agreement
-        .as_ref()
-        .clone();
+    let record = Office::find(&view, "DEMO-001").unwrap();
+    let agreement = view.agreement(&record.id()).unwrap();
     office.close().await;
     let vital_events = &AGENCIES[0];
     federation
