@@ -62,10 +62,12 @@ pub(crate) fn files() -> anyhow::Result<Vec<File>> {
             let entry = entry?;
             let name = entry.file_name().to_string_lossy().into_owned();
             let kind = entry.file_type()?;
+            // In a second worktree `.git` is a file, which says where the repository is.
+            if LEFT_OUT.contains(&name.as_str()) {
+                continue;
+            }
             if kind.is_dir() {
-                if !LEFT_OUT.contains(&name.as_str()) {
-                    folders.push(entry.path());
-                }
+                folders.push(entry.path());
             } else if kind.is_file()
                 // What is not UTF-8 is no text: golden bytes, images.
                 && let Ok(text) = std::fs::read_to_string(entry.path())
