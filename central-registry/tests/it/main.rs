@@ -12,3 +12,5 @@ mod join;
 mod refusals;
 mod restart;
 mod town;
+mod witness;
+mod witnessed;

@@ -4,13 +4,14 @@ use std::sync::Arc;
 
 use bytes::Bytes;
 use entente_clock::Timestamp;
-use entente_directory::{Blobs, Refusal, RegistryEntry, State, apply};
+use entente_directory::{Blobs, Change, Refusal, RegistryEntry, State, apply};
 use entente_ledger::SignedCheckpoint;
 use entente_ledger::proof::InclusionProof;
 use entente_signing::Digest;
 
 use crate::alarm::AlarmKind;
 use crate::anchor::Anchor;
+use crate::demand;
 use crate::tree::Tree;
 
 /// One verified view of a registry. Never changes; a newer one takes its place.
@@ -96,6 +97,12 @@ impl View {
             let entry = RegistryEntry::parse(bytes).map_err(refused)?;
             if index == 0 && entry.change.hash() != anchor.genesis {
                 return Err(NotAdvanced::Alarm(AlarmKind::OtherGenesis));
+            }
+            if let Change::Policy(policy) = entry.change.change()
+                && let Some(field) = demand::falls_below(anchor, state.policy(), policy)
+            {
+                tracing::error!(event = "registry.policy_weakened", index, ?field);
+                return Err(NotAdvanced::Alarm(AlarmKind::WeakenedPolicy));
             }
             state =
                 apply(&state, &entry.change, entry.at, blobs).map_err(|refusal| match refusal {
