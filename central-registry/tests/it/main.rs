@@ -9,6 +9,7 @@ mod denials;
 mod fake;
 mod faults;
 mod join;
+mod malicious;
 mod refusals;
 mod restart;
 mod town;

@@ -3,10 +3,13 @@
 use std::path::PathBuf;
 use std::sync::Arc;
 
-use entente_clock::ManualClock;
+use bytes::Bytes;
+use entente_clock::{Clock as _, ManualClock};
 use entente_directory::{Author, Change, Policy};
 use entente_follow::Directory;
 use entente_follow::witness::{KnownLogs, Witness, WitnessConfig, WitnessLimits, serve};
+use entente_ledger::SignedCheckpoint;
+use entente_ledger::cosignature::cosign;
 use entente_ledger::disk::RealDisk;
 use entente_ledger::note::{NoteKey, WitnessKey};
 use entente_ledger::witness::WitnessPolicy;
@@ -86,6 +89,29 @@ impl Onlooker {
     /// A policy that asks for it alone.
     pub(crate) fn policy(&self) -> WitnessPolicy {
         alone(&self.key, &self.endpoint)
+    }
+
+    /// Cosigns whatever it is shown, as a witness in league with the registry.
+    pub(crate) fn cosign_blindly(&self, note: &[u8]) -> Bytes {
+        let mut checkpoint = SignedCheckpoint::verify(note, &self.log).unwrap();
+        let now = self.clock.now();
+        let line = cosign(&checkpoint, now, self.key.name(), &*self.signer).unwrap();
+        checkpoint.add(line);
+        checkpoint.note().to_string().into()
+    }
+
+    /// What it keeps as evidence against the ledger.
+    pub(crate) fn evidence(&self) -> usize {
+        let kept = std::fs::read_dir(self.dir.join("data/evidence")).unwrap();
+        kept.count()
+    }
+
+    /// What it has cosigned of the ledger.
+    pub(crate) fn has_seen(&self) -> SignedCheckpoint {
+        let origin = entente_signing::Digest::of(self.log.name().as_bytes());
+        let path = self.dir.join("data/log").join(origin.to_string());
+        let note = std::fs::read(path).unwrap();
+        SignedCheckpoint::verify(&note, &self.log).unwrap()
     }
 }
 
