@@ -41,7 +41,15 @@ pub struct Config {
     /// Where metrics and health are read, in clear. Default: nowhere.
     #[serde(default)]
     pub admin: Option<ListenAddr>,
-    /// Where it cosigns its servers' ledgers, in clear (C2SP `tlog-witness`). Default: nowhere.
+    /// The file that names witnesses of its own ledger whom it asks beside those of its policy (C2SP
+    /// `tlog-policy`, without logs; at most 8 KiB): where anchors ask for them. Default: none.
+    #[serde(default)]
+    pub witnesses: Option<FilePath>,
+    /// The anchor files of the registries of other jurisdictions whose ledgers it cosigns: their origins and
+    /// keys. *Trusted.* Default: none.
+    #[serde(default)]
+    pub cosigns: Vec<FilePath>,
+    /// Where it cosigns ledgers, its servers' and those of other registries, in clear (C2SP `tlog-witness`). Default: nowhere.
     #[serde(default)]
     pub witness: Option<ListenAddr>,
     /// Bounds.
@@ -74,6 +82,10 @@ impl Config {
 
     pub(crate) fn blobs(&self) -> PathBuf {
         self.data.as_path().join("blob")
+    }
+
+    pub(crate) fn passages(&self) -> PathBuf {
+        self.data.as_path().join("passage")
     }
 
     pub(crate) fn applications(&self) -> PathBuf {

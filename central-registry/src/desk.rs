@@ -11,8 +11,8 @@ use arc_swap::ArcSwap;
 use bytes::Bytes;
 use entente_clock::{Clock, Timestamp};
 use entente_directory::{
-    Author, Blobs, Change, MAX_BLOB, RULES_VERSION, RegistryEntry, SignedChange, State, StateClaim,
-    apply,
+    Author, Blobs, Change, Genesis, MAX_BLOB, Policy, RULES_VERSION, RegistryEntry, SignedChange,
+    State, StateClaim, apply,
 };
 use entente_follow::author::Pen;
 use entente_follow::{Accepted, BlobError, BlobStore};
@@ -21,6 +21,7 @@ use entente_signing::{Digest, Signer};
 use tokio::sync::{Notify, mpsc, oneshot};
 
 use crate::applications::Applications;
+use crate::cosigning::Cosigning;
 use crate::refusal::Refused;
 
 /// Hands changes in. Clones share the one task behind it.
@@ -46,6 +47,8 @@ struct Index {
     admissions: HashMap<Digest, u64>,
     /// How many changes there are since the registry last stated its hash.
     since_stated: u64,
+    /// The policies so far, each with the size of the ledger from which on it is in force.
+    policies: Vec<(u64, Arc<Policy>)>,
 }
 
 /// Changes handed in together, accepted together or not at all.
@@ -70,6 +73,8 @@ pub(crate) struct Clerk {
     /// Wakes who publishes checkpoints.
     pub(crate) grown: Arc<Notify>,
     pub(crate) record: Arc<Record>,
+    /// Whether the ledger may grow.
+    pub(crate) cosigning: Arc<Cosigning>,
 }
 
 /// The blobs held, and those that came along.
@@ -130,6 +135,14 @@ impl Record {
         self.index().admissions.get(application).copied()
     }
 
+    /// The policy in force after so many changes, as far as they are noted.
+    pub(crate) fn policy_at(&self, size: u64) -> Option<Arc<Policy>> {
+        let known = self.index();
+        let mut newest_first = known.policies.iter().rev();
+        let held = newest_first.find(|(from, _)| *from <= size);
+        held.map(|(_, policy)| Arc::clone(policy))
+    }
+
     /// Notes one change that is in the ledger.
     pub(crate) fn note(&self, index: u64, change: &SignedChange, state: State) {
         let mut known = self.index_mut();
@@ -141,6 +154,9 @@ impl Record {
                 known.admissions.insert(application, index);
             }
             Change::State(_) => known.since_stated = 0,
+            Change::Genesis(Genesis { policy, .. }) | Change::Policy(policy) => {
+                known.policies.push((index + 1, Arc::new(policy.clone())));
+            }
             _ => {}
         }
         drop(known);
@@ -191,6 +207,8 @@ impl Clerk {
         if let Some(accepted) = self.record.find(changes) {
             return Ok(accepted);
         }
+        // Nothing is appended to a tree that may not be the newest there was.
+        self.cosigning.check()?;
         let offered = offered(changes, blobs)?;
         let held = Offered {
             held: &self.blobs,

@@ -13,6 +13,7 @@ use tokio::sync::{OwnedSemaphorePermit, mpsc, watch};
 use tokio::time::{MissedTickBehavior, interval, timeout};
 use tonic::Status;
 
+use crate::passages::Passages;
 use crate::refusal::Refused;
 use crate::tasks::until;
 
@@ -20,6 +21,7 @@ use crate::tasks::until;
 #[derive(Debug)]
 pub(crate) struct Feed {
     pub(crate) ledger: Ledger,
+    pub(crate) passages: Arc<Passages>,
     pub(crate) clock: Arc<dyn Clock>,
     pub(crate) to: mpsc::Sender<Result<FollowResponse, Status>>,
     pub(crate) stop: watch::Receiver<bool>,
@@ -40,35 +42,49 @@ impl Feed {
         let mut stopped = std::pin::pin!(until(self.stop.clone()));
         let mut sizes = self.ledger.sizes();
         let mut checkpoints = self.ledger.checkpoint();
+        let mut finality = self.ledger.finality();
         let mut heartbeat = interval(HEARTBEAT);
         heartbeat.set_missed_tick_behavior(MissedTickBehavior::Delay);
         // A follower that says it has more than there is gets the checkpoint, which proves one of
         // the two wrong, and nothing else.
         let mut sent = from;
+        let mut reached = from;
         let mut shown: Option<Arc<SignedCheckpoint>> = None;
         loop {
             let size = *sizes.borrow_and_update();
-            while sent < size {
-                match self.send_entries(sent).await {
+            // Other witnesses' checkpoints are believed only once the passage to them is.
+            let passage = self.passages.after(reached);
+            let upto = passage.as_ref().map_or(size, |held| held.size().min(size));
+            while sent < upto {
+                match self.send_entries(sent, upto).await {
                     Ok(0) => break,
                     Ok(count) => sent += count,
                     Err(Gone) => return,
                 }
             }
+            // The newest that a quorum cosigned, before one that may lack it; never back.
+            let cosigned = finality.borrow_and_update().clone();
             let newest = checkpoints.borrow_and_update().clone();
-            if let Some(newest) = newest
-                && newest.size() <= sent
-                && shown.as_ref() != Some(&newest)
-            {
-                let note = Bytes::from(newest.note().to_string());
+            let ahead = |held: &Arc<SignedCheckpoint>| held.size() >= reached;
+            let cosigned = passage.clone().or(cosigned).filter(ahead);
+            for checkpoint in cosigned.into_iter().chain(newest) {
+                if checkpoint.size() > sent || shown.as_ref() == Some(&checkpoint) {
+                    continue;
+                }
+                let note = Bytes::from(checkpoint.note().to_string());
                 if self.send(Step::Checkpoint(note)).await.is_err() {
                     return;
                 }
-                shown = Some(newest);
+                reached = reached.max(checkpoint.size());
+                shown = Some(checkpoint);
+            }
+            if passage.is_some_and(|held| held.size() <= sent) {
+                continue;
             }
             let grown = tokio::select! {
                 changed = sizes.changed() => changed,
                 changed = checkpoints.changed() => changed,
+                changed = finality.changed() => changed,
                 _ = heartbeat.tick() => {
                     if self.send_heartbeat().await.is_err() {
                         return;
@@ -88,9 +104,11 @@ impl Feed {
         }
     }
 
-    /// Sends what fits one step; says how many that were.
-    async fn send_entries(&self, first_index: u64) -> Result<u64, Gone> {
-        let entry = match self.ledger.entries(first_index, MAX_STEP).await {
+    /// Sends what fits one step, below `upto`; says how many that were.
+    async fn send_entries(&self, first_index: u64, upto: u64) -> Result<u64, Gone> {
+        let limit = usize::try_from(upto - first_index).unwrap_or(MAX_STEP);
+        let limit = limit.min(MAX_STEP);
+        let entry = match self.ledger.entries(first_index, limit).await {
             Ok(entries) => entries,
             Err(error) => {
                 tracing::error!(event = "feed.unreadable", index = first_index, %error);

@@ -13,12 +13,15 @@ use entente_keys::{KeyStore, KeyStoreError, KeyUse};
 use entente_ledger::disk::{Disk, DiskError, durable};
 use entente_ledger::note::{NoteError, NoteKey};
 use entente_ledger::{
-    Append, AppendError, Ledger, LedgerConfig, LedgerError, NoCompanion, ReadError, Runner,
+    Append, AppendError, Cosigner, Ledger, LedgerConfig, LedgerError, NoCompanion, ReadError,
+    Runner,
 };
 use entente_reason::Reason;
 use entente_signing::Signer;
 
 use crate::config::{Config, FORMAT, LEDGER_KEY, STATE_KEY, TLS_KEY};
+use crate::cosigning::Cosigning;
+use crate::role::{StartError, own_witnesses};
 
 /// A registry that was just made.
 #[derive(Clone, Debug)]
@@ -64,6 +67,9 @@ pub enum InitError {
     /// The first change could not be signed.
     #[error("signing the first change")]
     Sign(#[from] SignChangeError),
+    /// The file of witnesses cannot be used.
+    #[error("reading the policy of the ledger's witnesses")]
+    Witnesses(#[from] Box<StartError>),
 }
 
 /// Makes the keys, the first change and the anchor file. May be called again after it failed, and
@@ -81,6 +87,7 @@ pub async fn init(
     if !durable::claim(&*disk, config.data.as_path(), FORMAT)? {
         return Err(InitError::Format);
     }
+    let witnesses = own_witnesses(config, &*disk).map_err(Box::new)?;
     let keys = KeyStore::open(config.keys.as_path())?;
     let registrar = keys.load_or_generate(KeyUse::Registrar, OPERATOR)?;
     let state = keys.load_or_generate(KeyUse::Registrar, STATE_KEY)?;
@@ -112,7 +119,17 @@ pub async fn init(
     .map_err(InitError::Genesis)?;
 
     let key = NoteKey::new(&origin, ledger_key.verifying_key().clone())?;
-    let ledger = open_ledger(config, &origin, ledger_key, clock, disk.clone(), runner).await?;
+    // Nobody is asked to cosign the first change: the registry does so when it serves.
+    let ledger = open_ledger(
+        config,
+        &origin,
+        ledger_key,
+        None,
+        clock,
+        disk.clone(),
+        runner,
+    );
+    let ledger = ledger.await?;
     let first = match ledger.entries(0, 1).await?.into_iter().next() {
         Some(entry) => {
             if disk.exists(config.anchor.as_path())? {
@@ -146,6 +163,7 @@ pub async fn init(
         ledger: key,
         genesis: first.hash(),
         floors: Floors::default(),
+        witnesses,
     };
     let text = anchor.to_string();
     durable::replace(&*disk, config.anchor.as_path(), text.as_bytes())?;
@@ -156,6 +174,7 @@ pub(crate) async fn open_ledger(
     config: &Config,
     origin: &str,
     key: Arc<dyn Signer>,
+    cosigner: Option<Arc<Cosigning>>,
     clock: Arc<dyn Clock>,
     disk: Arc<dyn Disk>,
     runner: Runner,
@@ -165,6 +184,7 @@ pub(crate) async fn open_ledger(
     // Changes are few and small.
     ledger.segment_bytes = 1 << 20;
     ledger.preallocate = false;
+    ledger.cosigner = cosigner.map(|cosigning| cosigning as Arc<dyn Cosigner>);
     // Every change is followed by a checkpoint at once; this is for when that one failed.
     ledger.checkpoint_every = CHECKPOINT_RETRY;
     Ledger::open(ledger, runner).await
@@ -195,6 +215,7 @@ impl InitError {
             Self::Exists => Reason::NameTaken,
             Self::Genesis(refusal) => refusal.reason(),
             Self::Disk(_) | Self::Ledger(_) | Self::Read(_) => Reason::LogUnavailable,
+            Self::Witnesses(error) => error.reason(),
             Self::Format | Self::Keys(_) | Self::Note(_) | Self::Sign(_) => Reason::InternalFault,
         }
     }

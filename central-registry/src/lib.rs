@@ -11,10 +11,12 @@
 
 mod applications;
 mod config;
+mod cosigning;
 mod desk;
 mod feed;
 mod init;
 mod limit;
+mod passages;
 mod refusal;
 mod role;
 mod service;

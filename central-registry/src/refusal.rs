@@ -10,6 +10,8 @@ use entente_reason::{Lang, Reason};
 use tonic::Status;
 use tonic::metadata::MetadataMap;
 
+use crate::cosigning::NotVouched;
+
 /// Why a call was not answered as asked. Variants are alphabetical.
 #[derive(Debug, thiserror::Error)]
 #[non_exhaustive]
@@ -44,6 +46,9 @@ pub(crate) enum Refused {
     /// A name is applied for that is not free, or not ours.
     #[error("name is taken or not ours")]
     Name(Reason),
+    /// Its ledger may not be the newest there was, or another of it was shown.
+    #[error("registry's ledger may not grow now")]
+    NotVouched(NotVouched),
     /// Too much at once.
     #[error("too many calls, followers or applications")]
     Overloaded,
@@ -68,6 +73,12 @@ pub(crate) fn lang(metadata: &MetadataMap) -> Lang {
 
 // === impl Refused ===
 
+impl From<NotVouched> for Refused {
+    fn from(why: NotVouched) -> Self {
+        Self::NotVouched(why)
+    }
+}
+
 impl Refused {
     pub(crate) const fn reason(&self) -> Reason {
         match self {
@@ -84,6 +95,8 @@ impl Refused {
             Self::Malformed(MalformedChange::WeakKey) => Reason::KeyWeak,
             Self::Malformed(_) => Reason::ChangeMalformed,
             Self::Name(reason) => *reason,
+            Self::NotVouched(NotVouched::Dissent) => Reason::RegistrySplit,
+            Self::NotVouched(NotVouched::Unconfirmed) => Reason::RegistryUnwitnessed,
             Self::Overloaded => Reason::Overloaded,
             Self::Request => Reason::RequestMalformed,
             Self::ShuttingDown => Reason::ShuttingDown,

@@ -1,36 +1,41 @@
 //! The role: opens what is on disk, serves it, and stops in order.
 
+mod error;
+
 use std::sync::Arc;
 use std::time::Duration;
 
 use entente_clock::Clock;
 use entente_config::ListenAddr;
-use entente_directory::{Genesis, Refusal, RegistryEntry, State, apply};
-use entente_follow::witness::{WitnessError, WitnessLimits, serve};
+use entente_directory::{Genesis, RegistryEntry, State, apply};
+use entente_follow::witness::{WitnessLimits, serve};
 use entente_follow::{Anchor, BlobStore, Floors};
-use entente_keys::{KeyStore, KeyStoreError, KeyUse};
-use entente_ledger::disk::{Disk, DiskError, durable};
-use entente_ledger::note::{NoteError, NoteKey, WitnessKey};
-use entente_ledger::{Ledger, LedgerError, ReadError, Runner};
+use entente_keys::{KeyStore, KeyUse};
+use entente_ledger::disk::{Disk, durable};
+use entente_ledger::layout::Layout;
+use entente_ledger::note::{NoteKey, WitnessKey};
+use entente_ledger::witness::{MAX_POLICY, WitnessPolicy};
+use entente_ledger::{Ledger, LedgerError, Reader, Runner, SignedTree};
 use entente_proto::registry::v1::registry_service_server::RegistryServiceServer;
-use entente_reason::Reason;
 use entente_telemetry::{AdminLimits, Build, Condition, Health, Metrics, serve_admin};
 use entente_tls::net::{Endpoint, Net};
-use entente_tls::{
-    AcceptLimits, Identity, IdentityError, ServerSecurity, ServerTls, TlsError, incoming,
-};
+use entente_tls::{AcceptLimits, Identity, ServerSecurity, ServerTls, TlsError, incoming};
 use tokio::sync::{Notify, Semaphore, watch};
 use tokio::task::JoinSet;
 use tokio::time::timeout;
 
 use crate::applications::Applications;
 use crate::config::{Config, FORMAT, LEDGER_KEY, STATE_KEY, TLS_KEY};
+use crate::cosigning::{Behind, Cosigning};
 use crate::desk::{Clerk, Desk, Record};
 use crate::init::open_ledger;
 use crate::limit::Limit;
+use crate::passages::Passages;
 use crate::service::Service;
-use crate::tasks::{publish, report_health, until, watch_ledger};
-use crate::witness::{self, OpenWitnessError};
+use crate::tasks::{publish, report_health, until, watch_ledger, watch_witnesses};
+use crate::witness;
+
+pub use error::StartError;
 
 /// The registry of one jurisdiction.
 #[derive(Debug)]
@@ -63,57 +68,6 @@ pub struct Running {
     tasks: JoinSet<()>,
 }
 
-/// Why a registry did not start. Variants are alphabetical.
-#[derive(Debug, thiserror::Error)]
-#[non_exhaustive]
-pub enum StartError {
-    /// An address cannot be listened on.
-    #[error("listening")]
-    Bind(#[source] std::io::Error),
-    /// Entry `index` of the ledger does not follow from those before it.
-    #[error("replaying entry {index} of the registry's ledger")]
-    Damaged {
-        /// Which entry.
-        index: u64,
-        /// Why; none when it is not an entry at all.
-        #[source]
-        refusal: Option<Refusal>,
-    },
-    /// The disk failed.
-    #[error("opening the registry's files")]
-    Disk(#[from] DiskError),
-    /// The data folder holds something else.
-    #[error("the data folder holds something other than a registry of this version")]
-    Format,
-    /// The key cannot be shown in TLS.
-    #[error("preparing the registry's TLS identity")]
-    Identity(#[from] IdentityError),
-    /// A key is missing or unusable.
-    #[error("loading the registry's keys")]
-    Keys(#[from] KeyStoreError),
-    /// The ledger cannot be opened.
-    #[error("opening the registry's ledger")]
-    Ledger(#[from] LedgerError),
-    /// The admin address is not TCP.
-    #[error("metrics are served on TCP alone")]
-    NoUnixAdmin,
-    /// The jurisdiction cannot name a ledger.
-    #[error("naming the ledger's key")]
-    Note(#[from] NoteError),
-    /// The ledger cannot be read.
-    #[error("reading the registry's ledger")]
-    Read(#[from] ReadError),
-    /// TLS cannot be set up.
-    #[error("preparing TLS")]
-    Tls(#[from] TlsError),
-    /// The witness of its servers' ledgers cannot be opened.
-    #[error("opening the witness")]
-    Witness(#[source] WitnessError),
-    /// The data folder holds no registry, or one of other keys or another jurisdiction.
-    #[error("the data folder holds no registry of this jurisdiction and these keys")]
-    Uninitialised,
-}
-
 // === impl CentralRegistry ===
 
 impl CentralRegistry {
@@ -144,10 +98,14 @@ impl CentralRegistry {
         let origin = Genesis::origin_of(&config.jurisdiction);
         let note_key = NoteKey::new(&origin, ledger_key.verifying_key().clone())?;
         let public = ledger_key.verifying_key().clone();
+        let own = own_witnesses(&config, &*disk)?;
+        let cosigning = Arc::new(Cosigning::new(net.clone(), clock.clone(), own.clone()));
+        let held = published(&config, &disk, &note_key)?;
         let ledger = open_ledger(
             &config,
             &origin,
             ledger_key,
+            Some(cosigning.clone()),
             clock.clone(),
             disk.clone(),
             runner,
@@ -157,6 +115,19 @@ impl CentralRegistry {
         let blobs = Arc::new(BlobStore::open(disk.clone(), &config.blobs(), limit)?);
         let record = Arc::new(Record::new());
         replay(&ledger, &record, &blobs).await?;
+        let passages = Passages::open(disk.clone(), &config.passages(), &note_key)?;
+        let passages = Arc::new(passages);
+        let begun = cosigning.begin(
+            record.clone(),
+            passages.clone(),
+            &note_key,
+            held.as_ref(),
+            ledger.size(),
+        );
+        begun.await.map_err(|Behind { seen }| StartError::Behind {
+            seen,
+            held: ledger.size(),
+        })?;
         let witness = match &config.witness {
             None => None,
             Some(at) => {
@@ -203,6 +174,7 @@ impl CentralRegistry {
                 .clamp(2, entente_directory::MAX_CHANGES_BETWEEN_STATES),
             grown: grown.clone(),
             record,
+            cosigning: cosigning.clone(),
         });
         let watched = health.clone();
         tasks.spawn(async move {
@@ -211,6 +183,7 @@ impl CentralRegistry {
             }
         });
         tasks.spawn(publish(ledger.clone(), grown, stopped.clone()));
+        tasks.spawn(watch_witnesses(cosigning, metrics.clone(), stopped.clone()));
         tasks.spawn(watch_ledger(
             ledger.clone(),
             health.clone(),
@@ -244,6 +217,7 @@ impl CentralRegistry {
         let service = Service {
             desk,
             ledger: ledger.clone(),
+            passages,
             blobs,
             applications,
             clock,
@@ -288,6 +262,7 @@ impl CentralRegistry {
                 ledger: note_key,
                 genesis,
                 floors: Floors::default(),
+                witnesses: own,
             },
             endpoint,
             admin: admin_address,
@@ -298,6 +273,37 @@ impl CentralRegistry {
             ledger,
             tasks,
         })
+    }
+}
+
+/// The newest checkpoint on the disk, before anything is written to the ledger.
+fn published(
+    config: &Config,
+    disk: &Arc<dyn Disk>,
+    key: &NoteKey,
+) -> Result<Option<SignedTree>, StartError> {
+    if !disk.exists(&Layout::new(config.ledger()).format())? {
+        return Ok(None);
+    }
+    let reader = Reader::open(disk.clone(), config.ledger())?;
+    Ok(SignedTree::of_folder(reader, key.clone())?)
+}
+
+/// The witnesses that the configuration names.
+pub(crate) fn own_witnesses(config: &Config, disk: &dyn Disk) -> Result<WitnessPolicy, StartError> {
+    let Some(file) = &config.witnesses else {
+        return Ok(WitnessPolicy::default());
+    };
+    let bytes = disk.read(file.as_path())?;
+    let text = str::from_utf8(&bytes).ok();
+    let text = text.filter(|text| text.len() <= MAX_POLICY);
+    let policy: WitnessPolicy = text
+        .ok_or(StartError::Witnesses(None))?
+        .parse()
+        .map_err(|error| StartError::Witnesses(Some(error)))?;
+    match policy.logs() {
+        [] => Ok(policy),
+        _ => Err(StartError::Witnesses(None)),
     }
 }
 
@@ -396,40 +402,6 @@ impl Running {
             self.tasks.shutdown().await;
         }
         self.ledger.shutdown().await
-    }
-}
-
-// === impl StartError ===
-
-impl From<OpenWitnessError> for StartError {
-    fn from(error: OpenWitnessError) -> Self {
-        match error {
-            OpenWitnessError::Keys(error) => Self::Keys(error),
-            OpenWitnessError::Witness(error) => Self::Witness(error),
-        }
-    }
-}
-
-impl StartError {
-    /// What the caller is told.
-    pub const fn reason(&self) -> Reason {
-        match self {
-            Self::Damaged {
-                refusal: Some(refusal),
-                ..
-            } => refusal.reason(),
-            Self::Disk(_) | Self::Ledger(_) | Self::Read(_) => Reason::LogUnavailable,
-            Self::Tls(error) => error.reason(),
-            Self::Bind(_)
-            | Self::Damaged { .. }
-            | Self::Format
-            | Self::Identity(_)
-            | Self::Keys(_)
-            | Self::NoUnixAdmin
-            | Self::Note(_)
-            | Self::Uninitialised => Reason::InternalFault,
-            Self::Witness(error) => error.reason(),
-        }
     }
 }
 

@@ -21,6 +21,7 @@ use tonic::{Request, Response, Status};
 use crate::applications::Applications;
 use crate::desk::Desk;
 use crate::feed::{Feed, QUEUE};
+use crate::passages::Passages;
 use crate::refusal::{Refused, lang};
 
 /// Answers callers.
@@ -28,6 +29,7 @@ use crate::refusal::{Refused, lang};
 pub(crate) struct Service {
     pub(crate) desk: Desk,
     pub(crate) ledger: Ledger,
+    pub(crate) passages: Arc<Passages>,
     pub(crate) blobs: Arc<BlobStore>,
     pub(crate) applications: Arc<Applications>,
     pub(crate) clock: Arc<dyn Clock>,
@@ -194,6 +196,7 @@ impl RegistryService for Service {
             let (to, steps) = mpsc::channel(QUEUE);
             let feed = Feed {
                 ledger: self.ledger.clone(),
+                passages: self.passages.clone(),
                 clock: self.clock.clone(),
                 to,
                 stop: self.stop.clone(),

@@ -1,12 +1,14 @@
 //! What runs beside the calls for as long as the registry does.
 
 use std::sync::Arc;
+use std::time::Duration;
 
 use entente_ledger::Ledger;
 use entente_proto::registry::v1::registry_service_server::RegistryServiceServer;
 use entente_telemetry::{Condition, Health, Metrics};
 use tokio::sync::{Notify, watch};
 
+use crate::cosigning::Cosigning;
 use crate::service::Service;
 
 /// Publishes a checkpoint whenever the ledger grew, at once: followers wait for it.
@@ -53,6 +55,23 @@ pub(crate) async fn watch_ledger(
     }
 }
 
+/// Says how long ago a quorum cosigned, once a second.
+pub(crate) async fn watch_witnesses(
+    cosigning: Arc<Cosigning>,
+    metrics: Metrics,
+    stopped: watch::Receiver<bool>,
+) {
+    let mut stopped = std::pin::pin!(until(stopped));
+    let mut tick = tokio::time::interval(WATCH);
+    loop {
+        metrics.log_cosigned_age(cosigning.watch());
+        tokio::select! {
+            _ = tick.tick() => {}
+            () = &mut stopped => return,
+        }
+    }
+}
+
 pub(crate) async fn report_health(
     reporter: tonic_health::server::HealthReporter,
     health: Health,
@@ -82,3 +101,5 @@ pub(crate) async fn until(mut stopped: watch::Receiver<bool>) {
     // An error means that nobody can stop us any more, which is as good.
     let _ = stopped.wait_for(|stop| *stop).await;
 }
+
+const WATCH: Duration = Duration::from_secs(1);

@@ -66,7 +66,7 @@ impl Scene {
     }
 }
 
-async fn alarm(directory: &Directory) -> Alarm {
+pub(crate) async fn alarm(directory: &Directory) -> Alarm {
     let mut alarms = directory.alarms();
     let raised = alarms.wait_for(Option::is_some);
     let raised = tokio::time::timeout(LONG, raised)
@@ -228,7 +228,7 @@ async fn a_blob_that_is_not_its_name_holds_the_view_back_until_the_right_one_com
 }
 
 /// The entries of a follower's copy, which are the registry's.
-fn entries_of(town: &Town, follower: &str) -> Vec<Bytes> {
+pub(crate) fn entries_of(town: &Town, follower: &str) -> Vec<Bytes> {
     let mut bytes = Bytes::from(std::fs::read(town.folder(follower).join("entries")).unwrap());
     let mut entries = Vec::new();
     while !bytes.is_empty() {

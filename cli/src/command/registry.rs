@@ -57,11 +57,17 @@ pub(crate) struct InitArgs {
 ///
 /// The file is a policy in the form of C2SP `tlog-policy`, without logs. From then on servers stop when no
 /// quorum has cosigned for --within. Asking for less than before is refused.
+///
+/// With --of-registry it is about the registry's own checkpoints: from then on nobody believes anything
+/// permissive under one that lacks the quorum. Name witnesses of other jurisdictions.
 #[derive(Args, Debug)]
 #[command(after_help = WITNESSES)]
 pub(crate) struct WitnessesArgs {
     /// The policy
     file: PathBuf,
+    /// Which witnesses cosign the registry's own checkpoints, instead of servers'
+    #[arg(long, conflicts_with = "within")]
+    of_registry: bool,
     /// How old a server's newest cosigned checkpoint may be: 1m to 24h; otherwise as before
     #[arg(long, value_name = "DURATION")]
     within: Option<DurationText>,
@@ -104,6 +110,10 @@ async fn witnesses(args: &WitnessesArgs, screen: &Screen) -> Result<(), Failure>
     let registrar = args.desk.registrar(screen).await?;
     let (fewest, named) = (policy.fewest(), policy.witnesses().len());
     let changed = registrar.change_policy(|held| {
+        if args.of_registry {
+            held.registry_witnesses = policy;
+            return;
+        }
         held.witnesses = policy;
         held.cosigned_within_seconds = seconds.unwrap_or(held.cosigned_within_seconds);
     });
@@ -203,8 +213,12 @@ async fn show(args: &ShowArgs, screen: &Screen) -> Result<(), Failure> {
     });
     let witnesses = state.policy().map(|policy| policy.witnesses.to_string());
     let witnesses = witnesses.unwrap_or_default();
+    let own = state.policy().map(|policy| &policy.registry_witnesses);
+    let own = own.filter(|own| own.is_demanding());
+    let own = own.map(ToString::to_string).unwrap_or_default();
     let value = json!({
         "witnesses": witnesses,
+        "registry_witnesses": own,
         "jurisdiction": anchor.jurisdiction,
         "ledger": anchor.ledger.to_string(),
         "genesis": anchor.genesis.to_string(),
@@ -241,6 +255,9 @@ async fn show(args: &ShowArgs, screen: &Screen) -> Result<(), Failure> {
         row(Text::HeadPurposes, purposes.unwrap_or_default().join(", "));
         for line in witnesses.lines() {
             row(Text::HeadWitnesses, line.to_owned());
+        }
+        for line in own.lines() {
+            row(Text::HeadOwnWitnesses, line.to_owned());
         }
         row(Text::HeadKey, anchor.ledger.to_string());
     });

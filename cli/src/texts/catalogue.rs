@@ -250,6 +250,10 @@ catalogue! {
         "Les serveurs parlent la version {value} du protocole, ou une plus récente.";
     PolicyPurposes = "An agreement may name these purposes: {value}",
         "Une entente peut nommer ces fins : {value}";
+    PolicyOwnWitnesses = "Which witnesses cosign the registry’s own checkpoints:",
+        "Quels témoins cosignent les points de contrôle du registre central :";
+    PolicyOwnWitnessesNone = "No witnesses cosign the registry’s own checkpoints.",
+        "Aucun témoin ne cosigne les points de contrôle du registre central.";
     PolicyQuorum = "So many witnesses must cosign the registry’s ledger before a permissive change is believed: {value}.",
         "Nombre de témoins qui doivent cosigner le journal du registre central avant qu’on croie un changement permissif : {value}.";
     PolicySet = "Change {index}: the policy is in force.", "Changement {index} : la politique est en vigueur.";
@@ -526,6 +530,7 @@ catalogue! {
         "bon  {dir} : {entries} entrées, chaque octet est comme il doit être";
 
     // witnesses
+    HeadOwnWitnesses = "registry’s", "du registre";
     HeadWitnesses = "witnesses", "témoins";
     WitnessesFile = "the file is a policy of witnesses alone, of at most 8 KiB",
         "le fichier est une politique de témoins seulement, d’au plus 8 Kio";

@@ -137,6 +137,7 @@ fn anchor() -> String {
             validity: Duration::from_secs(3600),
             witness_quorum: 0,
         },
+        witnesses: entente_ledger::witness::WitnessPolicy::default(),
     };
     anchor.to_string()
 }

@@ -116,4 +116,18 @@ pub(crate) fn a_witness_named_in_the_policy_cosigns_the_ledgers(dir: &Path) {
     }
     let told = entente(dir, &compare);
     assert!(told.out.contains("a quorum of witnesses saw"), "{told:?}");
+
+    // The registry's own checkpoints too. That this very change is believed shows that they are cosigned.
+    let done = set("witnesses.policy", &["--of-registry", "-o", "json"]);
+    assert_eq!(done.code, 0, "{done:?}");
+    let shown = entente(
+        dir,
+        &["registry", "policy", "--config", REGISTRY, "-o", "json"],
+    );
+    assert_eq!(shown.json()["registry_witnesses"], policy);
+    let shown = entente(dir, &["registry", "show", "--config", REGISTRY]);
+    assert!(shown.out.contains("registry\u{2019}s"), "{shown:?}");
+    let fewer = set("none.policy", &["--of-registry"]);
+    assert_eq!(fewer.code, 3);
+    assert!(fewer.err.contains("registry-witnesses;"), "{fewer:?}");
 }

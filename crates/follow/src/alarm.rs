@@ -34,6 +34,8 @@ pub enum AlarmKind {
     RefusedChange,
     /// It signed, or says it holds, less than it had signed before.
     Rollback,
+    /// It put a policy in force that goes below the anchor's floor, where the one before it did not.
+    WeakenedPolicy,
 }
 
 // === impl AlarmKind ===
@@ -47,6 +49,7 @@ impl AlarmKind {
             Self::OtherGenesis => "other-genesis",
             Self::RefusedChange => "refused-change",
             Self::Rollback => "rollback",
+            Self::WeakenedPolicy => "weakened-policy",
         }
     }
 }

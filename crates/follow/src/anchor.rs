@@ -13,7 +13,7 @@ use entente_config::{ConfigError, DurationText};
 use entente_directory::{ForeignAnchor, Genesis, RecognitionRecord};
 use entente_identity::Jurisdiction;
 use entente_ledger::note::NoteKey;
-use entente_ledger::witness::WitnessPolicy;
+use entente_ledger::witness::{MAX_POLICY, WitnessPolicy};
 use entente_signing::Digest;
 use entente_tls::net::Endpoint;
 use serde::Deserialize;
@@ -34,6 +34,9 @@ pub struct Anchor {
     pub genesis: Digest,
     /// What its policy may not weaken.
     pub floors: Floors,
+    /// Which witnesses must have cosigned its checkpoints, whatever its policy says (C2SP `tlog-policy`,
+    /// without logs). Default: none.
+    pub witnesses: WitnessPolicy,
 }
 
 /// Bounds on what a registry's policy may ask for.
@@ -63,6 +66,8 @@ struct File {
     genesis: String,
     #[serde(default)]
     floors: FloorsFile,
+    #[serde(default)]
+    witnesses: String,
 }
 
 #[derive(Default, Deserialize)]
@@ -110,8 +115,9 @@ impl Anchor {
             genesis: anchor.genesis,
             floors: Floors {
                 validity: Duration::from_secs(u64::from(anchor.validity_hours) * 3600),
-                ..Floors::default()
+                witness_quorum: anchor.witness_quorum,
             },
+            witnesses: anchor.witnesses.clone(),
         })
     }
 
@@ -127,7 +133,8 @@ impl Anchor {
             ledger: self.ledger.key().clone(),
             genesis: self.genesis,
             validity_hours: u32::try_from(hours).unwrap_or(u32::MAX),
-            witnesses: WitnessPolicy::default(),
+            witnesses: self.witnesses.clone(),
+            witness_quorum: self.floors.witness_quorum,
         })
     }
 
@@ -166,7 +173,19 @@ impl fmt::Display for Anchor {
         writeln!(f, "floors:")?;
         let validity = u64::try_from(self.floors.validity.as_millis()).unwrap_or(u64::MAX);
         writeln!(f, "  validity: {}", DurationText::from_millis(validity))?;
-        writeln!(f, "  witness_quorum: {}", self.floors.witness_quorum)
+        writeln!(f, "  witness_quorum: {}", self.floors.witness_quorum)?;
+        if self.witnesses == WitnessPolicy::default() {
+            return Ok(());
+        }
+        writeln!(
+            f,
+            "# Who must have cosigned its checkpoints, whatever its policy says."
+        )?;
+        writeln!(f, "witnesses: |")?;
+        let witnesses = self.witnesses.to_string();
+        witnesses
+            .lines()
+            .try_for_each(|line| writeln!(f, "  {line}"))
     }
 }
 
@@ -208,6 +227,17 @@ impl TryFrom<File> for Anchor {
             (MIN_VALIDITY..=MAX_VALIDITY).contains(&floors.validity),
             "a validity between 1m and 168h",
         )?;
+        let witnesses: WitnessPolicy = match file.witnesses.trim() {
+            "" => WitnessPolicy::default(),
+            text if text.len() <= MAX_POLICY => text
+                .parse()
+                .map_err(|_| InvalidAnchor("witnesses as C2SP tlog-policy writes them"))?,
+            _ => return Err(InvalidAnchor("at most 8 KiB about witnesses")),
+        };
+        expect(
+            witnesses.logs().is_empty(),
+            "witnesses without logs: the ledger is named above",
+        )?;
         Ok(Self {
             jurisdiction: file.jurisdiction,
             addresses: file.addresses,
@@ -215,6 +245,7 @@ impl TryFrom<File> for Anchor {
             ledger,
             genesis: digest(&file.genesis)?,
             floors,
+            witnesses,
         })
     }
 }
@@ -237,6 +268,7 @@ const MAX_VALIDITY: Duration = Duration::from_secs(168 * 3600);
 
 #[cfg(test)]
 mod tests {
+    use entente_ledger::note::WitnessKey;
     use entente_signing::{Ed25519Key, Signer as _};
 
     use super::*;
@@ -257,21 +289,33 @@ mod tests {
                 validity: Duration::from_secs(12 * 3600),
                 witness_quorum: 2,
             },
+            witnesses: WitnessPolicy::default(),
+        }
+    }
+
+    fn witnessed() -> Anchor {
+        let key = Ed25519Key::from_seed(&[2; 32]).unwrap();
+        let key = WitnessKey::new("witness.example", key.verifying_key().clone()).unwrap();
+        let policy = format!("witness one {key} http://witness.example:7200\nquorum one\n");
+        Anchor {
+            witnesses: policy.parse().unwrap(),
+            ..anchor()
         }
     }
 
     #[test]
     fn reads_back_what_it_prints() {
-        let anchor = anchor();
-        assert_eq!(
-            Anchor::parse(&anchor.to_string(), "anchor").unwrap(),
-            anchor
-        );
+        for anchor in [anchor(), witnessed()] {
+            assert_eq!(
+                Anchor::parse(&anchor.to_string(), "anchor").unwrap(),
+                anchor
+            );
+        }
     }
 
     #[test]
     fn refuses_what_is_not_whole_or_not_consistent() {
-        let text = anchor().to_string();
+        let text = witnessed().to_string();
         for (from, to) in [
             ("anchor: 1", "anchor: 2"),
             ("jurisdiction: ca-demo", "jurisdiction: ca-on"),
@@ -279,8 +323,11 @@ mod tests {
             ("genesis: \"", "genesis: \"0"),
             ("ledger: \"registry", "ledger: \"register"),
             ("floors:", "floor:"),
+            ("quorum one", "quorum two"),
+            ("  quorum one", "  log {ledger}\n  quorum one"),
         ] {
-            let altered = text.replace(from, to);
+            let to = to.replace("{ledger}", &witnessed().ledger.to_string());
+            let altered = text.replace(from, &to);
             assert_ne!(altered, text, "{from}");
             assert!(Anchor::parse(&altered, "anchor").is_err(), "{to}");
         }

@@ -13,6 +13,7 @@ use tokio::time::timeout;
 
 use crate::alarm::Alarm;
 use crate::anchor::Anchor;
+use crate::demand;
 use crate::view::View;
 
 /// The newest verified view of one registry, and how fresh it is. Clones share it.
@@ -38,6 +39,8 @@ pub struct Counts {
     pub alarms: u64,
     /// Denying changes put into effect ahead of the ledger.
     pub denied_early: u64,
+    /// Checkpoints left aside because they lacked cosignatures, repeats included.
+    pub held: u64,
     /// Streams that were opened.
     pub sessions: u64,
 }
@@ -64,6 +67,7 @@ pub(crate) struct Shared {
     advanced: AtomicU64,
     alarms: AtomicU64,
     denied_early: AtomicU64,
+    held: AtomicU64,
     sessions: AtomicU64,
 }
 
@@ -107,6 +111,9 @@ impl Directory {
     /// How long ago the registry was last heard to have nothing newer than this view, across
     /// restarts; the longest time there is when it never was, or when the clock was set back since: by
     /// how much nobody can tell, and the registry will be heard again in a second if it is there.
+    ///
+    /// Where cosignatures are demanded, how long ago the quorum cosigned it: the time of the oldest of the
+    /// newest that make the quorum. What the registry says alone makes nothing fresher then.
     pub fn age(&self) -> Duration {
         let now = self.shared.clock.now();
         match self.shared.fresh_at.load(Ordering::Relaxed) {
@@ -145,15 +152,19 @@ impl Directory {
     }
 
     /// How old the view may become before nothing may rest on it: what the policy says, and never
-    /// more than the anchor's floor.
+    /// more than the anchor's floor. Where cosignatures are demanded and the registry is there, no older
+    /// than the policy's freshness: it keeps them back.
     pub fn validity(&self) -> Duration {
         let floor = self.shared.anchor.floors.validity;
-        let policy = self
-            .load()
-            .state
-            .policy()
-            .map(entente_directory::Policy::validity);
-        policy.map_or(floor, |validity| validity.min(floor))
+        let view = self.load();
+        let Some(policy) = view.state.policy() else {
+            return floor;
+        };
+        let validity = policy.validity().min(floor);
+        if demand::is_made(&self.shared.anchor, Some(policy)) && self.is_connected() {
+            return validity.min(policy.freshness());
+        }
+        validity
     }
 
     /// Whether the view is too old to rest on (`REGISTRY_STALE`).
@@ -168,6 +179,7 @@ impl Directory {
             advanced: read(&self.shared.advanced),
             alarms: read(&self.shared.alarms),
             denied_early: read(&self.shared.denied_early),
+            held: read(&self.shared.held),
             sessions: read(&self.shared.sessions),
         }
     }
@@ -213,6 +225,7 @@ impl Shared {
             advanced: AtomicU64::new(0),
             alarms: AtomicU64::new(0),
             denied_early: AtomicU64::new(0),
+            held: AtomicU64::new(0),
             sessions: AtomicU64::new(0),
         }
     }
@@ -263,6 +276,17 @@ impl Shared {
             .store(at.as_millis().max(1), Ordering::Relaxed);
     }
 
+    /// A quorum had cosigned the view at `at`; an older cosignature takes nothing back.
+    pub(crate) fn cosigned(&self, at: Timestamp) {
+        let at = at.min(self.now()).as_millis().max(1);
+        self.fresh_at.fetch_max(at, Ordering::Relaxed);
+    }
+
+    /// Whether the view's age is that of cosignatures.
+    pub(crate) fn is_witnessed(&self) -> bool {
+        demand::is_made(&self.anchor, self.view.load().state.policy())
+    }
+
     /// The registry has told this process that the view is all there is.
     pub(crate) fn confirm(&self) {
         self.confirmed.store(true, Ordering::Release);
@@ -275,6 +299,10 @@ impl Shared {
         let ahead = u64::try_from(ahead).unwrap_or(u64::MAX);
         self.ahead.store(ahead, Ordering::Release);
         self.told_at.store(now.as_millis(), Ordering::Release);
+    }
+
+    pub(crate) fn count_held(&self) {
+        self.held.fetch_add(1, Ordering::Relaxed);
     }
 
     pub(crate) fn count_session(&self) {

@@ -16,6 +16,7 @@ use tokio::time::sleep;
 
 use crate::anchor::Anchor;
 use crate::client::{RegistryClient, RegistryError};
+use crate::demand;
 use crate::directory::{Directory, Shared};
 use crate::replica::{Held, Replica, ReplicaError};
 use crate::session::{End, Session};
@@ -105,10 +106,15 @@ impl Follower {
         let heard = held.heard;
         let (view, early) =
             replay(&anchor, &mut replica, held, keep, &*clock).ok_or(OpenError::Damaged { dir })?;
+        let demanded = demand::of(&anchor, view.state.policy());
+        let cosigned = view.checkpoint.as_ref();
+        let cosigned = cosigned.and_then(|held| demanded.judge(held, now)?.at());
         let shared = Arc::new(Shared::new(anchor, clock, view));
-        if let Some(heard) = heard {
+        match (heard, demanded.is_demanding()) {
+            (_, true) => cosigned.into_iter().for_each(|at| shared.cosigned(at)),
             // A clock that was set back must not make the copy look fresher than just now.
-            shared.fresh(heard.min(now));
+            (Some(heard), false) => shared.fresh(heard.min(now)),
+            (None, false) => {}
         }
         let directory = Directory::new(shared.clone());
         let session = Session::new(shared, replica, client.clone(), early);

@@ -4,7 +4,8 @@
 //! has reached anybody, and then follows the registry's stream. Its [`Directory`] hands out
 //! [`View`]s: each rests on a checkpoint signed by the ledger's key, over entries this process hashed
 //! and applied itself. **Deny early, allow late**: what only takes away is in effect on sight of its
-//! author's signature, anything else only under a checkpoint. A registry that forks, forgets or logs
+//! author's signature, anything else only under a checkpoint, cosigned by witnesses where the anchor or the
+//! registry's policy asks for them. A registry that forks, forgets or logs
 //! what the rules refuse is not followed: the view stays, and an [`Alarm`] is raised.
 //!
 //! [`RegistryClient`] asks a registry for things, [`author`] signs changes, and [`BlobStore`] is shared
@@ -17,6 +18,7 @@ mod anchor;
 pub mod author;
 mod blob;
 mod client;
+mod demand;
 mod directory;
 mod follower;
 mod replica;
@@ -32,6 +34,7 @@ pub use blob::{BlobError, BlobStore};
 pub use client::{
     Accepted, ApplicationStanding, Applied, HeldApplication, RegistryClient, RegistryError,
 };
+pub use demand::demand;
 pub use directory::{Behind, Counts, Directory};
 pub use entente_directory::Keep;
 pub use follower::{Follower, FollowerConfig, OpenError};

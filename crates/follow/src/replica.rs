@@ -34,6 +34,8 @@ pub(crate) struct Replica {
     verified: u64,
     /// What `heard` says.
     heard: Timestamp,
+    /// When the quorum had cosigned what `checkpoint` says; the beginning of time where that was not said.
+    cosigned: Timestamp,
     pub(crate) blobs: Arc<BlobStore>,
     _lock: Box<dyn DiskLock>,
 }
@@ -95,6 +97,7 @@ impl Replica {
             dir: dir.to_owned(),
             verified: 0,
             heard: held.heard.unwrap_or_default(),
+            cosigned: Timestamp::default(),
             blobs: Arc::new(blobs),
             _lock: lock,
         };
@@ -132,6 +135,22 @@ impl Replica {
             write_frame(&mut frames, entry);
         }
         durable::replace(&*self.disk, &self.dir.join(EARLY), &frames)
+    }
+
+    /// Keeps the checkpoint of the same tree with the cosignatures it has since `at`, if those kept are
+    /// older than that by `every`.
+    pub(crate) fn reaffirm(
+        &mut self,
+        checkpoint: &str,
+        at: Timestamp,
+        every: Duration,
+    ) -> Result<(), DiskError> {
+        if at.since(self.cosigned) >= every {
+            let path = self.dir.join(CHECKPOINT);
+            durable::replace(&*self.disk, &path, checkpoint.as_bytes())?;
+            self.cosigned = at;
+        }
+        Ok(())
     }
 
     /// Remembers when the registry was last heard to have nothing newer, if what is remembered is

@@ -5,7 +5,7 @@ use std::time::Duration;
 
 use bytes::Bytes;
 use entente_clock::Timestamp;
-use entente_directory::RegistryEntry;
+use entente_directory::{Policy, RegistryEntry};
 use entente_ledger::SignedCheckpoint;
 use entente_ledger::disk::DiskError;
 use entente_proto::registry::v1::follow_response::Step;
@@ -17,6 +17,7 @@ use tokio::time::timeout;
 use crate::alarm::{Alarm, AlarmKind};
 use crate::blob::BlobError;
 use crate::client::{RegistryClient, RegistryError};
+use crate::demand;
 use crate::directory::Shared;
 use crate::replica::Replica;
 use crate::view::NotAdvanced;
@@ -182,11 +183,19 @@ impl Session {
         if let Some(fault) = view.contradicts(&checkpoint) {
             return Err(Broken::Alarm(fault, note));
         }
-        let fresh = self.pending.is_empty();
+        let checkpoint = Arc::new(checkpoint);
+        let before = view.state.policy();
         if checkpoint.size() == view.size {
-            if fresh {
+            self.reaffirm(&checkpoint, before)?;
+            if self.pending.is_empty() {
                 self.freshen()?;
             }
+            return Ok(());
+        }
+        // Judged before the work of verifying what it covers, and again by the policy that comes of it.
+        let demanded = demand::of(anchor, before);
+        if demanded.judge(&checkpoint, self.shared.now()).is_none() {
+            self.hold(&checkpoint);
             return Ok(());
         }
         let count = usize::try_from(checkpoint.size() - view.size).unwrap_or(usize::MAX);
@@ -196,7 +205,7 @@ impl Session {
         self.fetch_blobs(&entries).await?;
         let advanced = view.advance(
             &entries,
-            Arc::new(checkpoint),
+            Arc::clone(&checkpoint),
             &self.shared.anchor,
             self.shared.now(),
         );
@@ -205,13 +214,20 @@ impl Session {
             NotAdvanced::BlobMissing => Broken::Unexpected("a blob was lost"),
             NotAdvanced::Incomplete => Broken::Unexpected("a checkpoint over entries not sent"),
         })?;
+        let demanded = demand::of(anchor, before.into_iter().chain(advanced.state.policy()));
+        let Some(judged) = demanded.judge(&checkpoint, self.shared.now()) else {
+            self.hold(&checkpoint);
+            return Ok(());
+        };
         // Durable first: a view that was used must never be forgotten.
         self.replica.append(&entries, &note)?;
         let size = advanced.size;
         self.shared.count_advanced();
-        if count == self.pending.len() {
-            // Before the view is shown: who waited for it must not find it stale.
-            self.shared.fresh(self.shared.now());
+        // Before the view is shown: who waited for it must not find it stale.
+        match judged.at() {
+            Some(at) => self.shared.cosigned(at),
+            None if count == self.pending.len() => self.shared.fresh(self.shared.now()),
+            None => {}
         }
         self.shared.publish(advanced);
         self.advanced = true;
@@ -223,6 +239,36 @@ impl Session {
             self.freshen()?;
         }
         Ok(())
+    }
+
+    /// Takes a checkpoint over what the view rests on already for what it says of its age.
+    fn reaffirm(
+        &mut self,
+        checkpoint: &Arc<SignedCheckpoint>,
+        policy: Option<&Policy>,
+    ) -> Result<(), DiskError> {
+        let demanded = demand::of(&self.shared.anchor, policy);
+        if !demanded.is_demanding() {
+            return Ok(());
+        }
+        let Some(judged) = demanded.judge(checkpoint, self.shared.now()) else {
+            self.hold(checkpoint);
+            return Ok(());
+        };
+        if let Some(at) = judged.at() {
+            // Kept with its cosignatures: after a restart the view is as old as they are.
+            self.replica
+                .reaffirm(&checkpoint.note().to_string(), at, KEPT_EVERY)?;
+            self.shared.cosigned(at);
+        }
+        Ok(())
+    }
+
+    /// Leaves a checkpoint aside that lacks cosignatures: what it covers stays pending, and of that what
+    /// denies stays in effect. No fault of the registry's, until the view goes stale over it.
+    fn hold(&self, checkpoint: &SignedCheckpoint) {
+        self.shared.count_held();
+        tracing::debug!(event = "registry.checkpoint_held", size = checkpoint.size());
     }
 
     /// Compares what the registry says it holds with what was verified.
@@ -279,11 +325,15 @@ impl Session {
         self.replica.keep_early(&early)
     }
 
-    /// The view is all there is. Written down once a minute, for the age after a restart.
+    /// The view is all there is, says the registry. Written down once a minute, for the age after a
+    /// restart. Where cosignatures are demanded, their age is the view's, whatever the registry says.
     fn freshen(&mut self) -> Result<(), DiskError> {
+        self.shared.confirm();
+        if self.shared.is_witnessed() {
+            return Ok(());
+        }
         let now = self.shared.now();
         self.shared.fresh(now);
-        self.shared.confirm();
         self.replica.keep_heard(now, KEPT_EVERY)
     }
 

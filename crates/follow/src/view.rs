@@ -6,7 +6,7 @@ use bytes::Bytes;
 use entente_agreement::{Agreement, AgreementId};
 use entente_clock::Timestamp;
 use entente_contract::Contract;
-use entente_directory::{Blobs as _, Keep, Refusal, RegistryEntry, State, apply};
+use entente_directory::{Blobs as _, Change, Keep, Refusal, RegistryEntry, State, apply};
 use entente_identity::ServiceName;
 use entente_ledger::SignedCheckpoint;
 use entente_ledger::proof::InclusionProof;
@@ -15,6 +15,7 @@ use entente_signing::Digest;
 use crate::alarm::AlarmKind;
 use crate::anchor::Anchor;
 use crate::blob::BlobStore;
+use crate::demand;
 use crate::tree::Tree;
 
 /// One verified view of a registry. Never changes; a newer one takes its place.
@@ -120,6 +121,12 @@ impl View {
             let entry = RegistryEntry::parse(bytes).map_err(refused)?;
             if index == 0 && entry.change.hash() != anchor.genesis {
                 return Err(NotAdvanced::Alarm(AlarmKind::OtherGenesis));
+            }
+            if let Change::Policy(policy) = entry.change.change()
+                && let Some(field) = demand::falls_below(anchor, state.policy(), policy)
+            {
+                tracing::error!(event = "registry.policy_weakened", index, ?field);
+                return Err(NotAdvanced::Alarm(AlarmKind::WeakenedPolicy));
             }
             state = apply(&state, &entry.change, entry.at, &*self.blobs).map_err(|refusal| {
                 match refusal {

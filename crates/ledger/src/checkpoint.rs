@@ -106,6 +106,11 @@ impl SignedCheckpoint {
         self.note.add(signature);
     }
 
+    /// Leaves out every cosignature.
+    pub(crate) fn strip(&mut self, key: &NoteKey) {
+        self.note.keep_only(key);
+    }
+
     /// What it says.
     pub const fn checkpoint(&self) -> &Checkpoint {
         &self.checkpoint

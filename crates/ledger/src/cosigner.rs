@@ -89,6 +89,13 @@ impl SignedTree {
         &self.checkpoint
     }
 
+    /// The same without the cosignatures of earlier attempts: who cosigns it now does so now.
+    #[must_use]
+    pub fn bare(mut self) -> Self {
+        Arc::make_mut(&mut self.checkpoint).strip(&self.key);
+        self
+    }
+
     /// The ledger's key: what its checkpoints are signed with.
     pub const fn key(&self) -> &NoteKey {
         &self.key

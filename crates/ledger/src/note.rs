@@ -105,6 +105,11 @@ impl SignedNote {
         }
     }
 
+    /// Leaves only the lines of this key.
+    pub(crate) fn keep_only(&mut self, key: &NoteKey) {
+        self.signatures.retain(|line| key.made(line));
+    }
+
     /// The signed text, its last newline included.
     pub fn text(&self) -> &str {
         &self.text

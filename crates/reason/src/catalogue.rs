@@ -483,6 +483,13 @@ catalogue! {
     fr: "Le registre est injoignable.",
         "Vérifiez son adresse et réessayez; les échanges se poursuivent entre-temps.";
 
+    /// The registry's witnesses have not confirmed yet that its ledger is the newest there was.
+    RegistryUnwitnessed = "REGISTRY_UNWITNESSED", UNAVAILABLE, Registry,
+    en: "The registry takes no changes until its witnesses confirm that its ledger is the newest there was.",
+        "The registrar must restore the way to the witnesses; it is safe to try again afterwards.",
+    fr: "Le registre n’accepte aucun changement tant que ses témoins n’ont pas confirmé que son journal est le plus récent.",
+        "Le registraire doit rétablir l’accès aux témoins; vous pourrez ensuite réessayer sans risque.";
+
     /// A message id that this server has accepted before.
     Replayed = "REPLAYED", ALREADY_EXISTS, ProviderServer,
     en: "This message was received before.",

@@ -70,7 +70,7 @@ pub(super) async fn run(args: &PolicyArgs, screen: &Screen) -> Result<(), Failur
         let before = sentences(&before, screen);
         let said = sentences(&policy, screen).into_iter().zip(before);
         for ((field, sentence), _) in said.filter(|(now, before)| now != before) {
-            print_out(format!("  {field:<15}  {sentence}"));
+            print_out(format!("  {field:<18}  {sentence}"));
         }
     });
     Ok(())
@@ -83,14 +83,17 @@ async fn show(args: &PolicyArgs, screen: &Screen) -> Result<(), Failure> {
     let policy = view.state.policy().cloned().unwrap_or_else(Policy::usual);
     screen.show("registry.policy", json(&policy), |screen| {
         for (field, sentence) in sentences(&policy, screen) {
-            print_out(format!("  {field:<15}  {sentence}"));
-        }
-        let witnesses = match policy.witnesses.fewest() {
-            0 => String::new(),
-            _ => policy.witnesses.to_string(),
-        };
-        for line in witnesses.lines() {
-            print_out(format!("  {:<15}    {line}", ""));
+            print_out(format!("  {field:<18}  {sentence}"));
+            let witnesses = match field {
+                OWN_WITNESSES => &policy.registry_witnesses,
+                WITNESSES => &policy.witnesses,
+                _ => continue,
+            };
+            let witnesses = Some(witnesses).filter(|witnesses| witnesses.fewest() > 0);
+            let witnesses = witnesses.map(ToString::to_string).unwrap_or_default();
+            for line in witnesses.lines() {
+                print_out(format!("  {:<18}    {line}", ""));
+            }
         }
     });
     Ok(())
@@ -112,6 +115,7 @@ const fn option_of(field: PolicyField) -> &'static str {
         PolicyField::CosignedWithin => "cosigned-within",
         PolicyField::Freshness => "freshness",
         PolicyField::ProtocolFloor => "protocol-floor",
+        PolicyField::RegistryWitnesses => "registry-witnesses",
         PolicyField::StampedWithin => "stamped-within",
         PolicyField::Suites => "suites",
         PolicyField::TaggedSubjects => "tagged-subjects",
@@ -166,7 +170,12 @@ fn sentences(policy: &Policy, screen: &Screen) -> Vec<(&'static str, String)> {
         "purposes",
         say(Text::PolicyPurposes, purposes(policy).join(", ")),
     ));
-    said.push((option_of(F::Witnesses), screen.text(witnesses, &[])));
+    said.push((WITNESSES, screen.text(witnesses, &[])));
+    let own = match policy.registry_witnesses.fewest() {
+        0 => Text::PolicyOwnWitnessesNone,
+        _ => Text::PolicyOwnWitnesses,
+    };
+    said.push((OWN_WITNESSES, screen.text(own, &[])));
     said
 }
 
@@ -182,6 +191,7 @@ fn json(policy: &Policy) -> Value {
         "suites": suites(policy),
         "purposes": purposes(policy),
         "witnesses": policy.witnesses.to_string(),
+        "registry_witnesses": policy.registry_witnesses.to_string(),
     })
 }
 
@@ -259,6 +269,9 @@ fn whole(text: &str, unit: u64, bounds: RangeInclusive<u32>) -> Option<u32> {
         .ok()
         .filter(|units| bounds.contains(units))
 }
+
+const WITNESSES: &str = option_of(PolicyField::Witnesses);
+const OWN_WITNESSES: &str = option_of(PolicyField::RegistryWitnesses);
 
 const HOURS: &str = "expected whole hours, 1h to 168h";
 

@@ -20,7 +20,8 @@ pub struct Policy {
     pub freshness_seconds: u32,
     /// The purposes an agreement may name.
     pub purposes: BTreeSet<PurposeCode>,
-    /// How many witnesses must cosign before a permissive change is believed.
+    /// How many of the registry's witnesses must cosign before a permissive change is believed, beside the
+    /// quorum of [`Self::registry_witnesses`].
     pub witness_quorum: u32,
     /// Sealing suites that may be registered.
     pub suites: BTreeSet<Suite>,
@@ -38,6 +39,10 @@ pub struct Policy {
     /// Up to how many subjects of one message an exchange is tagged for each of them, 128 to 500; beyond it
     /// everybody finds it, as one about many. Default 128.
     pub tagged_subjects: u32,
+    /// Which witnesses, of other jurisdictions, cosign the registry's own checkpoints, and how many of them
+    /// one needs before anything permissive under it is believed (C2SP `tlog-policy`, without logs; at most
+    /// 8 KiB). Default: none.
+    pub registry_witnesses: WitnessPolicy,
 }
 
 /// A field in which one policy may ask less than another.
@@ -49,6 +54,8 @@ pub enum PolicyField {
     Freshness,
     /// [`Policy::protocol_floor`].
     ProtocolFloor,
+    /// [`Policy::registry_witnesses`].
+    RegistryWitnesses,
     /// [`Policy::stamped_within_hours`].
     StampedWithin,
     /// [`Policy::suites`].
@@ -70,6 +77,8 @@ impl Policy {
     pub const VALIDITY_HOURS: RangeInclusive<u32> = 1..=168;
     /// What [`Self::freshness_seconds`] may be.
     pub const FRESHNESS_SECONDS: RangeInclusive<u32> = 5..=86_400;
+    /// The most that [`Self::witness_quorum`] may be.
+    pub const MAX_WITNESS_QUORUM: u32 = 64;
     /// What [`Self::cosigned_within_seconds`] may be.
     pub const COSIGNED_WITHIN_SECONDS: RangeInclusive<u32> = 60..=86_400;
     /// What [`Self::stamped_within_hours`] may be, unless it is none.
@@ -93,12 +102,18 @@ impl Policy {
             cosigned_within_seconds: COSIGNED_WITHIN,
             stamped_within_hours: None,
             tagged_subjects: TAGGED_SUBJECTS,
+            registry_witnesses: WitnessPolicy::default(),
         }
     }
 
     /// How long a server may go on with what it last verified.
     pub fn validity(&self) -> Duration {
         Duration::from_secs(u64::from(self.validity_hours) * 3600)
+    }
+
+    /// How old the registry's newest cosigned checkpoint may be for a connected server.
+    pub fn freshness(&self) -> Duration {
+        Duration::from_secs(self.freshness_seconds.into())
     }
 
     /// How old a server's newest cosigned checkpoint may be.
@@ -123,7 +138,9 @@ impl Policy {
         use PolicyField as F;
         let seldomer = |held: u32| next.stamped_within_hours.is_none_or(|next| next > held);
         // Which of two policies of witnesses asks more of whom cannot be told: any other counts as less.
-        let other_witnesses = next.witnesses != self.witnesses && self.witnesses.fewest() > 0;
+        let other = |held: &WitnessPolicy, next: &WitnessPolicy| next != held && held.fewest() > 0;
+        let other_witnesses = other(&self.witnesses, &next.witnesses);
+        let other_of_registry = other(&self.registry_witnesses, &next.registry_witnesses);
         let later = next.cosigned_within_seconds > self.cosigned_within_seconds;
         let looks = [
             (F::Validity, next.validity_hours > self.validity_hours),
@@ -135,6 +152,7 @@ impl Policy {
             (F::ProtocolFloor, next.protocol_floor < self.protocol_floor),
             (F::Suites, !next.suites.is_subset(&self.suites)),
             (F::Witnesses, other_witnesses),
+            (F::RegistryWitnesses, other_of_registry),
             (F::CosignedWithin, later),
             (
                 F::StampedWithin,
@@ -173,6 +191,9 @@ impl Policy {
         if self.tagged_subjects != TAGGED_SUBJECTS {
             to.uint(10, u64::from(self.tagged_subjects));
         }
+        if self.registry_witnesses != WitnessPolicy::default() {
+            to.text(11, &self.registry_witnesses.to_string());
+        }
     }
 
     pub(crate) fn read(reader: &mut Reader<'_>) -> Result<Self, CborError> {
@@ -192,11 +213,12 @@ impl Policy {
             tagged_subjects: map
                 .optional(10, |r| other_than(r, TAGGED_SUBJECTS))?
                 .unwrap_or(TAGGED_SUBJECTS),
+            registry_witnesses: map.optional(11, witnesses)?.unwrap_or_default(),
         };
         map.end()?;
         let in_bounds = Self::VALIDITY_HOURS.contains(&policy.validity_hours)
             && Self::FRESHNESS_SECONDS.contains(&policy.freshness_seconds)
-            && policy.witness_quorum <= 64
+            && policy.witness_quorum <= Self::MAX_WITNESS_QUORUM
             && policy.protocol_floor >= 1
             && Self::COSIGNED_WITHIN_SECONDS.contains(&policy.cosigned_within_seconds)
             && policy
@@ -219,7 +241,7 @@ pub(super) fn witnesses(reader: &mut Reader<'_>) -> Result<WitnessPolicy, CborEr
 }
 
 /// A value that is written only when it is not the default.
-fn other_than(reader: &mut Reader<'_>, default: u32) -> Result<u32, CborError> {
+pub(super) fn other_than(reader: &mut Reader<'_>, default: u32) -> Result<u32, CborError> {
     let value = u32(reader)?;
     if value == default {
         return Err(CborError::Range);

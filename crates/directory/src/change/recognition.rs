@@ -7,9 +7,9 @@ use entente_ledger::witness::WitnessPolicy;
 use entente_signing::cbor::{CborError, Reader};
 use entente_signing::{Digest, VerifyingKey};
 
-use super::MemberClass;
 use super::body::reason_code;
-use super::policy::witnesses;
+use super::policy::{other_than, witnesses};
+use super::{MemberClass, Policy};
 use crate::Address;
 use crate::codec::{BodyError, Fields, Map, ascending, digest, key, list, parsed, u32};
 
@@ -40,6 +40,9 @@ pub struct ForeignAnchor {
     pub validity_hours: u32,
     /// Who must have cosigned its checkpoints, whatever its own policy says. Default: nobody.
     pub witnesses: WitnessPolicy,
+    /// How many witnesses must have cosigned its checkpoints, whatever its own policy says: at most 64.
+    /// Default 0.
+    pub witness_quorum: u32,
 }
 
 /// What of another registry counts here. A limit that names nothing does not limit.
@@ -106,6 +109,9 @@ impl ForeignAnchor {
         if self.witnesses != WitnessPolicy::default() {
             to.text(6, &self.witnesses.to_string());
         }
+        if self.witness_quorum != 0 {
+            to.uint(7, u64::from(self.witness_quorum));
+        }
     }
 
     fn read(reader: &mut Reader<'_>) -> Result<Self, BodyError> {
@@ -117,11 +123,13 @@ impl ForeignAnchor {
             genesis: map.required(4, digest)?,
             validity_hours: map.required(5, u32)?,
             witnesses: map.optional(6, witnesses)?.unwrap_or_default(),
+            witness_quorum: map.optional(7, |r| other_than(r, 0))?.unwrap_or_default(),
         };
         map.end()?;
-        let in_bounds = body.addresses.len() <= Self::MAX_LIST
+        let in_bounds = body.witness_quorum <= Policy::MAX_WITNESS_QUORUM
+            && body.addresses.len() <= Self::MAX_LIST
             && body.tls_keys.len() <= Self::MAX_LIST
-            && super::Policy::VALIDITY_HOURS.contains(&body.validity_hours);
+            && Policy::VALIDITY_HOURS.contains(&body.validity_hours);
         if in_bounds {
             Ok(body)
         } else {

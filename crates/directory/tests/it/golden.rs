@@ -126,6 +126,7 @@ fn recognise_within_limits() -> Change {
     let mut change = recognise("ca-demo-qc", Digest::of(b"genesis"), limits);
     if let Change::Recognise(body) = &mut change {
         body.anchor.witnesses = WITNESSES.parse().unwrap();
+        body.anchor.witness_quorum = 2;
     }
     change
 }

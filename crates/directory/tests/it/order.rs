@@ -6,8 +6,10 @@ use entente_directory::{
     Author, Change, ChangeHeader, Policy, PolicyField, RULES_VERSION, Refusal, RegistryEntry,
     SignedChange, State, apply,
 };
+use entente_ledger::note::WitnessKey;
+use entente_ledger::witness::WitnessPolicy;
 use entente_reason::Reason;
-use entente_signing::Digest;
+use entente_signing::{Digest, Ed25519Key, Signer as _};
 
 use crate::world::{World, key};
 
@@ -165,6 +167,13 @@ fn any_prefix_of_the_log_replays_to_the_same_state() {
     );
 }
 
+fn witnesses() -> WitnessPolicy {
+    let key = Ed25519Key::from_seed(&[1; 32]).unwrap();
+    let key = WitnessKey::new("witness.example", key.verifying_key().clone()).unwrap();
+    let text = format!("witness one {key} http://witness.example:7200\nquorum one\n");
+    text.parse().unwrap()
+}
+
 #[test]
 fn a_policy_may_be_tightened_and_not_weakened() {
     let mut world = World::demo();
@@ -173,13 +182,17 @@ fn a_policy_may_be_tightened_and_not_weakened() {
     tighter.witness_quorum = 1;
     tighter.tagged_subjects = 129;
     tighter.stamped_within_hours = Some(24);
+    tighter.registry_witnesses = witnesses();
     world.by_registrar(Change::Policy(tighter.clone())).unwrap();
     assert_eq!(world.state.policy(), Some(&tighter));
     type Weaken = fn(&mut Policy);
-    let weaker: [(PolicyField, Weaken); 6] = [
+    let weaker: [(PolicyField, Weaken); 7] = [
         (PolicyField::Validity, |policy| policy.validity_hours = 13),
         (PolicyField::WitnessQuorum, |policy| {
             policy.witness_quorum = 0;
+        }),
+        (PolicyField::RegistryWitnesses, |policy| {
+            policy.registry_witnesses = WitnessPolicy::default();
         }),
         (PolicyField::TaggedSubjects, |policy| {
             policy.tagged_subjects = 128;

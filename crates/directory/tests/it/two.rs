@@ -131,6 +131,7 @@ pub(crate) fn recognise(jurisdiction: &str, genesis: Digest, limits: Recognition
             genesis,
             validity_hours: 12,
             witnesses: Policy::usual().witnesses,
+            witness_quorum: 0,
         },
         limits,
     })

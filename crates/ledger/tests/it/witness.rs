@@ -1,5 +1,7 @@
 //! Cosignatures, policies and the witness's rule, and a ledger that waits for a quorum.
 
+mod demands;
+
 use std::collections::VecDeque;
 use std::sync::{Arc, Mutex};
 
