@@ -8,6 +8,7 @@
 mod bundle;
 mod commands;
 mod demo;
+mod doctor;
 mod erase;
 mod help;
 mod life;
