@@ -7,7 +7,7 @@ use entente_reason::Lang;
 
 use crate::command::{
     agreement, call, completions, config, demo, doctor, help, log, member, registry, sandbox,
-    serve, server, service, version,
+    serve, server, service, status, version,
 };
 use crate::output::{Format, Screen};
 
@@ -84,6 +84,7 @@ pub(crate) enum Command {
     Registry(registry::RegistryCommand),
     Serve(serve::ServeArgs),
     Doctor(doctor::DoctorArgs),
+    Status(status::StatusArgs),
     #[command(subcommand)]
     Config(config::ConfigCommand),
     Completions(completions::CompletionsArgs),

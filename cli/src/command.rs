@@ -17,6 +17,7 @@ pub(crate) mod sandbox;
 pub(crate) mod serve;
 pub(crate) mod server;
 pub(crate) mod service;
+pub(crate) mod status;
 pub(crate) mod version;
 
 use crate::args::Command;
@@ -48,6 +49,7 @@ pub(crate) fn run(command: Command, screen: &Screen) -> Result<(), Failure> {
             Command::Sandbox(command) => sandbox::run(command, screen).await,
             Command::Serve(args) => serve::run(args, screen).await,
             Command::Server(command) => server::run(command, screen).await,
+            Command::Status(args) => status::run(&args, screen).await,
             Command::Service(command) => service::run(command, screen).await,
             Command::Completions(_)
             | Command::Config(_)

@@ -12,6 +12,7 @@ use http::Request;
 #[derive(Clone, Debug)]
 pub(crate) struct Answer {
     pub(crate) is_ok: bool,
+    pub(crate) text: String,
 }
 
 /// Gets `path` from where a role listens for its monitoring.
@@ -36,6 +37,7 @@ pub(crate) async fn ask(net: &dyn Net, admin: &ListenAddr, path: &str) -> Result
     match tokio::time::timeout(WITHIN, asked).await {
         Ok(Ok(answer)) => Ok(Answer {
             is_ok: answer.status().is_success(),
+            text: String::from_utf8_lossy(answer.body()).into_owned(),
         }),
         Ok(Err(error)) => {
             let cause = std::error::Error::source(&error);

@@ -24,6 +24,8 @@ use crate::exit::{Exit, Failure};
 use crate::output::{Screen, print_out};
 use crate::texts::{Fact, Text};
 use finding::{Finding, Group, Verdict};
+pub(crate) use ledger::folders;
+pub(crate) use registry::words;
 use site::Site;
 
 /// Check whether a role has what it needs, and say what to do where it has not

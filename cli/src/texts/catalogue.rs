@@ -83,6 +83,7 @@ catalogue! {
     HeadSize = "size", "taille";
     HeadStamped = "stamped", "horodaté";
     HeadStanding = "standing", "statut";
+    HeadRegistry = "registry", "registre";
     HeadState = "state", "état";
     HeadSuspendedBy = "halted by", "arrêtée par";
     HeadSystems = "systems", "systèmes";
@@ -800,4 +801,18 @@ catalogue! {
     DoctorWarn = "WARN", "AVIS";
     DoctorWitnessed = "a quorum of witnesses saw the ledger {age} ago, of {within} allowed", "un quorum de témoins a vu le journal il y a {age}, sur {within} permis";
     NoRoleFile = "there is no security-server.yaml or registry.yaml in this folder", "il n’y a ni security-server.yaml ni registry.yaml dans ce dossier";
+
+    // status.
+    HeadCalls = "calls", "appels";
+    StatusAgreements = "{active} in force, {ending} end within 30 days", "{active} en vigueur, {ending} prennent fin d’ici 30 jours";
+    StatusCalls = "{flying} in flight, {answered} answered, {refused} refused since the start", "{flying} en cours, {answered} répondus, {refused} refusés depuis le démarrage";
+    StatusEnds = "{agreement} ends on {at}", "{agreement} prend fin le {at}";
+    StatusLedger = "{name}: {size} entries, newest checkpoint {age} ago", "{name} : {size} entrées, dernier point de contrôle il y a {age}";
+    StatusNoAdmin = "{file} names no admin port to ask", "{file} ne nomme aucun port d’administration à interroger";
+    StatusNoRole = "{file} is not the file of a security server or a registry", "{file} n’est pas le fichier d’un serveur de sécurité ni d’un registre central";
+    StatusNotReady = "not ready", "pas prêt";
+    StatusOther = "another role answers at {address}", "un autre rôle répond à {address}";
+    StatusRegistry = "{size} changes, heard {age} ago, good for {left} more", "{size} changements, entendu il y a {age}, valable encore {left}";
+    StatusSilent = "{role} does not answer at its admin port {address}: it is not running", "{role} ne répond pas à son port d’administration {address} : il ne fonctionne pas";
+    StatusSince = "{version}, since {since}", "{version}, depuis le {since}";
 }

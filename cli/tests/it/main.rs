@@ -18,6 +18,7 @@ mod run;
 mod samples;
 mod signed;
 mod stamps;
+mod status;
 mod systemd;
 mod token;
 mod witnesses;

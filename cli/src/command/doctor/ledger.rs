@@ -15,7 +15,8 @@ use crate::exit::Exit;
 use crate::output::Screen;
 use crate::texts::Text;
 
-pub(super) use look::{folders, newest_session};
+pub(crate) use look::folders;
+pub(super) use look::newest_session;
 
 /// What is known of one ledger's folder.
 #[derive(Debug)]

@@ -288,7 +288,7 @@ fn age(registry: &Registry, runs: bool) -> Option<Finding> {
 }
 
 /// A time in the unit that says most: `40s`, `12m`, `3h`, `9d`.
-pub(super) fn words(time: Duration) -> String {
+pub(crate) fn words(time: Duration) -> String {
     let seconds = time.as_secs();
     let units = [(86_400, 'd', 3), (3_600, 'h', 2), (60, 'm', 2), (1, 's', 0)];
     let unit = units

@@ -26,7 +26,7 @@ use crate::exit::{Exit, Failure};
 use crate::output::Screen;
 
 /// The folders of a server's shards, by name.
-pub(in super::super) fn folders(ledgers: &Path) -> Vec<PathBuf> {
+pub(crate) fn folders(ledgers: &Path) -> Vec<PathBuf> {
     let items = fs::read_dir(ledgers).into_iter().flatten().flatten();
     let folders = items
         .map(|item| item.path())
