@@ -692,8 +692,8 @@ catalogue! {
     DoctorForkedDo = "settle it with the server's operator; then move the file away from data/incidents and restart",
         "réglez-le avec l’exploitant du serveur ; retirez ensuite le fichier de data/incidents et redémarrez";
     DoctorIncident = "shard {shard} began with an incident: {why}", "le segment {shard} a commencé par un incident : {why}";
-    DoctorIncidentAskDo = "nothing is known of what came before: ask a peer for its side, and compare with entente log compare",
-        "rien n’est connu de ce qui précédait : demandez sa part à un pair, et comparez par entente log compare";
+    DoctorIncidentAskDo = "how much is missing is not known here: ask each peer for its side, and compare with entente log compare",
+        "on ne sait pas ici combien il manque : demandez sa part à chaque pair, et comparez par entente log compare";
     DoctorIncidentDo = "entries {from} to {to} of the shard before are missing here: put a copy that has them in its place, or find who holds receipts with entente log compare",
         "les entrées {from} à {to} du segment précédent manquent ici : remettez une copie qui les contient, ou trouvez qui en tient des reçus par entente log compare";
     DoctorIncidents = "{count} files in data/incidents, among them {file}", "{count} fichiers dans data/incidents, dont {file}";
@@ -815,4 +815,28 @@ catalogue! {
     StatusRegistry = "{size} changes, heard {age} ago, good for {left} more", "{size} changements, entendu il y a {age}, valable encore {left}";
     StatusSilent = "{role} does not answer at its admin port {address}: it is not running", "{role} ne répond pas à son port d’administration {address} : il ne fonctionne pas";
     StatusSince = "{version}, since {since}", "{version}, depuis le {since}";
+
+    // server backup and restore.
+    BackupAnotherDo = "take another backup: a whole one of this server has a file BACKUP, which names every file",
+        "prenez une autre sauvegarde : une sauvegarde entière de ce serveur a un fichier BACKUP, qui nomme chaque fichier";
+    BackupBusyDo = "try again when fewer calls come, or stop the server for as long as it takes", "réessayez quand il vient moins d’appels, ou arrêtez le serveur le temps qu’il faut";
+    BackupDiffers = "{path} is missing from the backup, or altered: nothing was put back", "{path} manque dans la sauvegarde, ou y est altéré : rien n’a été remis";
+    BackupFetched = "fetched again from the registry", "obtenu de nouveau du registre central";
+    BackupKeysAside = "private keys are kept apart, offline (--with-keys copies them)", "les clés privées se gardent à part, hors ligne (--with-keys les copie)";
+    BackupLeftOut = "left out: {name}, {why}", "laissé de côté : {name}, {why}";
+    BackupMade = "{to}: {files} files, {bytes} bytes, verified", "{to} : {files} fichiers, {bytes} octets, vérifiés";
+    BackupNoKek = "a copy of the keys that wrap openings would undo their destruction", "une copie des clés qui enveloppent les ouvertures annulerait leur destruction";
+    BackupNoKeys = "the backup holds no keys", "la sauvegarde ne contient pas de clés";
+    BackupNoKeysDo = "put the keys back from where they are kept offline, and leave --with-keys out", "remettez les clés depuis l’endroit où elles sont gardées hors ligne, sans --with-keys";
+    BackupNoMark = "it says how far the ledger was signed, and must not grow older", "il dit jusqu’où le journal a été signé, et ne doit pas vieillir";
+    BackupNone = "{path} is no whole backup", "{path} n’est pas une sauvegarde entière";
+    BackupOccupied = "{path} is not empty, and nothing is ever replaced", "{path} n’est pas vide, et rien n’est jamais remplacé";
+    BackupOther = "the backup is of {found}, not of {expected}", "la sauvegarde est de {found}, non de {expected}";
+    BackupRebuilt = "rebuilt from the ledger", "reconstruit depuis le journal";
+    BackupShard = "{shard}: {entries} entries, {signed} of them signed", "{shard} : {entries} entrées, dont {signed} signées";
+    BackupUnknownDo = "reach the registry, which knows every shard's key: entente doctor registry", "joignez le registre central, qui connaît la clé de chaque segment : entente doctor registry";
+    RestoreDone = "{server}: what was backed up at {at} is in {data}", "{server} : ce qui a été sauvegardé le {at} est dans {data}";
+    RestoreRunning = "{server} is running", "{server} fonctionne";
+    RestoreShard = "At its start the server opens a new shard, and says there what happened, unless nothing can have been written since. Then:",
+        "Au démarrage le serveur ouvre un nouveau segment et y dit ce qui s’est passé, sauf si rien n’a pu être écrit depuis. Ensuite :";
 }

@@ -1,6 +1,6 @@
 //! `entente doctor`: nothing to find in a sandbox, and each fault of a copy of one with its remedy.
 
-mod site;
+pub(crate) mod site;
 
 use std::fs::{self, Permissions};
 use std::os::unix::fs::PermissionsExt as _;

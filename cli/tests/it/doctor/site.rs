@@ -1,12 +1,14 @@
 //! A copy of a site of the sandbox, to be broken; and a role that is run.
 
 use std::fs;
-use std::io::{BufRead as _, BufReader};
+use std::io::{BufRead as _, BufReader, Read as _};
 use std::path::{Path, PathBuf};
 use std::process::{Child, Command, Stdio};
 use std::sync::Mutex;
 use std::time::SystemTime;
 
+use nix::sys::signal::{Signal, kill};
+use nix::unistd::Pid;
 use serde_json::Value;
 
 /// `bad/<name>`: files of an agency, its configuration and its anchor, that nobody serves.
@@ -139,6 +141,26 @@ impl Serving {
             process,
             lines: Mutex::new(lines),
         }
+    }
+
+    /// Reads what it logs up to this event.
+    pub(crate) fn hears(&self, event: &str) {
+        self.heard(event, "event");
+    }
+
+    /// Asks it to stop, and waits until it has.
+    pub(crate) fn stop(mut self) {
+        let process = Pid::from_raw(self.process.id().try_into().unwrap());
+        kill(process, Signal::SIGTERM).unwrap();
+        // Read to the end: it logs while it stops.
+        let mut rest = String::new();
+        self.lines
+            .lock()
+            .unwrap()
+            .read_to_string(&mut rest)
+            .unwrap();
+        let ended = self.process.wait().unwrap();
+        assert!(ended.success(), "{rest}");
     }
 
     /// Reads what it logs up to this event, and returns one of its fields.

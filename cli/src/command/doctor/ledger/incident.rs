@@ -8,6 +8,7 @@ use entente_ledger::disk::RealDisk;
 use entente_ledger::entry::{Body, Boot, Entry};
 use entente_ledger::note::SignedNote;
 use entente_ledger::{Checkpoint, Reader};
+use entente_security_server::OLDER_COPY;
 
 use super::super::finding::{Finding, Said};
 use super::GROUP;
@@ -80,7 +81,9 @@ pub(super) fn opening(shards: &[(&Path, bool)]) -> Option<Incident> {
     let why = said.strip_prefix("incident: ")?.to_owned();
     let ended = SignedNote::parse(note.as_bytes()).ok();
     let ended = ended.and_then(|note| note.text().parse::<Checkpoint>().ok());
-    let missing = match &ended {
+    // Of what was lost otherwise, what is known of it does not tell how much more there was.
+    let known = ended.filter(|_| why.contains(OLDER_COPY));
+    let missing = match &known {
         Some(ended) => match held(shards, ended) {
             size if size >= ended.size => return None,
             size => Some((size, ended.size)),
