@@ -76,7 +76,8 @@ pub struct Limits {
 // === impl Config ===
 
 impl Config {
-    pub(crate) fn ledger(&self) -> PathBuf {
+    /// Where its ledger is.
+    pub fn ledger(&self) -> PathBuf {
         self.data.as_path().join("ledger")
     }
 
@@ -116,10 +117,10 @@ impl Default for Limits {
 pub(crate) const FORMAT: &str = "entente-registry 1\n";
 
 /// Of keys in the key folder: the one that signs checkpoints.
-pub(crate) const LEDGER_KEY: &str = "changes";
+pub const LEDGER_KEY: &str = "changes";
 /// The one that cosigns the ledgers of servers.
-pub(crate) const WITNESS_KEY: &str = "witness";
+pub const WITNESS_KEY: &str = "witness";
 /// The one shown in TLS.
-pub(crate) const TLS_KEY: &str = "registry";
+pub const TLS_KEY: &str = "registry";
 /// The registrar's key that this server uses itself, to state its hash.
-pub(crate) const STATE_KEY: &str = "state";
+pub const STATE_KEY: &str = "state";

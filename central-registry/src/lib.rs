@@ -23,6 +23,6 @@ mod service;
 mod tasks;
 mod witness;
 
-pub use config::{Config, Limits};
+pub use config::{Config, LEDGER_KEY, Limits, STATE_KEY, TLS_KEY, WITNESS_KEY};
 pub use init::{InitError, Initialised, OPERATOR, init};
 pub use role::{CentralRegistry, Deps, Running, StartError};

@@ -214,6 +214,7 @@ impl CentralRegistry {
             }
             None => None,
         };
+        metrics.started_at(clock.now());
         let service = Service {
             desk,
             ledger: ledger.clone(),

@@ -6,8 +6,8 @@ use clap::{Args, Parser, Subcommand, ValueEnum};
 use entente_reason::Lang;
 
 use crate::command::{
-    agreement, call, completions, config, demo, help, log, member, registry, sandbox, serve,
-    server, service, version,
+    agreement, call, completions, config, demo, doctor, help, log, member, registry, sandbox,
+    serve, server, service, status, version,
 };
 use crate::output::{Format, Screen};
 
@@ -83,6 +83,8 @@ pub(crate) enum Command {
     #[command(subcommand)]
     Registry(registry::RegistryCommand),
     Serve(serve::ServeArgs),
+    Doctor(doctor::DoctorArgs),
+    Status(status::StatusArgs),
     #[command(subcommand)]
     Config(config::ConfigCommand),
     Completions(completions::CompletionsArgs),

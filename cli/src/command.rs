@@ -1,11 +1,14 @@
 //! One module a noun. Each holds its arguments, and what running it does.
 
+mod admin;
 pub(crate) mod agreement;
 pub(crate) mod call;
 pub(crate) mod completions;
 pub(crate) mod config;
 pub(crate) mod demo;
 mod desk;
+mod dial;
+pub(crate) mod doctor;
 pub(crate) mod help;
 pub(crate) mod log;
 pub(crate) mod member;
@@ -14,6 +17,7 @@ pub(crate) mod sandbox;
 pub(crate) mod serve;
 pub(crate) mod server;
 pub(crate) mod service;
+pub(crate) mod status;
 pub(crate) mod version;
 
 use crate::args::Command;
@@ -38,12 +42,14 @@ pub(crate) fn run(command: Command, screen: &Screen) -> Result<(), Failure> {
             Command::Agreement(command) => agreement::run(command, screen).await,
             Command::Call(args) => call::run(args, screen).await,
             Command::Demo(args) => demo::run(args, screen).await,
+            Command::Doctor(args) => doctor::run(&args, screen).await,
             Command::Log(command) => log::run(command, screen).await,
             Command::Member(command) => member::run(command, screen).await,
             Command::Registry(command) => registry::run(command, screen).await,
             Command::Sandbox(command) => sandbox::run(command, screen).await,
             Command::Serve(args) => serve::run(args, screen).await,
             Command::Server(command) => server::run(command, screen).await,
+            Command::Status(args) => status::run(&args, screen).await,
             Command::Service(command) => service::run(command, screen).await,
             Command::Completions(_)
             | Command::Config(_)

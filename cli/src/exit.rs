@@ -38,6 +38,8 @@ pub(crate) struct Failure {
     /// Labelled lines below: who, what to do, where to read on.
     pub(crate) notes: Vec<(Text, String)>,
     pub(crate) reason: Option<Reason>,
+    /// Whether the result said it already, so that only the exit code is left.
+    pub(crate) is_told: bool,
 }
 
 // === impl Failure ===
@@ -50,6 +52,15 @@ impl Failure {
             because: Vec::new(),
             notes: Vec::new(),
             reason: None,
+            is_told: false,
+        }
+    }
+
+    /// An end that the result itself explains: nothing more is said.
+    pub(crate) fn told(exit: Exit) -> Self {
+        Self {
+            is_told: true,
+            ..Self::new(exit, "")
         }
     }
 

@@ -89,6 +89,9 @@ impl Screen {
 
     /// Says why a command did not do what was asked.
     pub(crate) fn fail(&self, failure: &Failure) {
+        if failure.is_told {
+            return;
+        }
         if self.format != Format::Table {
             let error = json!({ "error": {
                 "exit": failure.exit as u8,

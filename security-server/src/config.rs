@@ -148,7 +148,7 @@ impl Config {
 
 impl Serves {
     /// What is configured, by mode.
-    pub(crate) fn by_mode(&self) -> impl Iterator<Item = (Mode, &Dial)> {
+    pub fn by_mode(&self) -> impl Iterator<Item = (Mode, &Dial)> {
         let modes = [(Mode::Live, &self.live), (Mode::Test, &self.test)];
         modes
             .into_iter()

@@ -6,6 +6,7 @@
 //! (`policy`), what a statement is (`evidence`) or how an entry becomes durable (`ledger`).
 
 mod about;
+pub mod backup;
 mod call;
 mod config;
 mod consumer;
@@ -54,5 +55,6 @@ pub use probe::{NoProbe, Probe, Step};
 pub use receipts::Checked;
 pub use recover::RecoverError;
 pub use running::Running;
+pub use shard::OLDER_COPY;
 pub use stamping::{RootsError, StampError, request_stamp};
 pub use start::{Deps, SecurityServer, StartError};

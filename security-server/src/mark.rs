@@ -53,4 +53,4 @@ impl Mark {
     }
 }
 
-const NAME: &str = "newest-checkpoint";
+pub(crate) const NAME: &str = "newest-checkpoint";

@@ -15,6 +15,7 @@ use entente_ledger::{Ledger, LedgerConfig, LedgerError};
 use entente_reason::Reason;
 use entente_sidecar::Sidecar;
 
+use crate::backup::restored::{Restored, Standing as PutBack};
 use crate::config::Config;
 use crate::enrol::ServerKeys;
 use crate::mark::Mark;
@@ -57,6 +58,7 @@ pub(crate) async fn open(
     shard::open_first(&config.server, keys, follower, &**clock).await?;
     let mark = Mark::open(Arc::clone(disk), config.keys.as_path())?;
     let witnessing = Witnessing::new(Arc::clone(&deps.net), Arc::clone(clock), mark.clone());
+    let mut restored = Restored::read(&**disk, data)?;
     let mut tick = tokio::time::interval(AGAIN);
     let mut opened = 0;
     loop {
@@ -78,13 +80,30 @@ pub(crate) async fn open(
         let key = key.map_err(|_| StartError::Log(Reason::InternalFault))?;
         let standing = shard::judge(disk, &folder, &key, earlier, &mark, witnessing.witnesses());
         let standing = standing.await?;
+        let put_back = match &restored {
+            None => PutBack::Untouched,
+            Some(restored) => {
+                let marked = mark.newest(key.key())?;
+                let marked = marked.filter(|marked| marked.checkpoint().origin == key.name());
+                let begun = shard::has_begun(&**disk, &ledgers, earlier)?;
+                restored.judge(disk, &folder, marked.as_ref(), begun)
+            }
+        };
         let ended = match standing {
             Standing::Unknown { awaited } => {
                 tracing::warn!(event = "start.waiting", awaited);
                 continue;
             }
             Standing::Behind(newer) => Ended::by_an_older_copy(origin, newer),
+            Standing::Newest if put_back == PutBack::Short => {
+                let note = shard::last_note(Arc::clone(disk), &folder);
+                Ended::by_a_backup(origin, note)
+            }
             Standing::Newest | Standing::Unreadable => {
+                if put_back == PutBack::Whole {
+                    Restored::settle(&**disk, data)?;
+                    restored = None;
+                }
                 let ledger_config = LedgerConfig {
                     cosigner: Some(witnessing.cosigner()),
                     ..LedgerConfig::new(

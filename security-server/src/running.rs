@@ -258,6 +258,7 @@ pub(crate) async fn listen(
     beside.spawn(renew_sessions(Arc::clone(&server)));
     beside.spawn(watch_health(Arc::clone(&server), health.clone()));
     look(&server, &health);
+    server.metrics.started_at(server.clock.now());
     health.started();
     tracing::info!(event = "server.listening", server = %server.id, peer = %peer, admin = %admin);
     Ok(Running {

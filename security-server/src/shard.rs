@@ -75,9 +75,19 @@ impl Ended {
     pub(crate) const fn by_an_older_copy(origin: LogOrigin, note: SignedNote) -> Self {
         Self {
             is_incident: true,
-            why: "the ledger is older than what was published of it: lost, or put back from a copy",
+            why: OLDER_COPY,
             origin,
             note: Some(note),
+        }
+    }
+
+    /// With what was written after a backup.
+    pub(crate) const fn by_a_backup(origin: LogOrigin, note: Option<SignedNote>) -> Self {
+        Self {
+            is_incident: true,
+            why: "the ledger was put back from a backup, and what was written after it is missing",
+            origin,
+            note,
         }
     }
 
@@ -396,6 +406,25 @@ pub(crate) fn not_registered(server: &ServerId) -> StartError {
         server: server.clone(),
     }
 }
+
+/// Whether this server wrote down that it ends the last of these shards: then the one after it is its own,
+/// and empty only because nothing was written to it yet.
+pub(crate) fn has_begun(
+    disk: &dyn Disk,
+    folder: &Path,
+    earlier: &[ShardRecord],
+) -> Result<bool, DiskError> {
+    let Some(last) = earlier.last() else {
+        return Ok(false);
+    };
+    let text = durable::read(disk, &folder.join(OPENING))?;
+    let text = text.and_then(|bytes| String::from_utf8(bytes).ok());
+    Ok(text.is_some_and(|text| text.contains(&format!("follows {}: ", last.origin))))
+}
+
+/// Why a shard ended of which a newer tree is known than is here. What is missing can be told, and put back.
+pub const OLDER_COPY: &str =
+    "the ledger is older than what was published of it: lost, or put back from a copy";
 
 /// What the next shard begins with, beside the folders of shards.
 const OPENING: &str = "next-opening";

@@ -69,6 +69,8 @@ pub(crate) fn files() -> anyhow::Result<Vec<File>> {
             if kind.is_dir() {
                 folders.push(entry.path());
             } else if kind.is_file()
+                // In a further working tree `.git` is a file.
+                && !LEFT_OUT.contains(&name.as_str())
                 // What is not UTF-8 is no text: golden bytes, images.
                 && let Ok(text) = std::fs::read_to_string(entry.path())
             {

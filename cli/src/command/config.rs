@@ -139,7 +139,7 @@ fn adapter(file: &Path, screen: &Screen) -> Result<String, Failure> {
 
 impl FileKind {
     /// By the first key that only one kind of file has.
-    fn of(text: &str) -> Option<Self> {
+    pub(crate) fn of(text: &str) -> Option<Self> {
         let has = |key: &str| text.lines().any(|line| line.starts_with(key));
         Some(if has("format: entente/agreement/") {
             Self::Agreement

@@ -28,8 +28,9 @@ use crate::exit::{Exit, Failure};
 use crate::output::Screen;
 use crate::texts::Text;
 
-pub(crate) use keys::{copy, known_key};
+pub(crate) use keys::{Scratch, copy, known_key};
 pub(crate) use line::Line;
+pub(crate) use verify::check_copies;
 
 /// Read and prove access ledgers
 ///

@@ -1,5 +1,6 @@
 //! `entente server`: registering security servers, and what changes of them.
 
+mod backup;
 mod change;
 
 use std::path::PathBuf;
@@ -15,7 +16,7 @@ use crate::exit::{Exit, Failure};
 use crate::output::{Screen, print_out};
 use crate::texts::{Fact, Text};
 
-/// Register, list and update security servers; revoke their sessions
+/// Register, list and update security servers; revoke their sessions; back up and restore their data
 ///
 /// A security server exists for others once its member has registered its name, keys, systems and
 /// address.
@@ -24,6 +25,8 @@ pub(crate) enum ServerCommand {
     Register(RegisterArgs),
     List(ListArgs),
     Update(change::UpdateArgs),
+    Backup(backup::BackupArgs),
+    Restore(backup::RestoreArgs),
     SessionsRevoke(change::SessionsRevokeArgs),
 }
 
@@ -57,6 +60,8 @@ pub(crate) async fn run(command: ServerCommand, screen: &Screen) -> Result<(), F
     match command {
         ServerCommand::Register(args) => register(args, screen).await,
         ServerCommand::List(args) => list(&args, screen).await,
+        ServerCommand::Backup(args) => backup::make(&args, screen).await,
+        ServerCommand::Restore(args) => backup::put_back(&args, screen).await,
         ServerCommand::Update(args) => change::update(args, screen).await,
         ServerCommand::SessionsRevoke(args) => change::revoke_sessions(&args, screen).await,
     }

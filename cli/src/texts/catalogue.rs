@@ -83,6 +83,7 @@ catalogue! {
     HeadSize = "size", "taille";
     HeadStamped = "stamped", "horodaté";
     HeadStanding = "standing", "statut";
+    HeadRegistry = "registry", "registre";
     HeadState = "state", "état";
     HeadSuspendedBy = "halted by", "arrêtée par";
     HeadSystems = "systems", "systèmes";
@@ -647,4 +648,200 @@ catalogue! {
     HandUp = "   Start it again, in the background:", "   Le redémarrer, en arrière-plan :";
     HandVerify = "   Prove both ledgers, and find the flipped byte (exit code 6):",
         "   Prouver les deux journaux, et trouver l’octet changé (code 6) :";
+
+    // doctor.
+    DoctorAdapterNotServing = "the adapter at {address} answers that it does not serve",
+        "l’adaptateur à {address} répond qu’il ne sert pas";
+    DoctorAdapterStartDo = "start it: entente serve adapter --config FILE (another place with --listen is not looked at)",
+        "démarrez-le : entente serve adapter --config FILE (un autre endroit, par --listen, n’est pas regardé)";
+    DoctorAdapterWell = "the adapter answers at {address}", "l’adaptateur répond à {address}";
+    DoctorAnchorDo = "get the registry's anchor file again by a way you trust, and compare its fingerprint by telephone",
+        "obtenez de nouveau le fichier d’ancrage du registre central par une voie sûre, et comparez son empreinte par téléphone";
+    DoctorChainOther = "the certificates in {path} are not for this server and its key: {why}",
+        "les certificats de {path} ne sont pas pour ce serveur et sa clé : {why}";
+    DoctorCheckpoint = "everything is signed; the newest checkpoint is {age} old",
+        "tout est signé ; le dernier point de contrôle date de {age}";
+    DoctorClockAlone = "no time was had from the registry", "aucune heure reçue du registre central";
+    DoctorClockAloneDo = "see to the check registry.reachable first", "voyez d’abord la vérification registry.reachable";
+    DoctorClockBehind = "the clock is more than 60 s behind the newest entry, of {at}: nothing is signed (CLOCK_OFF)",
+        "l’horloge retarde de plus de 60 s sur la dernière entrée, du {at} : rien n’est signé (CLOCK_OFF)";
+    DoctorClockDo = "have the clock set by NTP: timedatectl set-ntp true", "faites régler l’horloge par NTP : timedatectl set-ntp true";
+    DoctorClockLedger = "not behind the newest entry, of {at}", "ne retarde pas sur la dernière entrée, du {at}";
+    DoctorClockRegistry = "{offset} against the registry's", "{offset} par rapport au registre central";
+    DoctorConfigBroken = "{fault}", "{fault}";
+    DoctorConfigSound = "{file}: {name}", "{file} : {name}";
+    DoctorCopyAging = "the copy of the registry is {age} old, of {validity} that the policy allows",
+        "la copie du registre central date de {age}, sur {validity} que permet la politique";
+    DoctorCopyAtStart = "the copy of the registry is {age} old, of {validity} allowed; the role is down, and hears the registry as it starts",
+        "la copie du registre central date de {age}, sur {validity} permis ; le rôle est arrêté, et entendra le registre au démarrage";
+    DoctorCopyDamaged = "the copy of the registry in {dir} is damaged, or of another registry",
+        "la copie du registre central dans {dir} est abîmée, ou d’un autre registre";
+    DoctorCopyDamagedDo = "stop the role, then: {command}; it is fetched again and verified",
+        "arrêtez le rôle, puis : {command} ; elle est obtenue de nouveau et vérifiée";
+    DoctorCopyDeafDo = "the registry answers, and the role does not hear it: look for registry.lost in its log, and restart it",
+        "le registre central répond, et le rôle ne l’entend pas : cherchez registry.lost dans ses messages, et redémarrez-le";
+    DoctorCopyFresh = "heard {age} ago, of {validity} that the policy allows", "entendu il y a {age}, sur {validity} que permet la politique";
+    DoctorCopyMissing = "there is no copy of the registry yet", "il n’y a pas encore de copie du registre central";
+    DoctorCopyMissingDo = "start the role: it fetches and verifies one", "démarrez le rôle : il en obtient et en vérifie une";
+    DoctorCopySound = "the copy verifies, {size} changes", "la copie est vérifiée, {size} changements";
+    DoctorCopyStale = "the copy of the registry is {age} old, and only {validity} are allowed: nothing is exchanged",
+        "la copie du registre central date de {age}, et {validity} seulement sont permis : rien n’est échangé";
+    DoctorCopyStaleDo = "reach the registry again before calls end with REGISTRY_STALE: see the check registry.reachable",
+        "joignez de nouveau le registre central avant que les appels finissent par REGISTRY_STALE : voyez la vérification registry.reachable";
+    DoctorFail = "FAIL", "ÉCHEC";
+    DoctorFolderNotYet = "{path} is not there yet", "{path} n’existe pas encore";
+    DoctorFolderNotYetDo = "start the role, which makes it; if it was there before, put it back: entente server restore",
+        "démarrez le rôle, qui le crée ; s’il existait, remettez-le : entente server restore";
+    DoctorForked = "{count} servers signed two ledgers, among them {file}: nothing is exchanged with them",
+        "{count} serveurs ont signé deux journaux, dont {file} : rien n’est échangé avec eux";
+    DoctorForkedDo = "settle it with the server's operator; then move the file away from data/incidents and restart",
+        "réglez-le avec l’exploitant du serveur ; retirez ensuite le fichier de data/incidents et redémarrez";
+    DoctorIncident = "shard {shard} began with an incident: {why}", "le segment {shard} a commencé par un incident : {why}";
+    DoctorIncidentAskDo = "how much is missing is not known here: ask each peer for its side, and compare with entente log compare",
+        "on ne sait pas ici combien il manque : demandez sa part à chaque pair, et comparez par entente log compare";
+    DoctorIncidentDo = "entries {from} to {to} of the shard before are missing here: put a copy that has them in its place, or find who holds receipts with entente log compare",
+        "les entrées {from} à {to} du segment précédent manquent ici : remettez une copie qui les contient, ou trouvez qui en tient des reçus par entente log compare";
+    DoctorIncidents = "{count} files in data/incidents, among them {file}", "{count} fichiers dans data/incidents, dont {file}";
+    DoctorIncidentsDo = "read it (entente log prove-omission --check FILE for a broken promise), settle it with the server's operator, and move the file away",
+        "lisez-le (entente log prove-omission --check FILE pour une promesse rompue), réglez-le avec l’exploitant du serveur, et retirez le fichier";
+    DoctorKeyEnded = "{key} ({id}) was replaced or revoked in the registry on {at}",
+        "{key} ({id}) a été remplacée ou révoquée au registre central le {at}";
+    DoctorKeyMissing = "{key} is missing in {folder}", "{key} manque dans {folder}";
+    DoctorKeyMissingDo = "put the registered key back into {folder} from the copy kept offline; without one, the member registers another server: entente server register",
+        "remettez la clé inscrite dans {folder} depuis la copie gardée hors ligne ; sans elle, le membre inscrit un autre serveur : entente server register";
+    DoctorKeySound = "{key} ({id}) is in force", "{key} ({id}) est en vigueur";
+    DoctorKeyUnasked = "{key} ({id}) is there; whether it is in force was not learnt", "{key} ({id}) est là ; on n’a pas su si elle est en vigueur";
+    DoctorKeyUnlisted = "{key} ({id}) is not the one that is registered", "{key} ({id}) n’est pas celle qui est inscrite";
+    DoctorKeyUnusable = "{key} cannot be used: {why}", "{key} ne peut servir : {why}";
+    DoctorKeysOpen = "the key folder {folder} is open to others", "le dossier des clés {folder} est ouvert à d’autres";
+    DoctorKeysUnread = "the key folder {folder} cannot be used: {why}", "le dossier des clés {folder} ne peut servir : {why}";
+    DoctorLedgerAbsent = "{ledger}: the registry names it, and nothing of it is here", "{ledger} : le registre central le nomme, et rien n’en est ici";
+    DoctorLedgerAbsentDo = "put a copy back (entente server restore); otherwise the next start opens a new shard, and says that this one was lost",
+        "remettez une copie (entente server restore) ; sinon le prochain démarrage ouvre un nouveau segment, et dit que celui-ci a été perdu";
+    DoctorLedgerDamaged = "{ledger}: not as it was written, {file}", "{ledger} : non conforme à ce qui a été écrit, {file}";
+    DoctorLedgerDamagedDo = "keep {dir} as it is, for evidence; put a sound copy in its place (entente server restore)",
+        "gardez {dir} tel quel, comme preuve ; mettez une copie saine à sa place (entente server restore)";
+    DoctorLedgerEarlierDo = "put a copy of this earlier shard back: what was promised in it can be asked for",
+        "remettez une copie de ce segment antérieur : ce qui y a été promis peut être demandé";
+    DoctorLedgerKeyless = "{ledger}: not checked; the registry, which knows its key, does not answer",
+        "{ledger} : non vérifié ; le registre central, qui connaît sa clé, ne répond pas";
+    DoctorLedgerLarge = "{ledger}: {entries} entries, as signed; every byte with entente log verify",
+        "{ledger} : {entries} entrées, telles que signées ; chaque octet par entente log verify";
+    DoctorLedgerNone = "there is no ledger yet", "il n’y a pas encore de journal";
+    DoctorLedgerNoneDo = "start the role, which begins it", "démarrez le rôle, qui le commence";
+    DoctorLedgerSound = "{ledger}: {entries} entries, every byte as it must be", "{ledger} : {entries} entrées, chaque octet tel qu’il doit être";
+    DoctorLedgerUnknown = "{ledger}: not checked, {why}", "{ledger} : non vérifié, {why}";
+    DoctorNoFile = "{path} is not a file", "{path} n’est pas un fichier";
+    DoctorNoFolder = "{path} is not a folder", "{path} n’est pas un dossier";
+    DoctorNoIncidents = "nothing is kept against peers", "rien n’est retenu contre des pairs";
+    DoctorNoPeers = "no agreement in force, so nobody to reach", "aucune entente en vigueur, donc personne à joindre";
+    DoctorNoRole = "{file} is not the file of a security server, a registry or an adapter",
+        "{file} n’est pas le fichier d’un serveur de sécurité, d’un registre central ni d’un adaptateur";
+    DoctorNoSystems = "no system behind this server answers others", "aucun système derrière ce serveur ne répond aux autres";
+    DoctorNoWitnesses = "the policy asks for no witnesses", "la politique ne demande pas de témoins";
+    DoctorOk = "OK", "OK";
+    DoctorPathMissing = "{path} is missing", "{path} manque";
+    DoctorPathMissingDo = "put {path} in its place, or correct the path in the configuration", "remettez {path} à sa place, ou corrigez le chemin dans la configuration";
+    DoctorPathOpen = "{path} is open to others: mode {mode}", "{path} est ouvert à d’autres : mode {mode}";
+    DoctorPathOwner = "{path} is another user's than {folder}", "{path} n’est pas au même utilisateur que {folder}";
+    DoctorPathUnreadable = "{path} cannot be read: {why}", "{path} ne peut être lu : {why}";
+    DoctorPathUnreadableDo = "ask as the account of the role: sudo -u entente entente doctor", "demandez avec le compte du rôle : sudo -u entente entente doctor";
+    DoctorPathsSound = "{count} paths are there, and private where they must be", "{count} chemins sont là, et privés où ils doivent l’être";
+    DoctorPeerOtherKey = "{server} at {address} shows a key that is not registered for it ({agreement})",
+        "{server} à {address} montre une clé qui n’est pas inscrite pour lui ({agreement})";
+    DoctorPeerOtherKeyDo = "ask {member} which server is at that address: its address or its key in the registry is wrong, or somebody stands in between ({server})",
+        "demandez à {member} quel serveur est à cette adresse : son adresse ou sa clé au registre est fausse, ou quelqu’un s’interpose ({server})";
+    DoctorPeerUnreached = "{server} at {address} does not answer ({agreement}): {why}", "{server} à {address} ne répond pas ({agreement}) : {why}";
+    DoctorPeerUnreachedDo = "see whether this network lets it through; then ask {member} whether {server} runs",
+        "voyez si ce réseau laisse passer ; demandez ensuite à {member} si {server} fonctionne";
+    DoctorPeersLeft = "{count} further servers were not asked", "{count} autres serveurs n’ont pas été joints";
+    DoctorPeersLeftDo = "ask for one of them: entente peer trace SERVER", "demandez-en un : entente peer trace SERVER";
+    DoctorPeersReached = "{sound} of {count} servers accept connections with their registered key",
+        "{sound} serveurs sur {count} acceptent des connexions avec leur clé inscrite";
+    DoctorRegistryAlarm = "the registry showed something that cannot be ({kind})", "le registre central a montré quelque chose d’impossible ({kind})";
+    DoctorRegistryAlarmDo = "keep data/directory/evidence, go on with the copy, and call the registrar and the witnesses",
+        "gardez data/directory/evidence, continuez avec la copie, et appelez le registraire et les témoins";
+    DoctorRegistryOtherKey = "whoever answers at {address} does not hold a key of the anchor", "qui répond à {address} n’a aucune clé de l’ancrage";
+    DoctorRegistryReached = "{address} answers with its key, {group}", "{address} répond avec sa clé, {group}";
+    DoctorRegistryStartDo = "start it: entente serve registry --config FILE", "démarrez-le : entente serve registry --config FILE";
+    DoctorRegistryUnreachedDo = "see whether this network lets {address} through, then ask the registrar; exchange goes on from the own copy meanwhile",
+        "voyez si ce réseau laisse passer {address}, puis demandez au registraire ; l’échange continue entre-temps avec la copie";
+    DoctorServerUnknown = "the registry does not know {server}", "le registre central ne connaît pas {server}";
+    DoctorSessionDo = "start the server anew: it begins another session; then look for session.not_certified in its log",
+        "redémarrez le serveur : il commence une autre session ; cherchez ensuite session.not_certified dans ses messages";
+    DoctorSessionOver = "the newest session ended on {at}, and the server did not begin another", "la dernière session a pris fin le {at}, et le serveur n’en a pas commencé d’autre";
+    DoctorSessionRevoked = "the newest session, of {at}, was revoked", "la dernière session, du {at}, a été révoquée";
+    DoctorSessionSound = "the newest session ends on {at}", "la dernière session prend fin le {at}";
+    DoctorSpace = "{free} ({percent} %) left where {path} is", "{free} ({percent} %) restent où se trouve {path}";
+    DoctorSpaceDo = "make room, or move the data to a larger disk: when it is full, calls end with LOG_UNAVAILABLE",
+        "faites de la place, ou déplacez les données : quand le disque est plein, les appels finissent par LOG_UNAVAILABLE";
+    DoctorStampOff = "{url} has another time, by {seconds} s", "{url} a une autre heure, de {seconds} s";
+    DoctorStampRefused = "{url} gives no token that counts: {why}", "{url} ne donne aucun jeton valable : {why}";
+    DoctorStampRefusedDo = "get the authority's roots and policy again, and correct timestamp.roots and timestamp.policy",
+        "obtenez de nouveau les racines et la politique de l’autorité, et corrigez timestamp.roots et timestamp.policy";
+    DoctorStampSilent = "{url} does not answer: {why}", "{url} ne répond pas : {why}";
+    DoctorStampSilentDo = "see whether this network lets the authority through, or name another in timestamp.url",
+        "voyez si ce réseau laisse passer l’autorité, ou nommez-en une autre dans timestamp.url";
+    DoctorStampSound = "{url} stamps, with a time that is ours", "{url} horodate, à une heure qui est la nôtre";
+    DoctorSum = "{checks} checks, {warnings} warnings, {failures} failures. Nothing was changed.",
+        "{checks} vérifications, {warnings} avertissements, {failures} échecs. Rien n’a été modifié.";
+    DoctorSystemAway = "{system} ({mode}) does not answer at {address}: {why}", "{system} ({mode}) ne répond pas à {address} : {why}";
+    DoctorSystemAwayDo = "start the system or its adapter (entente serve adapter --config FILE), or correct its address in the configuration",
+        "démarrez le système ou son adaptateur (entente serve adapter --config FILE), ou corrigez son adresse dans la configuration";
+    DoctorSystemNotServing = "{system} ({mode}) answers at {address} that it does not serve", "{system} ({mode}) répond à {address} qu’il ne sert pas";
+    DoctorSystemNotServingDo = "see to its source: entente doctor -c FILE with the adapter's file says what is wrong",
+        "voyez sa source : entente doctor -c FILE avec le fichier de l’adaptateur dit ce qui ne va pas";
+    DoctorSystemToken = "{system} ({mode}) at {address} is not given its token: {why}", "{system} ({mode}) à {address} ne reçoit pas son jeton : {why}";
+    DoctorSystemTokenDo = "give both the same private file: here in the configuration, there with --token FILE",
+        "donnez aux deux le même fichier privé : ici dans la configuration, là par --token FILE";
+    DoctorSystemWell = "{system} ({mode}) answers at {address}", "{system} ({mode}) répond à {address}";
+    DoctorUnreached = "{address} does not answer: {why}", "{address} ne répond pas : {why}";
+    DoctorUnsigned = "{count} entries are not signed; the newest checkpoint is {age} old", "{count} entrées ne sont pas signées ; le dernier point de contrôle date de {age}";
+    DoctorUnsignedDo = "see in the role's log why no checkpoint is signed: journalctl -u entente@security-server",
+        "voyez dans les messages du rôle pourquoi aucun point de contrôle n’est signé : journalctl -u entente@security-server";
+    DoctorUnsignedStartDo = "start the role: it signs them first", "démarrez le rôle : il les signe d’abord";
+    DoctorUnwitnessed = "a quorum of witnesses saw the ledger {age} ago, of {within} allowed", "un quorum de témoins a vu le journal il y a {age}, sur {within} permis";
+    DoctorUnwitnessedDo = "witness.no_cosignature in the role's log says which witness is silent and why: call whoever runs it; a role that is down starts once they answer",
+        "witness.no_cosignature dans les messages du rôle dit quel témoin se tait et pourquoi : appelez qui l’exploite ; un rôle arrêté démarre dès qu’ils répondent";
+    DoctorWarn = "WARN", "AVIS";
+    DoctorWitnessed = "a quorum of witnesses saw the ledger {age} ago, of {within} allowed", "un quorum de témoins a vu le journal il y a {age}, sur {within} permis";
+    NoRoleFile = "there is no security-server.yaml or registry.yaml in this folder", "il n’y a ni security-server.yaml ni registry.yaml dans ce dossier";
+
+    // status.
+    HeadCalls = "calls", "appels";
+    StatusAgreements = "{active} in force, {ending} end within 30 days", "{active} en vigueur, {ending} prennent fin d’ici 30 jours";
+    StatusCalls = "{flying} in flight, {answered} answered, {refused} refused since the start", "{flying} en cours, {answered} répondus, {refused} refusés depuis le démarrage";
+    StatusEnds = "{agreement} ends on {at}", "{agreement} prend fin le {at}";
+    StatusLedger = "{name}: {size} entries, newest checkpoint {age} ago", "{name} : {size} entrées, dernier point de contrôle il y a {age}";
+    StatusNoAdmin = "{file} names no admin port to ask", "{file} ne nomme aucun port d’administration à interroger";
+    StatusNoRole = "{file} is not the file of a security server or a registry", "{file} n’est pas le fichier d’un serveur de sécurité ni d’un registre central";
+    StatusNotReady = "not ready", "pas prêt";
+    StatusOther = "another role answers at {address}", "un autre rôle répond à {address}";
+    StatusRegistry = "{size} changes, heard {age} ago, good for {left} more", "{size} changements, entendu il y a {age}, valable encore {left}";
+    StatusSilent = "{role} does not answer at its admin port {address}: it is not running", "{role} ne répond pas à son port d’administration {address} : il ne fonctionne pas";
+    StatusSince = "{version}, since {since}", "{version}, depuis le {since}";
+
+    // server backup and restore.
+    BackupAnotherDo = "take another backup: a whole one of this server has a file BACKUP, which names every file",
+        "prenez une autre sauvegarde : une sauvegarde entière de ce serveur a un fichier BACKUP, qui nomme chaque fichier";
+    BackupBusyDo = "try again when fewer calls come, or stop the server for as long as it takes", "réessayez quand il vient moins d’appels, ou arrêtez le serveur le temps qu’il faut";
+    BackupDiffers = "{path} is missing from the backup, or altered: nothing was put back", "{path} manque dans la sauvegarde, ou y est altéré : rien n’a été remis";
+    BackupFetched = "fetched again from the registry", "obtenu de nouveau du registre central";
+    BackupKeysAside = "private keys are kept apart, offline (--with-keys copies them)", "les clés privées se gardent à part, hors ligne (--with-keys les copie)";
+    BackupLeftOut = "left out: {name}, {why}", "laissé de côté : {name}, {why}";
+    BackupMade = "{to}: {files} files, {bytes} bytes, verified", "{to} : {files} fichiers, {bytes} octets, vérifiés";
+    BackupNoKek = "a copy of the keys that wrap openings would undo their destruction", "une copie des clés qui enveloppent les ouvertures annulerait leur destruction";
+    BackupNoKeys = "the backup holds no keys", "la sauvegarde ne contient pas de clés";
+    BackupNoKeysDo = "put the keys back from where they are kept offline, and leave --with-keys out", "remettez les clés depuis l’endroit où elles sont gardées hors ligne, sans --with-keys";
+    BackupNoMark = "it says how far the ledger was signed, and must not grow older", "il dit jusqu’où le journal a été signé, et ne doit pas vieillir";
+    BackupNone = "{path} is no whole backup", "{path} n’est pas une sauvegarde entière";
+    BackupOccupied = "{path} is not empty, and nothing is ever replaced", "{path} n’est pas vide, et rien n’est jamais remplacé";
+    BackupOther = "the backup is of {found}, not of {expected}", "la sauvegarde est de {found}, non de {expected}";
+    BackupRebuilt = "rebuilt from the ledger", "reconstruit depuis le journal";
+    BackupShard = "{shard}: {entries} entries, {signed} of them signed", "{shard} : {entries} entrées, dont {signed} signées";
+    BackupUnknownDo = "reach the registry, which knows every shard's key: entente doctor registry", "joignez le registre central, qui connaît la clé de chaque segment : entente doctor registry";
+    RestoreDone = "{server}: what was backed up at {at} is in {data}", "{server} : ce qui a été sauvegardé le {at} est dans {data}";
+    RestoreRunning = "{server} is running", "{server} fonctionne";
+    RestoreShard = "At its start the server opens a new shard, and says there what happened, unless nothing can have been written since. Then:",
+        "Au démarrage le serveur ouvre un nouveau segment et y dit ce qui s’est passé, sauf si rien n’a pu être écrit depuis. Ensuite :";
 }

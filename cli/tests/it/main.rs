@@ -5,9 +5,11 @@
     reason = "a test's own errors; clippy does not see it in functions beside the tests"
 )]
 
+mod backup;
 mod bundle;
 mod commands;
 mod demo;
+mod doctor;
 mod erase;
 mod help;
 mod life;
@@ -17,6 +19,7 @@ mod run;
 mod samples;
 mod signed;
 mod stamps;
+mod status;
 mod systemd;
 mod token;
 mod witnesses;

@@ -60,6 +60,8 @@ pub(crate) struct Shared {
     /// milliseconds.
     told_at: AtomicU64,
     ahead: AtomicU64,
+    /// What the registry said in it, ms.
+    sent_at: AtomicU64,
     /// When the registry was last heard at all, ms; 0 is never or not connected.
     heard_at: AtomicU64,
     /// Wakes a follower that waits before it tries again.
@@ -151,6 +153,21 @@ impl Directory {
         self.shared.clock.now().since(told_at) <= CONNECTED && ahead <= AHEAD
     }
 
+    /// What time the registry had when its newest heartbeat came, and what time it was here; none before
+    /// the first. A heartbeat that comes meanwhile may move either by a second.
+    pub fn registry_clock(&self) -> Option<(Timestamp, Timestamp)> {
+        match self.shared.told_at.load(Ordering::Acquire) {
+            0 => None,
+            here => {
+                let sent_at = self.shared.sent_at.load(Ordering::Acquire);
+                Some((
+                    Timestamp::from_millis(sent_at),
+                    Timestamp::from_millis(here),
+                ))
+            }
+        }
+    }
+
     /// How old the view may become before nothing may rest on it: what the policy says, and never
     /// more than the anchor's floor. Where cosignatures are demanded and the registry is there, no older
     /// than the policy's freshness: it keeps them back.
@@ -220,6 +237,7 @@ impl Shared {
             confirmed: AtomicBool::new(false),
             told_at: AtomicU64::new(0),
             ahead: AtomicU64::new(u64::MAX),
+            sent_at: AtomicU64::new(0),
             heard_at: AtomicU64::new(0),
             nudge: Notify::new(),
             advanced: AtomicU64::new(0),
@@ -298,6 +316,7 @@ impl Shared {
         let ahead = now.since(sent_at).as_millis();
         let ahead = u64::try_from(ahead).unwrap_or(u64::MAX);
         self.ahead.store(ahead, Ordering::Release);
+        self.sent_at.store(sent_at.as_millis(), Ordering::Release);
         self.told_at.store(now.as_millis(), Ordering::Release);
     }
 

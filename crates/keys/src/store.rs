@@ -129,22 +129,27 @@ impl KeyStore {
         refuse_open_to_others(&folder)?;
         durable::sweep(&folder).map_err(|source| file_error(&folder, source))?;
         let format = folder.join("FORMAT");
-        match durable::read(&format) {
-            Ok(found) if *found == FORMAT.as_bytes() => {}
-            Ok(found) => {
-                return Err(KeyStoreError::Format {
-                    found: String::from_utf8_lossy(&found).chars().take(40).collect(),
-                });
-            }
-            Err(error) if error.kind() == io::ErrorKind::NotFound => {
+        match check_format(&format) {
+            Err(KeyStoreError::File { source, .. }) if source.kind() == io::ErrorKind::NotFound => {
                 // If we crash here, the folder is empty and the next start writes FORMAT again.
                 match durable::create(&folder, "FORMAT", FORMAT.as_bytes()) {
                     Err(error) if error.kind() == io::ErrorKind::AlreadyExists => {}
                     created => created.map_err(|source| file_error(&format, source))?,
                 }
             }
-            Err(source) => return Err(file_error(&format, source)),
+            checked => checked?,
         }
+        Ok(Self { folder })
+    }
+
+    /// A key folder that is there, for whoever only looks: nothing of it is made or tidied up.
+    ///
+    /// # Errors
+    /// When the folder is missing, open to others, of a newer format, or cannot be read.
+    pub fn existing(folder: impl Into<PathBuf>) -> Result<Self, KeyStoreError> {
+        let folder = folder.into();
+        refuse_open_to_others(&folder)?;
+        check_format(&folder.join("FORMAT"))?;
         Ok(Self { folder })
     }
 
@@ -432,6 +437,16 @@ fn parse(algorithm: Algorithm, pkcs8: &[u8]) -> Option<Arc<dyn Signer>> {
     match algorithm {
         Algorithm::Ed25519 => Some(Arc::new(Ed25519Key::from_pkcs8_der(pkcs8).ok()?)),
         Algorithm::P256 => Some(Arc::new(P256Key::from_pkcs8_der(pkcs8).ok()?)),
+    }
+}
+
+fn check_format(format: &Path) -> Result<(), KeyStoreError> {
+    match durable::read(format) {
+        Ok(found) if *found == FORMAT.as_bytes() => Ok(()),
+        Ok(found) => Err(KeyStoreError::Format {
+            found: String::from_utf8_lossy(&found).chars().take(40).collect(),
+        }),
+        Err(source) => Err(file_error(format, source)),
     }
 }
 

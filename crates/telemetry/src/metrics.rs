@@ -6,6 +6,7 @@ use std::sync::Arc;
 use std::sync::atomic::{AtomicU64, AtomicUsize, Ordering};
 use std::time::Duration;
 
+use entente_clock::Timestamp;
 use entente_identity::{MethodName, ServerId};
 use entente_reason::{GrpcCode, Reason};
 use prometheus_client::encoding::text::encode;
@@ -56,6 +57,7 @@ struct Inner {
     log_size: Gauge,
     log_cosigned_age: Gauge<f64, AtomicU64>,
     registry_age: Gauge<f64, AtomicU64>,
+    started_at: Gauge<f64, AtomicU64>,
     cert_expiry: Family<OneLabel, Gauge>,
     store_rebuilds: Family<OneLabel, Counter>,
     time_stamps: Counter,
@@ -102,6 +104,7 @@ impl Metrics {
             log_size: Gauge::default(),
             log_cosigned_age: Gauge::default(),
             registry_age: Gauge::default(),
+            started_at: Gauge::default(),
             cert_expiry: Family::default(),
             store_rebuilds: Family::default(),
             time_stamps: Counter::default(),
@@ -158,6 +161,11 @@ impl Metrics {
             "registry_age_seconds",
             "Age of what is known of the registry; exchange stops at the policy's limit",
             inner.registry_age.clone(),
+        );
+        registry.register(
+            "start_time_seconds",
+            "When this role began to serve, in seconds since 1970",
+            inner.started_at.clone(),
         );
         registry.register(
             "cert_expiry_seconds",
@@ -255,6 +263,11 @@ impl Metrics {
     /// Notes how old what we know of the registry is.
     pub fn registry_age(&self, age: Duration) {
         self.0.registry_age.set(age.as_secs_f64());
+    }
+
+    /// Notes when the role began to serve.
+    pub fn started_at(&self, at: Timestamp) {
+        self.0.started_at.set(at.as_millis() as f64 / 1e3);
     }
 
     /// Notes how many seconds a certificate is still valid; negative when it has ended. `of` is its

@@ -4,6 +4,7 @@
 use std::os::unix::fs::DirBuilderExt as _;
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
+use std::sync::atomic::{AtomicU64, Ordering};
 
 use bytes::Bytes;
 use entente_clock::{Clock as _, SystemClock};
@@ -219,21 +220,31 @@ pub(super) fn read_config(file: &Path) -> Result<(Anchor, PathBuf), Failure> {
 
 /// A folder of our own that nobody else may enter, gone when done with.
 #[derive(Debug)]
-pub(super) struct Scratch(pub(super) PathBuf);
+pub(crate) struct Scratch(pub(super) PathBuf);
 
 // === impl Scratch ===
 
 impl Scratch {
-    pub(super) fn copy_of(dir: &Path) -> std::io::Result<Self> {
+    pub(crate) fn copy_of(dir: &Path) -> std::io::Result<Self> {
+        let own = Self::empty()?;
+        copy(dir, &own.0)?;
+        Ok(own)
+    }
+
+    pub(crate) fn empty() -> std::io::Result<Self> {
         let name = format!(
-            "entente-{}-{}",
+            "entente-{}-{}-{}",
             std::process::id(),
-            SystemClock.now().as_millis()
+            SystemClock.now().as_millis(),
+            MADE.fetch_add(1, Ordering::Relaxed)
         );
         let own = Self(std::env::temp_dir().join(name));
         std::fs::DirBuilder::new().mode(0o700).create(&own.0)?;
-        copy(dir, &own.0)?;
         Ok(own)
+    }
+
+    pub(crate) fn path(&self) -> &Path {
+        &self.0
     }
 }
 
@@ -268,6 +279,9 @@ pub(crate) fn copy(from: &Path, to: &Path) -> std::io::Result<()> {
     }
     Ok(())
 }
+
+/// Folders made by this process: no two have one name.
+static MADE: AtomicU64 = AtomicU64::new(0);
 
 /// Folders looked at above a ledger.
 const LEVELS: usize = 6;

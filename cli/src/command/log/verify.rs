@@ -218,7 +218,11 @@ fn check_stamps(
 
 /// A copy taken while files move may be torn where the ledger is whole. Damage is what every copy
 /// shows.
-fn check_copies(dir: &Path, key: &VerifyingKey, screen: &Screen) -> Result<Report, Failure> {
+pub(crate) fn check_copies(
+    dir: &Path,
+    key: &VerifyingKey,
+    screen: &Screen,
+) -> Result<Report, Failure> {
     let mut shared: Option<Vec<Finding>> = None;
     let mut last = None;
     for _ in 0..COPIES {

@@ -1,5 +1,6 @@
 //! Whom to ask, as configuration and policies write it.
 
+use std::fmt;
 use std::str::FromStr;
 
 use http::uri::PathAndQuery;
@@ -42,6 +43,13 @@ impl HttpUrl {
             path: path.map_err(|_| InvalidHttpUrl)?,
             ..self.clone()
         })
+    }
+}
+
+impl fmt::Display for HttpUrl {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        let host = self.host.to_str().unwrap_or_default();
+        write!(f, "http://{host}{}", self.path)
     }
 }
 
