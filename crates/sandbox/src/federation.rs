@@ -155,13 +155,13 @@ impl Federation {
         let began = seams.clock.now();
         layout.require()?;
         let ports = ports::choose(usual_ports).map_err(BuildError::Ports)?;
-        files::write(layout, &ports).map_err(|source| BuildError::File {
+        files::write(layout, &ports.numbers).map_err(|source| BuildError::File {
             path: layout.root().to_owned(),
             source,
         })?;
         let registry = make_registry(layout, &seams, show).await?;
         let offices = admit_members(layout, &seams, show).await?;
-        register_servers(layout, &offices, &ports, show).await?;
+        register_servers(layout, &offices, &ports.numbers, show).await?;
         entente_adapter_sql::samples::vital_events(&make_folder(layout.adapter())?)?;
         let adapter = AdapterTask::start(layout, &seams, show).await?;
         let contract = publish(&offices[0], show).await?;

@@ -1,6 +1,7 @@
 //! Which key a ledger must be signed with. The folder itself is never asked: whoever altered it
 //! could have put another key there.
 
+use std::ops::Deref;
 use std::os::unix::fs::DirBuilderExt as _;
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
@@ -26,7 +27,7 @@ pub(crate) struct Known {
     pub(crate) key: VerifyingKey,
     pub(crate) from: String,
     /// The registry's view that named it, where one did.
-    pub(crate) view: Option<Arc<View>>,
+    pub(crate) view: Option<HeldView>,
 }
 
 /// The key of the ledger `origin`: the one given, or the one that the registry's own copy names,
@@ -89,7 +90,7 @@ pub(super) async fn known_view(
     config: Option<&Path>,
     is_refreshed: bool,
     screen: &Screen,
-) -> Result<Option<Arc<View>>, Failure> {
+) -> Result<Option<HeldView>, Failure> {
     let (file, is_given) = match config {
         Some(file) => (file.to_owned(), true),
         None => match nearest_config(dir) {
@@ -109,8 +110,15 @@ pub(super) async fn known_view(
 #[derive(Debug)]
 pub(crate) struct Directory {
     anchor: Anchor,
-    view: Arc<View>,
+    view: HeldView,
     entries: Vec<Bytes>,
+}
+
+/// A view, with the copy that it reads documents and contracts from when it is asked for one.
+#[derive(Clone, Debug)]
+pub(crate) struct HeldView {
+    view: Arc<View>,
+    _copy: Arc<Scratch>,
 }
 
 // === impl Directory ===
@@ -151,6 +159,10 @@ impl Directory {
         let view = desk.view();
         desk.close().await;
         let entries = copied_entries(&RealDisk, &scratch.0);
+        let view = HeldView {
+            view,
+            _copy: Arc::new(scratch),
+        };
         Ok(Self {
             anchor,
             view,
@@ -193,6 +205,16 @@ impl Directory {
     pub(crate) fn server_of(&self, origin: &str) -> Option<&ServerId> {
         let shard = self.view.state.shard_by_origin(origin)?;
         Some(&shard.server)
+    }
+}
+
+// === impl HeldView ===
+
+impl Deref for HeldView {
+    type Target = View;
+
+    fn deref(&self) -> &View {
+        &self.view
     }
 }
 

@@ -7,14 +7,13 @@
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
 
-use entente_follow::View;
 use entente_ledger::Reader;
 use entente_ledger::disk::RealDisk;
 use entente_ledger::entry::{Body, Entry};
 use entente_sidecar::{Audit, Retention, Shredding, SidecarError, Standing, Violation};
 use serde_json::{Value, json};
 
-use super::keys::{known_view, nearest_config};
+use super::keys::{HeldView, known_view, nearest_config};
 use super::{Line, damaged, ledgers_in, open};
 use crate::exit::{Exit, Failure};
 use crate::output::{Screen, print_out};
@@ -25,7 +24,7 @@ use crate::texts::{Fact, Text};
 pub(super) struct Records {
     audit: Audit,
     /// The registry's view that says what was agreed.
-    view: Option<Arc<View>>,
+    view: Option<HeldView>,
 }
 
 /// How it stands with a record, and on whose word.
@@ -56,7 +55,7 @@ impl Records {
     /// a `view`, the one that `config` leads to is taken.
     pub(super) async fn beside(
         dir: &Path,
-        view: Option<Arc<View>>,
+        view: Option<HeldView>,
         config: Option<&Path>,
         screen: &Screen,
     ) -> Result<Option<Self>, Failure> {

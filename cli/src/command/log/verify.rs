@@ -5,7 +5,6 @@ use std::path::{Path, PathBuf};
 use std::sync::Arc;
 
 use clap::Args;
-use entente_follow::View;
 use entente_ledger::disk::RealDisk;
 use entente_ledger::fsck::{Fault, Finding, Report, fsck};
 use entente_ledger::layout::Layout;
@@ -15,7 +14,7 @@ use entente_signing::VerifyingKey;
 use entente_timestamp::Authorities;
 use serde_json::json;
 
-use super::keys::{Known, Scratch};
+use super::keys::{HeldView, Known, Scratch};
 use super::records::{Records, Tally};
 use super::sound::unsigned;
 use super::stamps::{self, Stamps};
@@ -161,7 +160,7 @@ fn fault(dir: &Path, verdict: &Verdict, beside: &Beside, screen: &Screen) -> Opt
 /// How it stands with the sealed records of a ledger, where they are beside it.
 async fn tally_of(
     dir: &Path,
-    view: Option<Arc<View>>,
+    view: Option<HeldView>,
     config: Option<&Path>,
     screen: &Screen,
 ) -> Result<Option<Tally>, Failure> {
