@@ -6,8 +6,8 @@ use clap::{Args, Parser, Subcommand, ValueEnum};
 use entente_reason::Lang;
 
 use crate::command::{
-    agreement, call, completions, config, demo, doctor, help, log, member, registry, sandbox,
-    serve, server, service, status, version,
+    agreement, call, completions, config, demo, doctor, help, join, log, member, registry, sandbox,
+    serve, server, service, status, trust, version,
 };
 use crate::output::{Format, Screen};
 
@@ -74,6 +74,7 @@ pub(crate) enum Command {
     Log(log::LogCommand),
     #[command(subcommand)]
     Agreement(agreement::AgreementCommand),
+    Join(join::JoinArgs),
     #[command(subcommand)]
     Member(member::MemberCommand),
     #[command(subcommand)]
@@ -82,6 +83,8 @@ pub(crate) enum Command {
     Service(service::ServiceCommand),
     #[command(subcommand)]
     Registry(registry::RegistryCommand),
+    #[command(subcommand)]
+    Trust(trust::TrustCommand),
     Serve(serve::ServeArgs),
     Doctor(doctor::DoctorArgs),
     Status(status::StatusArgs),

@@ -9,7 +9,9 @@ pub(crate) mod demo;
 mod desk;
 mod dial;
 pub(crate) mod doctor;
+mod fingerprint;
 pub(crate) mod help;
+pub(crate) mod join;
 pub(crate) mod log;
 pub(crate) mod member;
 pub(crate) mod registry;
@@ -18,6 +20,7 @@ pub(crate) mod serve;
 pub(crate) mod server;
 pub(crate) mod service;
 pub(crate) mod status;
+pub(crate) mod trust;
 pub(crate) mod version;
 
 use crate::args::Command;
@@ -43,6 +46,7 @@ pub(crate) fn run(command: Command, screen: &Screen) -> Result<(), Failure> {
             Command::Call(args) => call::run(args, screen).await,
             Command::Demo(args) => demo::run(args, screen).await,
             Command::Doctor(args) => doctor::run(&args, screen).await,
+            Command::Join(args) => join::run(args, screen).await,
             Command::Log(command) => log::run(command, screen).await,
             Command::Member(command) => member::run(command, screen).await,
             Command::Registry(command) => registry::run(command, screen).await,
@@ -51,6 +55,7 @@ pub(crate) fn run(command: Command, screen: &Screen) -> Result<(), Failure> {
             Command::Server(command) => server::run(command, screen).await,
             Command::Status(args) => status::run(&args, screen).await,
             Command::Service(command) => service::run(command, screen).await,
+            Command::Trust(command) => trust::run(command, screen).await,
             Command::Completions(_)
             | Command::Config(_)
             | Command::Help(_)

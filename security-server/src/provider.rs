@@ -130,7 +130,7 @@ impl Server {
         // Of a suspended member too: the decision refuses it, with an entry and a signed fault.
         let server = adopted
             .registered(&statement.sender_server)
-            .ok_or(Reason::PeerUnknown)?;
+            .ok_or_else(|| adopted.why_unknown(&statement.sender_server))?;
         // The connection must be the sender's own: a captured envelope is useless to anyone else.
         if !spki.is_some_and(|spki| server.speaks_tls_with(&spki)) {
             return Err(Reason::PeerUntrusted);

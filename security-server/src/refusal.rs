@@ -87,6 +87,7 @@ pub(crate) const fn unsigned(reason: Reason) -> Reason {
         Reason::ClockOff
         | Reason::DeadlinePassed
         | Reason::InternalFault
+        | Reason::JurisdictionNotRecognised
         | Reason::KeyUnknown
         | Reason::LogForked
         | Reason::LogUnavailable
@@ -130,6 +131,7 @@ mod tests {
                 "CLOCK_OFF",
                 "DEADLINE_PASSED",
                 "INTERNAL_FAULT",
+                "JURISDICTION_NOT_RECOGNISED",
                 "KEY_UNKNOWN",
                 "LOG_FORKED",
                 "LOG_UNAVAILABLE",

@@ -308,6 +308,14 @@ impl Adopted {
         Some(ServerView { record })
     }
 
+    /// Why a server is not registered here.
+    pub(crate) fn why_unknown(&self, server: &ServerId) -> Reason {
+        match self.federation.of(&server.jurisdiction()) {
+            Some(_) => Reason::PeerUnknown,
+            None => Reason::JurisdictionNotRecognised,
+        }
+    }
+
     /// The registered server that may show this key in TLS.
     pub(crate) fn server_with_tls_key(&self, spki: &Digest) -> Option<ServerId> {
         let record = self.federation.server_by_tls_spki(spki)?;

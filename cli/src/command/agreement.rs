@@ -7,7 +7,7 @@ use std::path::PathBuf;
 use clap::{Args, Subcommand};
 use entente_agreement::{Agreement, Document, lifecycle, lint};
 use entente_clock::Timestamp;
-use entente_directory::{AgreementRecord, State};
+use entente_directory::{AgreementRecord, Federation};
 use entente_reason::Lang;
 use entente_sandbox::{Office, Seams};
 use serde_json::{Value, json};
@@ -148,14 +148,13 @@ async fn sign(args: &SignArgs, screen: &Screen) -> Result<(), Failure> {
     let office = args.desk.office(screen).await?;
     let member = office.member().clone();
     let signed = office.sign(&document).await;
-    let state = office.desk().view();
+    let federation = office.desk().federation().await;
     office.close().await;
     let signed = signed.map_err(|error| office_failure(&error, screen))?;
     let now = Seams::real().clock.now();
-    let state = state
-        .state
+    let state = federation
         .agreement(&agreement.id())
-        .map(|record| state.state.agreement_state(record, now));
+        .map(|record| federation.agreement_state(record, now));
     let value = json!({
         "name": document.id.as_str(),
         "version": document.version,
@@ -192,6 +191,7 @@ async fn sign(args: &SignArgs, screen: &Screen) -> Result<(), Failure> {
 async fn list(args: &ListArgs, screen: &Screen) -> Result<(), Failure> {
     let reading = args.desk.read(screen).await?;
     let view = reading.view.clone();
+    let federation = reading.desk.federation().await;
     reading.desk.close().await;
     let now = Seams::real().clock.now();
     let mut records: Vec<&AgreementRecord> = view.state.agreements().collect();
@@ -201,7 +201,7 @@ async fn list(args: &ListArgs, screen: &Screen) -> Result<(), Failure> {
         .filter_map(|record| {
             let agreement = view.agreement(&record.id())?;
             let document = agreement.document();
-            Some(summary(&view.state, record, document, now, screen))
+            Some(summary(&federation, record, document, now, screen))
         })
         .collect();
     if items.is_empty() {
@@ -221,14 +221,14 @@ async fn list(args: &ListArgs, screen: &Screen) -> Result<(), Failure> {
 }
 
 fn summary(
-    state: &State,
+    federation: &Federation,
     record: &AgreementRecord,
     document: &Document,
     now: Timestamp,
     screen: &Screen,
 ) -> Value {
     let parties: Vec<&str> = document.parties.iter().map(|p| p.member.as_str()).collect();
-    let current = state.agreement_state(record, now);
+    let current = federation.agreement_state(record, now);
     let shown = match screen.format {
         crate::output::Format::Table => in_words(current, screen),
         _ => current.as_str().to_owned(),
@@ -252,6 +252,7 @@ fn summary(
 async fn show(args: &ShowArgs, screen: &Screen) -> Result<(), Failure> {
     let reading = args.desk.read(screen).await?;
     let view = reading.view.clone();
+    let federation = reading.desk.federation().await;
     reading.desk.close().await;
     let found = Office::find(&view, &args.name)
         .and_then(|record| Some((record, view.agreement(&record.id())?)));
@@ -261,7 +262,7 @@ async fn show(args: &ShowArgs, screen: &Screen) -> Result<(), Failure> {
     })?;
     let document = agreement.document();
     let now = Seams::real().clock.now();
-    let mut value = summary(&view.state, record, document, now, screen);
+    let mut value = summary(&federation, record, document, now, screen);
     let signed: Vec<Value> = record
         .accepted
         .iter()
@@ -272,7 +273,7 @@ async fn show(args: &ShowArgs, screen: &Screen) -> Result<(), Failure> {
     value["revoked_reason"] = record.revoked_reason.as_deref().into();
     value["document"] = serde_json::to_value(document).unwrap_or_default();
     screen.show("agreement", value, |screen| {
-        print_people(record, document, &view.state, now, screen);
+        print_people(record, document, &federation, now, screen);
     });
     Ok(())
 }
@@ -280,7 +281,7 @@ async fn show(args: &ShowArgs, screen: &Screen) -> Result<(), Failure> {
 fn print_people(
     record: &AgreementRecord,
     document: &Document,
-    state: &State,
+    federation: &Federation,
     now: Timestamp,
     screen: &Screen,
 ) {
@@ -295,7 +296,7 @@ fn print_people(
     print_out(format!("{}  {}", screen.bold(&name), text(&document.title)));
     row(
         Text::HeadState,
-        &in_words(state.agreement_state(record, now), screen),
+        &in_words(federation.agreement_state(record, now), screen),
     );
     if let Some(reason) = &record.revoked_reason {
         row(Text::HeadReason, reason);
@@ -312,7 +313,7 @@ fn print_people(
     );
     row(Text::HeadTerm, &term);
     for party in &document.parties {
-        let signed = match record.is_signed_by(&party.member) {
+        let signed = match federation.is_signed_by(&record.id(), &party.member) {
             true => screen.text(Text::HasSigned, &[]),
             false => screen.text(Text::NotSigned, &[]),
         };

@@ -1,8 +1,11 @@
 //! `entente call`: a question to another agency, from a terminal.
 
+mod contract;
+
 use std::collections::BTreeSet;
 use std::io::Read as _;
-use std::path::{Path, PathBuf};
+use std::path::PathBuf;
+use std::sync::Arc;
 use std::time::Duration;
 
 use bytes::Bytes;
@@ -84,7 +87,7 @@ struct Way {
     token: Option<SecretFile>,
     contract: Contract,
     /// The registry's view, when the contract came from there.
-    view: Option<std::sync::Arc<View>>,
+    view: Option<Arc<View>>,
     from: Option<SystemId>,
 }
 
@@ -159,7 +162,7 @@ impl CallArgs {
             return Ok(Way {
                 server: server.clone(),
                 token,
-                contract: contract_in(file, &self.method, screen)?,
+                contract: contract::read(file, &self.method, screen)?,
                 view: None,
                 from: self.from.clone(),
             });
@@ -173,12 +176,13 @@ impl CallArgs {
             }
         };
         let (contract, view) = match &self.descriptors {
-            Some(path) => (contract_in(path, &self.method, screen)?, None),
+            Some(path) => (contract::read(path, &self.method, screen)?, None),
             None => {
                 let reading = Reading::open(file.anchor()?, &file.copy(), screen).await?;
                 let view = reading.view.clone();
+                let target = self.view_of_target(&reading, screen).await;
                 reading.desk.close().await;
-                (self.contract_of(&view, screen)?, Some(view))
+                (self.contract_of(&*target?, screen)?, Some(view))
             }
         };
         Ok(Way {
@@ -212,37 +216,6 @@ impl CallArgs {
             door.token.clone(),
         ))
     }
-
-    fn contract_of(&self, view: &View, screen: &Screen) -> Result<Contract, Failure> {
-        let service = self.method.service();
-        let offer = view.state.service(&service, &self.target.member());
-        let newest = offer.and_then(|offer| offer.newest());
-        newest
-            .and_then(|version| view.contract(&version.descriptor_set, &service))
-            .ok_or_else(|| {
-                let offered: Vec<&str> = view
-                    .state
-                    .services()
-                    .map(|offer| offer.service.as_str())
-                    .collect();
-                let what = screen.text(
-                    Text::NoSuchService,
-                    &[("service", &service), ("member", &self.target.member())],
-                );
-                let mut failure = Failure::new(Exit::NotFound, what);
-                failure.reason = Some(Reason::UnknownService);
-                match entente_config::nearest(service.as_str(), offered) {
-                    Some(near) => failure.note(Text::LabelNear, near),
-                    None => failure.note(Text::LabelDo, "entente service list"),
-                }
-            })
-    }
-}
-
-fn contract_in(file: &Path, method: &MethodName, screen: &Screen) -> Result<Contract, Failure> {
-    let set = super::read_file(file)?;
-    Contract::parse(&set, &method.service())
-        .map_err(|error| Failure::for_reason(error.reason(), &error, screen.lang))
 }
 
 fn encode(

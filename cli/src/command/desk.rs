@@ -254,6 +254,12 @@ pub(crate) fn registrar_failure(error: &RegistrarError, screen: &Screen) -> Fail
             failure.reason = Some(error.reason());
             failure.note(Text::LabelDo, screen.text(Text::MembershipOverDo, &[]))
         }
+        RegistrarError::NotRecognised { jurisdiction } => {
+            let facts: [Fact<'_>; 1] = [("jurisdiction", jurisdiction)];
+            let mut failure = Failure::new(Exit::NotFound, screen.text(Text::TrustUnheld, &facts));
+            failure.reason = Some(error.reason());
+            failure.note(Text::LabelDo, "entente trust add ANCHOR")
+        }
         RegistrarError::PolicyWeaker { fields, quorum } => {
             let mut failure = super::registry::weaker(fields, *quorum, screen);
             failure.reason = Some(error.reason());

@@ -3,17 +3,17 @@
 mod keys;
 mod standing;
 
-use std::io::{self, BufRead as _, IsTerminal, Write as _};
 use std::path::PathBuf;
 
 use clap::{Args, Subcommand};
 use entente_directory::{Application, Standing};
-use entente_follow::{ApplicationStanding, HeldApplication};
+use entente_follow::ApplicationStanding;
 use entente_identity::{MemberId, ServerId};
 use entente_reason::Lang;
 use serde_json::{Value, json};
 
 use super::desk::{DeskArgs, office_failure, registrar_failure};
+use super::fingerprint;
 use crate::exit::{Exit, Failure};
 use crate::output::{Screen, print_out};
 use crate::texts::{Fact, Text};
@@ -207,7 +207,10 @@ async fn approve(args: ApproveArgs, screen: &Screen) -> Result<(), Failure> {
     let held = held.map_err(|error| registrar_failure(&error, screen))?;
     let heard = match args.fingerprint {
         Some(heard) => heard,
-        None => ask(&held, screen)?,
+        None => {
+            let facts: [Fact<'_>; 1] = [("received", &held.received_at)];
+            fingerprint::ask(Text::FingerprintAsk, &facts, screen)?
+        }
     };
     let approved = registrar.approve(&held, &heard).await;
     registrar.close().await;
@@ -256,21 +259,4 @@ async fn certificate(args: &CertificateArgs, screen: &Screen) -> Result<(), Fail
         }
     });
     Ok(())
-}
-
-/// Asks for what the applicant read aloud. Does not show the fingerprint: whoever has it before
-/// their eyes does not listen.
-fn ask(held: &HeldApplication, screen: &Screen) -> Result<String, Failure> {
-    if !io::stdin().is_terminal() {
-        let what = screen.text(Text::FingerprintNeeded, &[]);
-        return Err(
-            Failure::new(Exit::NeedsPerson, what).note(Text::LabelDo, "--fingerprint \"…\"")
-        );
-    }
-    screen.say(Text::FingerprintAsk, &[("received", &held.received_at)]);
-    let mut line = String::new();
-    let _ = io::stderr().flush();
-    let read = io::stdin().lock().read_line(&mut line);
-    read.map_err(|error| Failure::of(Exit::Failed, &error))?;
-    Ok(line)
 }

@@ -260,6 +260,7 @@ async fn show(args: &ShowArgs, screen: &Screen) -> Result<(), Failure> {
             row(Text::HeadOwnWitnesses, line.to_owned());
         }
         row(Text::HeadKey, anchor.ledger.to_string());
+        row(Text::HeadGenesis, anchor.genesis.to_string());
     });
     Ok(())
 }

@@ -53,10 +53,13 @@ catalogue! {
     HeadEntries = "entries", "entrées";
     HeadFingerprint = "fingerprint", "empreinte";
     HeadFrom = "from", "du";
+    HeadGenesis = "first", "premier";
     HeadHash = "hash", "empreinte";
     HeadHolds = "holds", "contient";
+    HeadJurisdiction = "jurisdiction", "administration";
     HeadKey = "key", "clé";
     HeadLedger = "ledger", "journal";
+    HeadLimits = "only", "seulement";
     HeadMeaning = "meaning", "signification";
     HeadMember = "member", "membre";
     HeadMembers = "members", "membres";
@@ -305,6 +308,49 @@ catalogue! {
         "Les sessions de {server} délivrées avant {before} sont révoquées (entrée {index} du registre central). Il en commence une autre de lui-même.";
     SessionsRevokedAlready = "The sessions of {server} issued before {before} were revoked already; nothing was changed.",
         "Les sessions de {server} délivrées avant {before} étaient déjà révoquées; rien n’a été changé.";
+
+    // join
+    JoinElsewhere = "{member} is not a name that the registry of {jurisdiction} gives",
+        "{member} n’est pas un nom que donne le registre de {jurisdiction}";
+    JoinFingerprint = "  {fingerprint}", "  {fingerprint}";
+    JoinNeeds = "say who joins", "dites qui adhère";
+    JoinNotYet = "the registrar has not admitted {member} yet",
+        "le registraire n’a pas encore admis {member}";
+    JoinNotYetDo = "run the command again: it goes on from here",
+        "lancez la commande de nouveau : elle reprendra ici";
+    JoinSystem = "`{system}` is no name of a system: lower-case letters, digits and hyphens",
+        "`{system}` n’est pas un nom de système : minuscules, chiffres et traits d’union";
+    JoinWaits = "Waiting for the registrar: entente member approve {member} --fingerprint \"…\"",
+        "En attente du registraire : entente member approve {member} --fingerprint \"…\"";
+    JoinWrote = "Wrote {file}.", "{file} a été écrit.";
+    Joined = "{member} is admitted, and {server} is registered.",
+        "{member} est admis, et {server} est inscrit.";
+    JoinedAlready = "{member} was admitted and {server} was registered already; nothing was changed.",
+        "{member} était déjà admis et {server} déjà inscrit; rien n’a été changé.";
+    JoinedNext = "Start it: entente serve security-server --config {file}",
+        "Démarrez-le : entente serve security-server --config {file}";
+
+    // trust
+    TrustAdded = "{jurisdiction} is recognised (registry entry {index}). Every server here follows its registry now.",
+        "{jurisdiction} est reconnue (entrée {index} du registre central). Tous les serveurs d’ici suivent désormais son registre.";
+    TrustAddedAlready = "{jurisdiction} was recognised so already; nothing was changed.",
+        "{jurisdiction} était déjà reconnue ainsi; rien n’a été changé.";
+    TrustAlready = "The recognition of {jurisdiction} stood so already; nothing was changed.",
+        "La reconnaissance de {jurisdiction} était déjà dans cet état; rien n’a été changé.";
+    TrustAsk = "Have the registrar of {jurisdiction} read the hash of its first change to you by telephone, and type it:",
+        "Faites-vous lire au téléphone, par le registraire de {jurisdiction}, l’empreinte de son premier changement, et saisissez-la :";
+    TrustDiffers = "this is not the first change of {jurisdiction} in that anchor file: nothing was recognised",
+        "ce n’est pas le premier changement de {jurisdiction} dans ce fichier d’ancrage : rien n’a été reconnu";
+    TrustNone = "No other jurisdiction was ever recognised here.",
+        "Aucune autre administration n’a jamais été reconnue ici.";
+    TrustResumed = "{jurisdiction} is recognised again (registry entry {index}).",
+        "{jurisdiction} est de nouveau reconnue (entrée {index} du registre central).";
+    TrustRevoked = "{jurisdiction} is recognised no more (registry entry {index}). Calls across are refused.",
+        "{jurisdiction} n’est plus reconnue (entrée {index} du registre central). Les appels qui traversent sont refusés.";
+    TrustSuspended = "The recognition of {jurisdiction} is suspended (registry entry {index}). Calls across are refused until `entente trust resume`.",
+        "La reconnaissance de {jurisdiction} est suspendue (entrée {index} du registre central). Les appels qui traversent sont refusés jusqu’à `entente trust resume`.";
+    TrustUnheld = "{jurisdiction} is not recognised here",
+        "{jurisdiction} n’est pas reconnue ici";
 
     // log
     EntryAsked = "elements asked: {elements}", "éléments demandés : {elements}";

@@ -22,4 +22,5 @@ mod stamps;
 mod status;
 mod systemd;
 mod token;
+mod two;
 mod witnesses;

@@ -300,20 +300,17 @@ impl Federation {
         }
     }
 
+    /// Whether a party signed an agreement, in its own registry.
+    pub fn is_signed_by(&self, agreement: &AgreementId, party: &MemberId) -> bool {
+        let state = self.state_of(party.as_str());
+        let record = state.and_then(|state| state.agreement(agreement));
+        record.is_some_and(|record| record.is_signed_by(party))
+    }
+
     /// Whether every party signed, each in its own registry, whatever became of it.
     fn is_agreed(&self, record: &AgreementRecord) -> bool {
-        let parties = record.terms.parties.iter();
-        parties
-            .map(|party| self.state_of(party.as_str()))
-            .all(|state| {
-                state.is_some_and(|state| {
-                    let registry = state.registry().map(|registry| &registry.jurisdiction);
-                    let record = state.agreement(&record.id());
-                    record
-                        .zip(registry)
-                        .is_some_and(|(record, here)| record.was_agreed(here))
-                })
-            })
+        let mut parties = record.terms.parties.iter();
+        parties.all(|party| self.is_signed_by(&record.id(), party))
     }
 }
 

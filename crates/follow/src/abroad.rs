@@ -12,7 +12,7 @@ use std::time::Duration;
 
 use arc_swap::ArcSwap;
 use entente_clock::Clock;
-use entente_directory::{Federation, Keep, RecognitionRecord, Standing};
+use entente_directory::{Keep, RecognitionRecord, Standing};
 use entente_identity::Jurisdiction;
 use entente_ledger::disk::Disk;
 use entente_tls::IdentitySlot;
@@ -164,11 +164,15 @@ impl Directories {
             .collect()
     }
 
-    /// The newest verified states as one directory.
-    pub fn federation(&self) -> Federation {
+    /// Whether every registry that is recognised now was heard by this process, and had nothing newer.
+    pub fn are_confirmed(&self) -> bool {
         let others = self.others.load();
-        let others = others.values().map(|other| other.load().state.clone());
-        Federation::new(self.home.load().state.clone(), others.collect())
+        let view = self.home.load();
+        let mut recognised = view.state.recognitions();
+        recognised.all(|record| {
+            let other = others.get(&record.jurisdiction);
+            record.standing == Standing::Ended || other.is_some_and(Directory::is_confirmed)
+        })
     }
 
     /// Changes whenever a view does.

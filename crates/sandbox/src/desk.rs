@@ -6,17 +6,17 @@ use std::time::Duration;
 
 use bytes::Bytes;
 use entente_clock::Timestamp;
-use entente_directory::{Author, Change, Keep};
+use entente_directory::{Author, Change, Federation, Keep};
 use entente_follow::author::{AuthorError, Pen};
 use entente_follow::{
-    Accepted, Anchor, Behind, Directory, Follower, FollowerConfig, OpenError, RegistryClient,
-    RegistryError, View,
+    Abroad, AbroadConfig, Accepted, Anchor, Behind, Directory, Follower, FollowerConfig, OpenError,
+    RegistryClient, RegistryError, View,
 };
 use entente_ledger::SignedCheckpoint;
 use entente_ledger::checkpoint::CheckpointError;
 use entente_reason::{Lang, Reason};
 use entente_signing::{P256Key, Signer, VerifyingKey};
-use entente_tls::{Identity, IdentityError};
+use entente_tls::{Identity, IdentityError, IdentitySlot};
 
 use crate::seams::Seams;
 
@@ -26,6 +26,8 @@ pub struct Desk {
     follower: Follower,
     client: RegistryClient,
     anchor: Anchor,
+    copy: PathBuf,
+    identity: IdentitySlot,
     seams: Seams,
 }
 
@@ -79,12 +81,12 @@ impl Desk {
     ) -> Result<Self, DeskError> {
         // The registry admits everybody and believes signatures alone, so any key will do.
         let key = P256Key::generate().map_err(|_| DeskError::Random)?;
-        let identity = Identity::self_signed(Arc::new(key), &[])?;
+        let identity = IdentitySlot::new(Identity::self_signed(Arc::new(key), &[])?);
         let config = FollowerConfig {
             anchor: anchor.clone(),
             dir: copy.to_owned(),
             net: seams.net.clone(),
-            identity: identity.into(),
+            identity: identity.clone(),
             keep: Keep::None,
             clock: seams.clock.clone(),
             disk: seams.disk.clone(),
@@ -100,6 +102,8 @@ impl Desk {
             follower,
             client,
             anchor,
+            copy: copy.to_owned(),
+            identity,
             seams: seams.clone(),
         })
     }
@@ -143,6 +147,39 @@ impl Desk {
         let note = self.client.latest().await?;
         let newest = SignedCheckpoint::verify(&note, &self.anchor.ledger)?;
         self.reach(newest.size()).await
+    }
+
+    /// The own registry and those that it recognises, as one directory; see [`Self::everywhere`].
+    pub async fn federation(&self) -> Federation {
+        let views = self.everywhere().await;
+        let mut states = views.iter().map(|view| view.state.clone());
+        let home = states.next().unwrap_or_default();
+        Federation::new(home, states.collect())
+    }
+
+    /// The views of the own registry, first, and of those that it recognises: each as of now where it answers,
+    /// and else as this desk last verified it.
+    pub async fn everywhere(&self) -> Vec<Arc<View>> {
+        let abroad = Abroad::open(AbroadConfig {
+            home: self.directory(),
+            dir: self.copy.join("abroad"),
+            net: self.seams.net.clone(),
+            identity: self.identity.clone(),
+            clock: self.seams.clock.clone(),
+            disk: self.seams.disk.clone(),
+        })
+        .await;
+        let directories = abroad.directories();
+        let heard = async {
+            let mut tick = tokio::time::interval(TICK);
+            while !directories.are_confirmed() {
+                tick.tick().await;
+            }
+        };
+        let _ = tokio::time::timeout(WAIT, heard).await;
+        let views = directories.views();
+        abroad.shutdown().await;
+        views
     }
 
     /// Waits until this desk has verified `size` changes.
@@ -227,3 +264,5 @@ impl DeskError {
 /// Times [`WAIT`] is waited for a registry that is behind.
 const PATIENCE: u32 = 5;
 const WAIT: Duration = Duration::from_secs(2);
+/// How often it is looked whether the others were heard.
+const TICK: Duration = Duration::from_millis(50);

@@ -9,13 +9,12 @@ use entente_agreement::{Agreement, AgreementError, AgreementId, Document};
 use entente_clock::Timestamp;
 use entente_config::{ConfigError, Pkcs11Uri};
 use entente_contract::{Contract, ContractError};
-use entente_directory::{
-    Address, AgreementRecord, Application, Author, Change, KeyRole, Name, NewKey, ServicePublish,
-};
+use entente_directory::{Address, AgreementRecord, Author, Change, KeyRole, ServicePublish};
 use entente_follow::author::next_act;
-use entente_follow::{Accepted, Anchor, Applied, View};
+use entente_follow::{Accepted, Anchor, View};
 use entente_identity::{MemberId, ServerId, ServiceName, SystemId};
 use entente_keys::{HsmError, HsmKey, KeyStore, KeyStoreError, KeyUse};
+use entente_ledger::disk::DiskError;
 use entente_reason::{Lang, Reason};
 use entente_security_server::enrol::{EnrolError, ServerKeys};
 use entente_signing::{Digest, KeyId, SignError, Signer};
@@ -24,6 +23,7 @@ use crate::desk::{Desk, DeskError};
 use crate::member_file::MemberFile;
 use crate::seams::Seams;
 
+mod apply;
 mod certificates;
 mod halt;
 mod keys;
@@ -65,6 +65,9 @@ pub enum OfficeError {
     /// The agreement is not one.
     #[error("reading the agreement")]
     Agreement(#[from] AgreementError),
+    /// The application could not be kept.
+    #[error("keeping the application")]
+    Application(#[source] DiskError),
     /// The contract is not fit to be published.
     #[error("reading the contract")]
     Contract(#[from] ContractError),
@@ -173,48 +176,6 @@ impl Office {
         &self.desk
     }
 
-    /// Applies for membership with the keys of this office, which are made when missing. Applying
-    /// again with the same keys makes another application: signatures differ.
-    ///
-    /// # Errors
-    /// When a key cannot be used, or the registry refuses.
-    pub async fn apply(&self) -> Result<Applied, OfficeError> {
-        let roles = [
-            (KeyRole::Recovery, KeyUse::Recovery),
-            (KeyRole::Officer, KeyUse::Officer),
-            (KeyRole::Member, KeyUse::Member),
-        ];
-        let mut keys = Vec::new();
-        let mut signers = Vec::new();
-        for (role, key_use) in roles {
-            let signer = match self.in_token(key_use)? {
-                Some(signer) => signer,
-                None => self.keys.load_or_generate(key_use, LABEL)?,
-            };
-            let key = signer.verifying_key().clone();
-            keys.push(NewKey { role, key });
-            signers.push(signer);
-        }
-        let application = Application {
-            registry: self.desk.anchor().origin().to_owned(),
-            member: self.member().clone(),
-            class: self.file.class.0.clone(),
-            name: Name {
-                en: self.file.name.en.clone(),
-                fr: self.file.name.fr.clone(),
-            },
-            keys,
-        };
-        let signers: Vec<&dyn Signer> = signers.iter().map(|signer| &**signer).collect();
-        let bytes = application.sign(&signers)?;
-        Ok(self
-            .desk
-            .client()
-            .apply(bytes.into())
-            .await
-            .map_err(DeskError::from)?)
-    }
-
     /// Registers a security server of this member, whose keys are made when missing, and puts the
     /// certificates of its key beside it. A key that is to be in a token must be there.
     ///
@@ -285,18 +246,17 @@ impl Office {
             Some(_) => (Change::AgreementAccept(act), Vec::new(), false),
         };
         let accepted = self.as_officer(&change, blobs).await?;
-        let view = self.desk.view();
-        let record = view
-            .state
+        let federation = self.desk.federation().await;
+        let record = federation
             .agreement(&agreement.id())
             .ok_or(OfficeError::UnknownAgreement)?;
         let parties = record.terms.parties.iter();
-        let missing = parties.filter(|party| !record.is_signed_by(party)).cloned();
+        let missing = parties.filter(|party| !federation.is_signed_by(&record.id(), party));
         Ok(Signed {
             accepted,
             proposed,
             signatures: record.accepted.len(),
-            missing: missing.collect(),
+            missing: missing.cloned().collect(),
             agreement,
         })
     }
@@ -395,9 +355,11 @@ impl OfficeError {
     /// What it amounts to.
     pub fn reason(&self) -> Reason {
         match self {
-            Self::Anchor(_) | Self::Hsm(_) | Self::Sign(_) | Self::Enrol(_) => {
-                Reason::InternalFault
-            }
+            Self::Anchor(_)
+            | Self::Application(_)
+            | Self::Hsm(_)
+            | Self::Sign(_)
+            | Self::Enrol(_) => Reason::InternalFault,
             Self::Agreement(_) => Reason::AgreementInvalid,
             Self::Contract(error) => error.reason(),
             Self::Desk(error) => error.reason(),

@@ -1,5 +1,7 @@
 //! The acts of a registrar: reading applications, admitting members, and how a membership stands.
 
+mod trust;
+
 use std::sync::Arc;
 
 use entente_central_registry::{Config, OPERATOR};
@@ -10,7 +12,7 @@ use entente_directory::{
 };
 use entente_follow::author::{AuthorError, Pen};
 use entente_follow::{Accepted, Anchor, HeldApplication};
-use entente_identity::MemberId;
+use entente_identity::{Jurisdiction, MemberId};
 use entente_keys::{KeyStore, KeyStoreError, KeyUse};
 use entente_reason::{Lang, Reason};
 use entente_signing::Signer;
@@ -44,6 +46,9 @@ pub enum RegistrarError {
     /// The registrar's key.
     #[error("using the registrar's key")]
     Keys(#[from] KeyStoreError),
+    /// An address in the other registry's anchor is of one machine only.
+    #[error("the anchor names an address that only its own machine reaches")]
+    LocalAddress,
     /// The membership has ended, and an ended one stays so.
     #[error("the membership of {member} has ended")]
     MemberEnded {
@@ -55,6 +60,12 @@ pub enum RegistrarError {
     NoApplication {
         /// Who.
         member: MemberId,
+    },
+    /// The jurisdiction was never recognised, or is no more.
+    #[error("{jurisdiction} is not recognised")]
+    NotRecognised {
+        /// Which.
+        jurisdiction: Jurisdiction,
     },
     /// Another policy would ask for less.
     #[error("the policy asks for less than the one in force")]
@@ -238,8 +249,10 @@ impl RegistrarError {
             Self::Desk(error) => error.reason(),
             Self::FingerprintDiffers => Reason::ApplicationUnknown,
             Self::Keys(error) => error.reason(),
+            Self::LocalAddress => Reason::ChangeMalformed,
             Self::MemberEnded { .. } => Reason::MemberSuspended,
             Self::NoApplication { .. } | Self::UnknownMember { .. } => Reason::UnknownMember,
+            Self::NotRecognised { .. } => Reason::JurisdictionNotRecognised,
             Self::PolicyWeaker { .. } => Reason::AuthorNotAllowed,
             Self::Sign(error) => error.reason(),
         }

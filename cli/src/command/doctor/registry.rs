@@ -5,12 +5,12 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use entente_clock::Timestamp;
-use entente_follow::{Alarm, View};
+use entente_follow::Alarm;
 use entente_sandbox::{Desk, DeskError};
 use entente_tls::net::Endpoint;
 
 use super::super::dial::{Dialled, dial};
-use super::super::log::Scratch;
+use super::super::log::{HeldView, Scratch};
 use super::finding::{Finding, Group, Remedy, Said};
 use super::site::{Role, Site};
 use crate::exit::{Exit, Failure};
@@ -23,7 +23,7 @@ pub(super) struct Registry {
     pub(super) addresses: Vec<(Endpoint, Dialled)>,
     pub(super) copy: Copy,
     /// The newest view that could be verified: from the copy, and from the registry where it answers.
-    pub(super) view: Option<Arc<View>>,
+    pub(super) view: Option<HeldView>,
     /// How many changes the registry showed; none when it showed nothing that verifies.
     pub(super) newest: Option<u64>,
     pub(super) alarm: Option<Alarm>,
@@ -81,7 +81,7 @@ pub(super) async fn gather(site: &Site) -> Registry {
     let mut scratch = match &dir {
         // The copy is opened as a copy of itself: the role may be using it.
         Some(dir) if dir.join("FORMAT").is_file() => match Scratch::copy_of(dir) {
-            Ok(scratch) => Some(scratch),
+            Ok(scratch) => Some(Arc::new(scratch)),
             Err(error) => {
                 registry.copy = unreadable(dir, error.to_string());
                 None
@@ -108,7 +108,7 @@ pub(super) async fn gather(site: &Site) -> Registry {
         scratch = None;
     }
     // From nothing, so that the other checks know what the registry has.
-    if let Ok(empty) = scratch.map_or_else(Scratch::empty, Ok) {
+    if let Ok(empty) = scratch.map_or_else(|| Scratch::empty().map(Arc::new), Ok) {
         let _ = follow(site, &empty, &mut registry, false).await;
     }
     registry
@@ -124,7 +124,7 @@ fn unreadable(dir: &std::path::Path, why: String) -> Copy {
 /// Follows the registry for a moment.
 async fn follow(
     site: &Site,
-    copy: &Scratch,
+    copy: &Arc<Scratch>,
     registry: &mut Registry,
     is_held: bool,
 ) -> Result<(), DeskError> {
@@ -156,7 +156,7 @@ async fn follow(
     registry.alarm = directory.alarms().borrow().clone();
     registry.validity = directory.validity();
     let view = desk.view();
-    registry.view = (view.size > 0).then_some(view);
+    registry.view = (view.size > 0).then(|| HeldView::new(view, copy));
     desk.close().await;
     Ok(())
 }

@@ -159,10 +159,7 @@ impl Directory {
         let view = desk.view();
         desk.close().await;
         let entries = copied_entries(&RealDisk, &scratch.0);
-        let view = HeldView {
-            view,
-            _copy: Arc::new(scratch),
-        };
+        let view = HeldView::new(view, &Arc::new(scratch));
         Ok(Self {
             anchor,
             view,
@@ -209,6 +206,14 @@ impl Directory {
 }
 
 // === impl HeldView ===
+
+impl HeldView {
+    /// A view that was followed in this copy.
+    pub(crate) fn new(view: Arc<View>, copy: &Arc<Scratch>) -> Self {
+        let copy = Arc::clone(copy);
+        Self { view, _copy: copy }
+    }
+}
 
 impl Deref for HeldView {
     type Target = View;
