@@ -43,7 +43,7 @@ impl Scene {
         let set = Bytes::from_static(entente_proto::VITAL_EVENTS_DESCRIPTOR_SET);
         let mut pen = town.registrar_pen(&held);
         let policy = Change::Policy(Policy::usual());
-        let mut changes: Vec<_> = (0..CHUNK).map(|_| pen.sign(&policy).unwrap()).collect();
+        let mut changes: Vec<_> = (0..SENT).map(|_| pen.sign(&policy).unwrap()).collect();
         // The rule for a second version reads the first one's contract again.
         let second = Change::ServicePublish(ServicePublish {
             service: SERVICE.parse().unwrap(),
@@ -160,7 +160,10 @@ async fn a_cold_follower_that_dies_at_any_write_goes_on_and_ends_with_the_same_s
     }
     serving.abort();
     let asked = asked.lock().unwrap();
-    assert!(asked.contains(&0) && asked.contains(&CHUNK), "{asked:?}");
+    assert!(
+        asked.contains(&0) && asked.contains(&WORKED_OFF),
+        "{asked:?}"
+    );
 }
 
 #[tokio::test(flavor = "multi_thread")]
@@ -170,15 +173,15 @@ async fn what_a_lost_stream_sent_is_given_up_when_the_ledger_continues_otherwise
     let directory = follower.directory();
     let (from, said) = scene.fake.next().await;
     assert_eq!(from, 0);
-    send(&said, 0, &scene.entries[..CHUNK as usize]).await;
+    send(&said, 0, &scene.entries[..SENT as usize]).await;
     drop(said);
     // The connection broke, and of what was sent the registry had signed nothing.
     let (from, said) = scene.fake.next().await;
-    assert_eq!(from, CHUNK);
+    assert_eq!(from, WORKED_OFF);
     let mut others = scene.entries.clone();
     others[9] = others[10].clone();
     let note = scene.fake.checkpoint(&others);
-    send(&said, from, &others[CHUNK as usize..]).await;
+    send(&said, from, &others[WORKED_OFF as usize..]).await;
     said.checkpoint(note).await;
     let (from, said) = scene.fake.next().await;
     assert_eq!(from, 0);
@@ -195,11 +198,11 @@ async fn a_shorter_ledger_than_a_lost_stream_sent_is_followed_from_the_view() {
     let mut scene = Scene::set().await;
     let _follower = scene.town.follow("follower").await;
     let (_, said) = scene.fake.next().await;
-    send(&said, 0, &scene.entries[..CHUNK as usize]).await;
+    send(&said, 0, &scene.entries[..SENT as usize]).await;
     drop(said);
     let (from, said) = scene.fake.next().await;
-    assert_eq!(from, CHUNK);
-    said.heartbeat(CHUNK - 1).await;
+    assert_eq!(from, WORKED_OFF);
+    said.heartbeat(WORKED_OFF - 1).await;
     let (from, _said) = scene.fake.next().await;
     assert_eq!(from, 0);
 }
@@ -210,10 +213,10 @@ async fn a_checkpoint_over_less_than_was_worked_off_is_waited_out() {
     let follower = scene.town.follow("follower").await;
     let directory = follower.directory();
     let (_, said) = scene.fake.next().await;
-    send(&said, 0, &scene.entries[..CHUNK as usize]).await;
+    send(&said, 0, &scene.entries[..SENT as usize]).await;
     said.checkpoint(scene.fake.checkpoint(&scene.entries[..100]))
         .await;
-    send(&said, CHUNK, &scene.entries[CHUNK as usize..]).await;
+    send(&said, SENT, &scene.entries[SENT as usize..]).await;
     said.checkpoint(scene.fake.checkpoint(&scene.entries)).await;
     let view = caught_up(&directory, scene.size()).await;
     assert_eq!(hash(&view.state), scene.hash);
@@ -221,5 +224,6 @@ async fn a_checkpoint_over_less_than_was_worked_off_is_waited_out() {
     assert_eq!(directory.counts().advanced, 1);
 }
 
-/// Entries after which a follower works them off.
-const CHUNK: u64 = 1024;
+/// Entries of which a follower, without a checkpoint, works off that many.
+const SENT: u64 = 1536;
+const WORKED_OFF: u64 = 1024;

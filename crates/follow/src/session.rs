@@ -180,8 +180,9 @@ impl Session {
             }
             self.pending.push(Pending { bytes, entry });
         }
-        if self.pending.len() >= CHUNK || self.pending_bytes >= CHUNK_BYTES {
-            self.work_off(self.pending.len()).await?;
+        if self.pending.len() >= MOST_PENDING || self.pending_bytes >= MOST_PENDING_BYTES {
+            // Not the newest: the checkpoint that comes next may be over less than was sent.
+            self.work_off(self.pending.len() * 2 / 3).await?;
         }
         Ok(())
     }
@@ -436,9 +437,9 @@ const OPENING: Duration = Duration::from_secs(10);
 const MAX_STEP: usize = 256;
 /// A registry of a million changes.
 const MAX_UNPROVEN: usize = 512 << 20;
-/// Entries, and bytes of entries or of blobs, after which they are worked off.
-const CHUNK: usize = 1024;
-const CHUNK_BYTES: usize = 4 << 20;
+/// Entries, and bytes of entries, of which two thirds are worked off.
+const MOST_PENDING: usize = 1536;
+const MOST_PENDING_BYTES: usize = 6 << 20;
 /// Denials in effect ahead of the ledger.
 const MAX_EARLY: usize = 1024;
 /// How stale the kept time of freshness may be.

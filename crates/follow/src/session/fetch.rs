@@ -5,7 +5,7 @@ use std::collections::BTreeSet;
 use entente_signing::Digest;
 use tokio::time::timeout;
 
-use super::{Broken, CHUNK_BYTES, OPENING, Pending, SILENCE, Session};
+use super::{Broken, OPENING, Pending, SILENCE, Session};
 use crate::client::MAX_BLOBS_ASKED;
 
 impl Session {
@@ -37,7 +37,7 @@ impl Session {
             self.shared.heard();
             held += blob.len();
             some.push((*hash, blob));
-            if held >= CHUNK_BYTES {
+            if held >= MOST_HELD {
                 self.replica.blobs.append(&some).map_err(Broken::BlobKept)?;
                 (some, held) = (Vec::new(), 0);
             }
@@ -45,3 +45,6 @@ impl Session {
         self.replica.blobs.append(&some).map_err(Broken::BlobKept)
     }
 }
+
+/// Bytes of blobs after which they are written down.
+const MOST_HELD: usize = 4 << 20;
