@@ -151,6 +151,6 @@ pub(crate) const QUEUE: usize = 4;
 /// Between heartbeats; followers think the connection lost after five.
 const HEARTBEAT: Duration = Duration::from_secs(1);
 /// How long a follower may leave a step lying.
-const PATIENCE: Duration = Duration::from_secs(10);
+pub(crate) const PATIENCE: Duration = Duration::from_secs(10);
 /// Entries in one step; the ledger bounds their bytes to about 1 MiB.
 const MAX_STEP: usize = 256;

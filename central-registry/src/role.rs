@@ -224,6 +224,7 @@ impl CentralRegistry {
             clock,
             metrics: metrics.clone(),
             places: Arc::new(Semaphore::new(config.limits.followers)),
+            fetchers: Arc::new(Semaphore::new(config.limits.calls)),
             stop: stopped.clone(),
         };
         let accept = accept_limits(&config, &metrics);
@@ -342,9 +343,12 @@ async fn bind_admin(
 }
 
 fn accept_limits(config: &Config, metrics: &Metrics) -> AcceptLimits {
-    let metrics = metrics.clone();
+    let (metrics, followers) = (metrics.clone(), config.limits.followers);
     AcceptLimits {
-        max_open: config.limits.followers.saturating_add(SPARE_CONNECTIONS),
+        // Each follower may have a second connection, for its blobs.
+        max_open: followers
+            .saturating_mul(2)
+            .saturating_add(SPARE_CONNECTIONS),
         refused: Some(Arc::new(move |_, error: &TlsError| {
             metrics.handshake_refused(error.reason());
         })),

@@ -10,17 +10,19 @@ use entente_follow::BlobStore;
 use entente_ledger::Ledger;
 use entente_proto::registry::v1 as wire;
 use entente_proto::registry::v1::registry_service_server::RegistryService;
+use entente_reason::Lang;
 use entente_signing::Digest;
 use entente_telemetry::Metrics;
 use entente_tls::PeerInfo;
 use entente_tls::net::Remote;
-use tokio::sync::{Semaphore, mpsc, watch};
+use tokio::sync::{OwnedSemaphorePermit, Semaphore, mpsc, watch};
+use tokio::time::timeout;
 use tokio_stream::wrappers::ReceiverStream;
 use tonic::{Request, Response, Status};
 
 use crate::applications::Applications;
 use crate::desk::Desk;
-use crate::feed::{Feed, QUEUE};
+use crate::feed::{Feed, PATIENCE, QUEUE};
 use crate::passages::Passages;
 use crate::refusal::{Refused, lang};
 
@@ -36,6 +38,8 @@ pub(crate) struct Service {
     pub(crate) metrics: Metrics,
     /// Places for followers.
     pub(crate) places: Arc<Semaphore>,
+    /// Places for those who fetch many blobs.
+    pub(crate) fetchers: Arc<Semaphore>,
     pub(crate) stop: watch::Receiver<bool>,
 }
 
@@ -76,6 +80,7 @@ impl Service {
 #[tonic::async_trait]
 impl RegistryService for Service {
     type FollowStream = ReceiverStream<Result<wire::FollowResponse, Status>>;
+    type FetchBlobsStream = ReceiverStream<Result<wire::FetchBlobsResponse, Status>>;
 
     async fn submit(
         &self,
@@ -214,13 +219,33 @@ impl RegistryService for Service {
         request: Request<wire::FetchBlobRequest>,
     ) -> Result<Response<wire::FetchBlobResponse>, Status> {
         self.answer(request, async |request, _| {
-            let found = self.blobs.find(&digest(&request.sha256)?);
-            let found = found.map_err(|error| {
-                tracing::error!(event = "blob.unreadable", %error);
-                Refused::Internal
-            })?;
-            let blob = found.ok_or(Refused::BlobUnknown)?;
+            let blob = find(&self.blobs, &digest(&request.sha256)?)?;
             Ok(wire::FetchBlobResponse { blob })
+        })
+        .await
+    }
+
+    async fn fetch_blobs(
+        &self,
+        request: Request<wire::FetchBlobsRequest>,
+    ) -> Result<Response<Self::FetchBlobsStream>, Status> {
+        let lang = lang(request.metadata());
+        self.answer(request, async |request, _| {
+            if request.sha256.len() > MAX_ASKED {
+                return Err(Refused::Request);
+            }
+            let named = request.sha256.iter().map(|hash| digest(hash));
+            let named = named.collect::<Result<Vec<_>, _>>()?;
+            let place = self.fetchers.clone().try_acquire_owned();
+            let (to, blobs) = mpsc::channel(1);
+            let delivery = Delivery {
+                blobs: self.blobs.clone(),
+                to,
+                lang,
+                _place: place.map_err(|_| Refused::Overloaded)?,
+            };
+            tokio::spawn(delivery.run(named));
+            Ok(ReceiverStream::new(blobs))
         })
         .await
     }
@@ -240,10 +265,48 @@ impl RegistryService for Service {
     }
 }
 
+/// Blobs asked for together, on their way one after the other.
+#[derive(Debug)]
+struct Delivery {
+    blobs: Arc<BlobStore>,
+    to: mpsc::Sender<Result<wire::FetchBlobsResponse, Status>>,
+    lang: Lang,
+    /// Frees the place when all are delivered.
+    _place: OwnedSemaphorePermit,
+}
+
+// === impl Delivery ===
+
+impl Delivery {
+    /// Ends when all are sent, one is not held, or whoever asked is gone or too slow.
+    async fn run(self, named: Vec<Digest>) {
+        for hash in named {
+            let found = find(&self.blobs, &hash);
+            let ends = found.is_err();
+            let found = found.map(|blob| wire::FetchBlobsResponse { blob });
+            let found = found.map_err(|refused| refused.into_status(self.lang));
+            let sent = timeout(PATIENCE, self.to.send(found)).await;
+            if ends || !matches!(sent, Ok(Ok(()))) {
+                return;
+            }
+        }
+    }
+}
+
+fn find(blobs: &BlobStore, hash: &Digest) -> Result<Bytes, Refused> {
+    let found = blobs.find(hash).map_err(|error| {
+        tracing::error!(event = "blob.unreadable", %error);
+        Refused::Internal
+    })?;
+    found.ok_or(Refused::BlobUnknown)
+}
+
 fn digest(bytes: &[u8]) -> Result<Digest, Refused> {
     Digest::from_slice(bytes).map_err(|_| Refused::Request)
 }
 
+/// Blobs in one question.
+const MAX_ASKED: usize = 1024;
 /// Applications in one answer.
 const MAX_LISTED: usize = 100;
 /// Changes in one approval.

@@ -177,6 +177,25 @@ impl RegistryService for Mute {
         Ok(Response::new(wire::FetchBlobResponse { blob }))
     }
 
+    type FetchBlobsStream = ReceiverStream<Result<wire::FetchBlobsResponse, Status>>;
+
+    async fn fetch_blobs(
+        &self,
+        request: Request<wire::FetchBlobsRequest>,
+    ) -> Result<Response<Self::FetchBlobsStream>, Status> {
+        let asked = request.into_inner().sha256;
+        let (to, blobs) = mpsc::channel(asked.len().max(1));
+        for sha256 in asked {
+            let found = self.fetch_blob(Request::new(wire::FetchBlobRequest { sha256 }));
+            let found = found.await.map(|found| {
+                let blob = found.into_inner().blob;
+                wire::FetchBlobsResponse { blob }
+            });
+            let _ = to.send(found).await;
+        }
+        Ok(Response::new(ReceiverStream::new(blobs)))
+    }
+
     async fn submit(
         &self,
         _: Request<wire::SubmitRequest>,

@@ -4,6 +4,7 @@
 #![allow(clippy::expect_used, clippy::unwrap_used)]
 
 mod bounds;
+mod cold;
 mod crash;
 mod denials;
 mod fake;

@@ -25,6 +25,9 @@ use crate::anchor::Anchor;
 #[derive(Clone)]
 pub struct RegistryClient {
     channels: Arc<[RegistryServiceClient<Channel>]>,
+    /// To the same addresses, for many blobs: on the connection of a stream that nobody reads meanwhile,
+    /// its bytes would leave no room for them.
+    bulk: Arc<[RegistryServiceClient<Channel>]>,
     /// The address that answered last: the first to try.
     preferred: Arc<AtomicUsize>,
     lang: Lang,
@@ -78,6 +81,10 @@ pub struct HeldApplication {
     pub standing: ApplicationStanding,
 }
 
+/// Blobs on their way, in the order asked.
+#[derive(Debug)]
+pub(crate) struct BlobStream(Streaming<wire::FetchBlobsResponse>);
+
 /// Why a registry did not do what was asked. Variants are alphabetical.
 #[derive(Debug, thiserror::Error)]
 #[non_exhaustive]
@@ -129,6 +136,7 @@ impl RegistryClient {
         };
         Ok(Self {
             channels: anchor.addresses.iter().map(connect).collect(),
+            bulk: anchor.addresses.iter().map(connect).collect(),
             preferred: Arc::default(),
             lang: Lang::default(),
         })
@@ -279,6 +287,21 @@ impl RegistryClient {
         Ok(answer.blob)
     }
 
+    /// Asks for many blobs, at most [`MAX_BLOBS_ASKED`].
+    pub(crate) async fn fetch_blobs(&self, named: &[Digest]) -> Result<BlobStream, RegistryError> {
+        let name = |hash: &Digest| Bytes::copy_from_slice(hash.as_bytes());
+        let question = wire::FetchBlobsRequest {
+            sha256: named.iter().map(name).collect(),
+        };
+        // A deadline would also end the stream; who calls this bounds each wait.
+        let stream = self
+            .ask_over(&self.bulk, question, None, async |mut client, request| {
+                client.fetch_blobs(request).await
+            })
+            .await?;
+        Ok(BlobStream(stream))
+    }
+
     /// The newest checkpoint: the bytes of a signed note, not verified.
     ///
     /// # Errors
@@ -306,7 +329,6 @@ impl RegistryClient {
         .await
     }
 
-    /// Asks one address after the other until one answers, whatever it answers.
     async fn ask<Q: Clone, A>(
         &self,
         question: Q,
@@ -316,28 +338,38 @@ impl RegistryClient {
             Request<Q>,
         ) -> Result<tonic::Response<A>, Status>,
     ) -> Result<A, RegistryError> {
+        self.ask_over(&self.channels, question, within, call).await
+    }
+
+    /// Asks one address after the other until one answers, whatever it answers.
+    async fn ask_over<Q: Clone, A>(
+        &self,
+        channels: &[RegistryServiceClient<Channel>],
+        question: Q,
+        within: Option<Duration>,
+        call: impl AsyncFn(
+            RegistryServiceClient<Channel>,
+            Request<Q>,
+        ) -> Result<tonic::Response<A>, Status>,
+    ) -> Result<A, RegistryError> {
         let first = self.preferred.load(Ordering::Relaxed);
         let mut failure = Status::unavailable("no address");
-        for offset in 0..self.channels.len() {
-            let at = (first + offset) % self.channels.len();
+        for offset in 0..channels.len() {
+            let at = (first + offset) % channels.len();
             let mut request = Request::new(question.clone());
             if let Some(within) = within {
                 request.set_timeout(within);
             }
             let lang = AsciiMetadataValue::from_static(self.lang.locale());
             request.metadata_mut().insert("accept-language", lang);
-            match call(self.channels[at].clone(), request).await {
+            match call(channels[at].clone(), request).await {
                 Ok(answer) => {
                     self.preferred.store(at, Ordering::Relaxed);
                     return Ok(answer.into_inner());
                 }
-                Err(status) => match Told::from_status(&status) {
-                    Some(told) => {
-                        let reason = Reason::parse(&told.reason).unwrap_or(Reason::InternalFault);
-                        let told = Box::new(told);
-                        return Err(RegistryError::Refused { reason, told });
-                    }
-                    None => failure = status,
+                Err(status) => match RegistryError::of(status) {
+                    RegistryError::Unreachable(status) => failure = *status,
+                    refused => return Err(refused),
                 },
             }
         }
@@ -350,6 +382,20 @@ impl fmt::Debug for RegistryClient {
         f.debug_struct("RegistryClient")
             .field("addresses", &self.channels.len())
             .finish_non_exhaustive()
+    }
+}
+
+// === impl BlobStream ===
+
+impl BlobStream {
+    /// The next blob; it is what its digest says.
+    pub(crate) async fn next(&mut self, hash: &Digest) -> Result<Bytes, RegistryError> {
+        let answer = self.0.message().await.map_err(RegistryError::of)?;
+        let blob = answer.ok_or(RegistryError::Answer)?.blob;
+        if blob.len() > MAX_BLOB || Digest::of(&blob) != *hash {
+            return Err(RegistryError::Answer);
+        }
+        Ok(blob)
     }
 }
 
@@ -369,6 +415,15 @@ impl ApplicationStanding {
 // === impl RegistryError ===
 
 impl RegistryError {
+    fn of(status: Status) -> Self {
+        let Some(told) = Told::from_status(&status) else {
+            return Self::Unreachable(Box::new(status));
+        };
+        let reason = Reason::parse(&told.reason).unwrap_or(Reason::InternalFault);
+        let told = Box::new(told);
+        Self::Refused { reason, told }
+    }
+
     /// What the caller is told.
     pub fn reason(&self) -> Reason {
         match self {
@@ -383,6 +438,8 @@ impl RegistryError {
     }
 }
 
+/// Blobs asked for at once.
+pub(crate) const MAX_BLOBS_ASKED: usize = 1024;
 /// For questions about what the registry holds.
 const READ: Option<Duration> = Some(Duration::from_secs(10));
 /// For what may carry a blob either way.

@@ -7,20 +7,21 @@ use std::time::Duration;
 use entente_clock::Clock;
 use entente_directory::{Keep, RegistryEntry};
 use entente_ledger::SignedCheckpoint;
-use entente_ledger::disk::Disk;
+use entente_ledger::disk::{Disk, DiskError};
 use entente_reason::Reason;
 use entente_tls::IdentitySlot;
 use entente_tls::net::Net;
 use tokio::task::JoinHandle;
 use tokio::time::sleep;
 
+use crate::ahead::Ahead;
 use crate::anchor::Anchor;
 use crate::client::{RegistryClient, RegistryError};
 use crate::demand;
 use crate::directory::{Directory, Shared};
 use crate::replica::{Held, Replica, ReplicaError};
 use crate::session::{End, Session};
-use crate::view::{NotAdvanced, View};
+use crate::view::View;
 
 /// What following a registry takes.
 #[derive(Debug)]
@@ -104,8 +105,12 @@ impl Follower {
             })?;
         let now = clock.now();
         let heard = held.heard;
-        let (view, early) =
-            replay(&anchor, &mut replica, held, keep, &*clock).ok_or(OpenError::Damaged { dir })?;
+        let replayed = replay(&anchor, &mut replica, held, keep, &*clock);
+        let replayed = replayed.map_err(|source| OpenError::Replica {
+            dir: dir.clone(),
+            source: source.into(),
+        })?;
+        let Replayed { view, early, ahead } = replayed.ok_or(OpenError::Damaged { dir })?;
         let demanded = demand::of(&anchor, view.state.policy());
         let cosigned = view.checkpoint.as_ref();
         let cosigned = cosigned.and_then(|held| demanded.judge(held, now)?.at());
@@ -117,7 +122,7 @@ impl Follower {
             (None, false) => {}
         }
         let directory = Directory::new(shared.clone());
-        let session = Session::new(shared, replica, client.clone(), early);
+        let session = Session::new(shared, replica, client.clone(), early, ahead);
         Ok(Self {
             directory,
             client,
@@ -149,28 +154,40 @@ impl Drop for Follower {
     }
 }
 
-/// Works out the view that the copy holds. None when it does not hold together.
+/// What a copy holds.
+struct Replayed {
+    view: View,
+    /// Denying changes in effect ahead of the ledger.
+    early: Vec<RegistryEntry>,
+    /// What came after the view and waits for a checkpoint.
+    ahead: Ahead,
+}
+
+/// Works out what the copy holds, part by part. None when it does not hold together.
 fn replay(
     anchor: &Anchor,
     replica: &mut Replica,
     held: Held,
     keep: Keep,
     clock: &dyn Clock,
-) -> Option<(View, Vec<RegistryEntry>)> {
+) -> Result<Option<Replayed>, DiskError> {
     let mut view = View::empty(anchor, keep, replica.blobs.clone());
+    let mut ahead = Ahead::of(&view);
     if let Some(note) = &held.checkpoint {
-        let checkpoint = SignedCheckpoint::verify(note, &anchor.ledger).ok()?;
-        let size = usize::try_from(checkpoint.size()).ok()?;
-        // Entries beyond the checkpoint were fetched and not yet verified: as if never fetched.
-        let entries = held.entries.get(..size)?;
-        let last = size.checked_sub(1).and_then(|last| held.ends.get(last));
-        replica.resume_at(last.copied().unwrap_or(0));
-        let advanced = view.advance(entries, Arc::new(checkpoint), anchor, clock.now());
-        view = advanced
-            .inspect_err(|fault: &NotAdvanced| {
-                tracing::error!(event = "registry.copy_damaged", ?fault);
-            })
-            .ok()?;
+        let Ok(checkpoint) = SignedCheckpoint::verify(note, &anchor.ledger) else {
+            return Ok(None);
+        };
+        let size = checkpoint.size();
+        read_up_to(size, &mut ahead, anchor, replica)?;
+        let fault = ahead.fault_within(size);
+        if ahead.root_at(size) != Some(checkpoint.root()) || fault.is_some() {
+            let read = ahead.size();
+            tracing::error!(event = "registry.copy_damaged", size, read, ?fault);
+            return Ok(None);
+        }
+        view = ahead.view(&view, Arc::new(checkpoint), clock.now());
+        replica.set_verified();
+        ahead = Ahead::of(&view);
     }
     let mut early = Vec::new();
     for bytes in held.early {
@@ -182,7 +199,40 @@ fn replay(
             early.push(entry);
         }
     }
-    Some((view, early))
+    read_up_to(u64::MAX, &mut ahead, anchor, replica)?;
+    if ahead.fault_within(u64::MAX).is_some() {
+        // Nothing proves it of the registry, so it proves nothing against it: fetched again.
+        replica.forget_unproven()?;
+        ahead = Ahead::of(&view);
+    }
+    Ok(Some(Replayed { view, early, ahead }))
+}
+
+/// Applies entries of the copy until there are `size`, or no more that can be.
+fn read_up_to(
+    size: u64,
+    ahead: &mut Ahead,
+    anchor: &Anchor,
+    replica: &mut Replica,
+) -> Result<(), DiskError> {
+    loop {
+        let wanted = size.saturating_sub(ahead.size());
+        let mut entries = replica.read_on()?;
+        entries.truncate(usize::try_from(wanted).unwrap_or(usize::MAX));
+        let mut applied = 0;
+        for bytes in &entries {
+            let entry = RegistryEntry::parse(bytes).ok();
+            let blobs = &*replica.blobs;
+            if ahead.push(bytes, entry.as_ref(), anchor, blobs).is_err() {
+                break;
+            }
+            applied += 1;
+        }
+        replica.pass(&entries[..applied]);
+        if applied == 0 || applied < entries.len() {
+            return Ok(());
+        }
+    }
 }
 
 async fn run(mut session: Session) {

@@ -13,6 +13,7 @@
 //! to a server's ledger: whoever must log a view before using it waits on [`Directory::views`].
 
 mod abroad;
+mod ahead;
 mod alarm;
 mod anchor;
 pub mod author;
@@ -21,6 +22,7 @@ mod client;
 mod demand;
 mod directory;
 mod follower;
+mod pack;
 mod replica;
 mod session;
 mod tree;

@@ -1,15 +1,17 @@
 //! A server's own copy of a registry: what it verified, on its own disk.
 //!
 //! ```text
-//! FORMAT        "entente-follow 1"
+//! FORMAT        "entente-follow 2"
 //! lock          empty; locked by the one follower
 //! entries       the ledger's entries in order: u32be length ‖ u32be crc32c ‖ entry, each
 //! checkpoint    the newest checkpoint verified over them, a signed note
 //! early         entries that deny, seen ahead of their checkpoint, framed the same way
 //! heard         when the registry was last heard to have nothing newer, in ms since the epoch
-//! blob/<hex>    descriptor sets and agreements by SHA-256
+//! blobs         descriptor sets and agreements by SHA-256
 //! evidence/     what alarms were raised over
 //! ```
+//!
+//! `entries` may go on beyond the checkpoint: what came since, not yet proven to be in the ledger.
 //!
 //! Trusted: whoever can write here can make this server believe an older registry, though no change
 //! without its author's signature. Loss costs following anew, and the memory of the newest size seen.
@@ -22,7 +24,7 @@ use bytes::{Buf, Bytes};
 use entente_clock::Timestamp;
 use entente_ledger::disk::{Disk, DiskError, DiskFile, DiskLock, durable};
 
-use crate::blob::BlobStore;
+use crate::pack::BlobPack;
 
 /// The folder, open for writing.
 #[derive(Debug)]
@@ -30,23 +32,23 @@ pub(crate) struct Replica {
     disk: Arc<dyn Disk>,
     dir: PathBuf,
     entries: Box<dyn DiskFile>,
-    /// How long the frames of verified entries are; what follows is overwritten.
+    /// How long the frames of entries under the checkpoint are.
     verified: u64,
+    /// How long all whole frames are; what follows is overwritten.
+    end: u64,
+    /// How far the blobs went when the checkpoint was kept.
+    blobs_verified: u64,
     /// What `heard` says.
     heard: Timestamp,
     /// When the quorum had cosigned what `checkpoint` says; the beginning of time where that was not said.
     cosigned: Timestamp,
-    pub(crate) blobs: Arc<BlobStore>,
+    pub(crate) blobs: Arc<BlobPack>,
     _lock: Box<dyn DiskLock>,
 }
 
 /// What the folder held when it was opened; nothing of it is verified here.
 #[derive(Debug, Default)]
 pub(crate) struct Held {
-    /// Whole frames from the beginning; may go on beyond the checkpoint.
-    pub(crate) entries: Vec<Bytes>,
-    /// Where each of those frames ends, in bytes.
-    pub(crate) ends: Vec<u64>,
     pub(crate) checkpoint: Option<Vec<u8>>,
     pub(crate) early: Vec<Bytes>,
     pub(crate) heard: Option<Timestamp>,
@@ -74,19 +76,16 @@ impl Replica {
         let lock = disk.lock(&dir.join("lock"))?;
         durable::sweep(&*disk, dir)?;
         disk.create_dir_all(&dir.join(EVIDENCE))?;
-        let blobs = BlobStore::open(disk.clone(), &dir.join("blob"), u64::MAX)?;
+        let blobs = Arc::new(BlobPack::open(&*disk, dir, BLOBS)?);
         let path = dir.join(ENTRIES);
         if !disk.exists(&path)? {
             disk.create(&path)?.sync_data()?;
             disk.sync_dir(dir)?;
         }
-        let (entries, ends) = frames(disk.read(&path)?.into());
         let read = |name| durable::read(&*disk, &dir.join(name));
         let held = Held {
-            entries,
-            ends,
             checkpoint: read(CHECKPOINT)?,
-            early: read(EARLY)?.map_or_else(Vec::new, |bytes| frames(bytes.into()).0),
+            early: read(EARLY)?.map_or_else(Vec::new, |bytes| frames(bytes.into())),
             heard: read(HEARD)?
                 .and_then(|text| std::str::from_utf8(&text).ok()?.trim_end().parse().ok())
                 .map(Timestamp::from_millis),
@@ -96,36 +95,69 @@ impl Replica {
             disk,
             dir: dir.to_owned(),
             verified: 0,
+            end: 0,
+            blobs_verified: blobs.end(),
             heard: held.heard.unwrap_or_default(),
             cosigned: Timestamp::default(),
-            blobs: Arc::new(blobs),
+            blobs,
             _lock: lock,
         };
         Ok((replica, held))
     }
 
-    /// Says up to which byte the entries found at opening were verified.
-    pub(crate) const fn resume_at(&mut self, verified: u64) {
-        self.verified = verified;
+    /// Reads the next whole frames, about [`READ`] bytes of them, after those read or written so far; none
+    /// at the end, or where one is cut short or altered. For the time before anything is written.
+    pub(crate) fn read_on(&self) -> Result<Vec<Bytes>, DiskError> {
+        let mut bytes = vec![0; READ];
+        let read = self.entries.read_at(self.end, &mut bytes)?;
+        bytes.truncate(read);
+        Ok(frames(bytes.into()))
     }
 
-    /// Keeps entries that were just verified, and the checkpoint over them.
-    pub(crate) fn append(&mut self, entries: &[Bytes], checkpoint: &[u8]) -> Result<(), DiskError> {
-        if !entries.is_empty() {
-            let mut frames = Vec::new();
-            for entry in entries {
-                write_frame(&mut frames, entry);
-            }
-            // What a crash left beyond the verified entries must not run on after a shorter batch.
-            self.entries.set_len(self.verified)?;
-            self.entries.write_at(self.verified, &frames)?;
-            self.entries.sync_data()?;
-            // If we crash here, entries without a checkpoint follow the verified ones. They are
-            // ignored at start and fetched again.
-            self.verified += frames.len() as u64;
+    /// Goes on after entries that [`Self::read_on`] gave.
+    pub(crate) fn pass(&mut self, entries: &[Bytes]) {
+        self.end += entries.iter().map(frame_len).sum::<u64>();
+    }
+
+    /// Says that the entries passed or written so far are under the checkpoint.
+    pub(crate) fn set_verified(&mut self) {
+        self.verified = self.end;
+        self.blobs_verified = self.blobs.end();
+    }
+
+    /// Writes entries down, which nothing proves yet.
+    pub(crate) fn append(&mut self, entries: &[Bytes]) -> Result<(), DiskError> {
+        let mut frames = Vec::new();
+        for entry in entries {
+            write_frame(&mut frames, entry);
         }
-        durable::replace(&*self.disk, &self.dir.join(CHECKPOINT), checkpoint)
+        self.blobs.sync()?;
+        // If we crash here, blobs are held that no entry names; they are found when entries do.
+        //
+        // What a crash left beyond the last whole entry must not run on after a shorter batch.
+        self.entries.set_len(self.end)?;
+        self.entries.write_at(self.end, &frames)?;
+        self.entries.sync_data()?;
+        // If we crash here, entries without a checkpoint follow those under it. They are applied at
+        // start, ahead of the view, and not fetched again.
+        self.end += frames.len() as u64;
+        Ok(())
+    }
+
+    /// Keeps a checkpoint over all entries written so far.
+    pub(crate) fn settle(&mut self, checkpoint: &[u8]) -> Result<(), DiskError> {
+        durable::replace(&*self.disk, &self.dir.join(CHECKPOINT), checkpoint)?;
         // If we crash here, the next start works from the new checkpoint before anybody was shown it.
+        self.set_verified();
+        Ok(())
+    }
+
+    /// Gives up the entries that no checkpoint covers, and their blobs.
+    pub(crate) fn forget_unproven(&mut self) -> Result<(), DiskError> {
+        self.end = self.verified;
+        self.entries.set_len(self.end)?;
+        self.blobs.cut(self.blobs_verified)
+        // If we crash here, some of them are still there, and given up again when they do not fit.
     }
 
     /// Replaces the entries of denying changes seen ahead of their checkpoint.
@@ -192,7 +224,7 @@ impl Replica {
 /// # Errors
 /// When the folder cannot be read.
 pub fn copied_entries(disk: &dyn Disk, dir: &Path) -> Result<Vec<Bytes>, DiskError> {
-    Ok(frames(disk.read(&dir.join(ENTRIES))?.into()).0)
+    Ok(frames(disk.read(&dir.join(ENTRIES))?.into()))
 }
 
 fn write_frame(to: &mut Vec<u8>, entry: &[u8]) {
@@ -202,10 +234,13 @@ fn write_frame(to: &mut Vec<u8>, entry: &[u8]) {
     to.extend_from_slice(entry);
 }
 
-/// Whole frames, and where each ends; stops at the first that is cut short or altered.
-fn frames(mut bytes: Bytes) -> (Vec<Bytes>, Vec<u64>) {
-    let total = bytes.len();
-    let (mut entries, mut ends) = (Vec::new(), Vec::new());
+const fn frame_len(entry: &Bytes) -> u64 {
+    8 + entry.len() as u64
+}
+
+/// Whole frames; stops at the first that is cut short or altered.
+fn frames(mut bytes: Bytes) -> Vec<Bytes> {
+    let mut entries = Vec::new();
     while bytes.len() >= 8 {
         let (length, crc) = (bytes.get_u32() as usize, bytes.get_u32());
         if length > bytes.len() || length > entente_ledger::MAX_ENTRY {
@@ -216,17 +251,20 @@ fn frames(mut bytes: Bytes) -> (Vec<Bytes>, Vec<u64>) {
             break;
         }
         entries.push(entry);
-        ends.push((total - bytes.len()) as u64);
     }
-    (entries, ends)
+    entries
 }
 
-const FORMAT: &str = "entente-follow 1\n";
+const FORMAT: &str = "entente-follow 2\n";
 const ENTRIES: &str = "entries";
+const BLOBS: &str = "blobs";
 const CHECKPOINT: &str = "checkpoint";
 const EARLY: &str = "early";
 const HEARD: &str = "heard";
 const EVIDENCE: &str = "evidence";
+
+/// Bytes of the entries read at a time.
+const READ: usize = 1 << 20;
 
 /// Files kept as evidence; one fault can be shown in ever new ways.
 const MAX_EVIDENCE: usize = 64;
@@ -237,14 +275,28 @@ mod tests {
 
     use super::*;
 
+    /// Reads on to the end.
+    fn read_all(replica: &mut Replica) -> Vec<Bytes> {
+        let mut all = Vec::new();
+        loop {
+            let entries = replica.read_on().unwrap();
+            if entries.is_empty() {
+                return all;
+            }
+            replica.pass(&entries);
+            all.extend(entries);
+        }
+    }
+
     #[test]
-    fn finds_again_what_it_kept_and_overwrites_what_was_not_verified() {
+    fn finds_again_what_it_kept_and_overwrites_what_was_given_up() {
         let dir = tempfile::tempdir().unwrap();
         let open = || Replica::open(Arc::new(RealDisk), dir.path()).unwrap();
         let (mut replica, held) = open();
-        assert!(held.entries.is_empty() && held.checkpoint.is_none());
-        replica.append(&["one".into(), "two".into()], b"2").unwrap();
-        replica.append(&["three".into()], b"3").unwrap();
+        assert!(read_all(&mut replica).is_empty() && held.checkpoint.is_none());
+        replica.append(&["one".into(), "two".into()]).unwrap();
+        replica.settle(b"2").unwrap();
+        replica.append(&["three".into()]).unwrap();
         replica
             .keep_heard(Timestamp::from_millis(7), Duration::ZERO)
             .unwrap();
@@ -252,15 +304,33 @@ mod tests {
         drop(replica);
 
         let (mut replica, held) = open();
-        assert_eq!(held.entries, ["one", "two", "three"]);
-        assert_eq!(held.checkpoint.as_deref(), Some(&b"3"[..]));
+        assert_eq!(read_all(&mut replica), ["one", "two", "three"]);
+        assert_eq!(held.checkpoint.as_deref(), Some(&b"2"[..]));
         assert_eq!(held.heard, Some(Timestamp::from_millis(7)));
         assert_eq!(held.early, ["no"]);
-        // As if the checkpoint had only reached the first entry.
-        replica.resume_at(held.ends[0]);
-        replica.append(&["2".into()], b"2'").unwrap();
         drop(replica);
-        assert_eq!(open().1.entries, ["one", "2"]);
+
+        // As if the checkpoint had only reached the first entry.
+        let (mut replica, _) = open();
+        let first = replica.read_on().unwrap()[..1].to_vec();
+        replica.pass(&first);
+        replica.set_verified();
+        read_all(&mut replica);
+        replica.forget_unproven().unwrap();
+        replica.append(&["2".into()]).unwrap();
+        drop(replica);
+        assert_eq!(read_all(&mut open().0), ["one", "2"]);
+    }
+
+    #[test]
+    fn reads_more_entries_than_it_reads_at_a_time() {
+        let dir = tempfile::tempdir().unwrap();
+        let open = || Replica::open(Arc::new(RealDisk), dir.path()).unwrap().0;
+        let entries: Vec<Bytes> = (0..40_u8).map(|n| vec![n; 60_000].into()).collect();
+        open().append(&entries).unwrap();
+        let mut replica = open();
+        assert!(replica.read_on().unwrap().len() < entries.len());
+        assert_eq!(read_all(&mut replica), entries);
     }
 
     #[test]
@@ -269,16 +339,16 @@ mod tests {
         write_frame(&mut whole, b"one");
         write_frame(&mut whole, b"two");
         for cut in 11..22 {
-            assert_eq!(frames(whole[..cut].to_vec().into()).0, ["one"], "{cut}");
+            assert_eq!(frames(whole[..cut].to_vec().into()), ["one"], "{cut}");
         }
         whole[10] ^= 1;
-        assert!(frames(whole.into()).0.is_empty());
+        assert!(frames(whole.into()).is_empty());
     }
 
     #[test]
     fn refuses_a_folder_of_another_format() {
         let dir = tempfile::tempdir().unwrap();
-        std::fs::write(dir.path().join("FORMAT"), "entente-follow 2\n").unwrap();
+        std::fs::write(dir.path().join("FORMAT"), "entente-follow 1\n").unwrap();
         let refused = Replica::open(Arc::new(RealDisk), dir.path());
         assert!(matches!(refused, Err(ReplicaError::Format)));
     }

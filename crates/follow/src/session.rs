@@ -1,5 +1,8 @@
 //! One stream from the registry, until it ends or shows something it must never show.
 
+mod fetch;
+mod raise;
+
 use std::sync::Arc;
 use std::time::Duration;
 
@@ -10,17 +13,16 @@ use entente_ledger::SignedCheckpoint;
 use entente_ledger::disk::DiskError;
 use entente_proto::registry::v1::follow_response::Step;
 use entente_proto::registry::v1::{Entries, Heartbeat};
-use entente_signing::Digest;
-use entente_signing::cbor::Writer;
 use tokio::time::timeout;
 
-use crate::alarm::{Alarm, AlarmKind};
+use crate::ahead::Ahead;
+use crate::alarm::AlarmKind;
 use crate::blob::BlobError;
 use crate::client::{RegistryClient, RegistryError};
 use crate::demand;
 use crate::directory::Shared;
 use crate::replica::Replica;
-use crate::view::NotAdvanced;
+use crate::view::View;
 
 /// Everything a follower has, between streams and during one.
 #[derive(Debug)]
@@ -30,11 +32,23 @@ pub(crate) struct Session {
     client: RegistryClient,
     /// Denying changes in effect that the ledger has not brought yet.
     early: Vec<RegistryEntry>,
-    /// Entries received after the view's, not yet under a checkpoint.
-    pending: Vec<Bytes>,
+    /// What the entries after the view's add up to, as far as they were worked off.
+    ahead: Ahead,
+    /// Entries received after those.
+    pending: Vec<Pending>,
     pending_bytes: usize,
+    /// Bytes of entries taken without a checkpoint over them.
+    max_unproven: usize,
     /// Whether this stream brought a view forward.
     advanced: bool,
+}
+
+/// An entry as it came.
+#[derive(Debug)]
+struct Pending {
+    bytes: Bytes,
+    /// None when it is no entry at all, which is judged when its checkpoint comes.
+    entry: Option<RegistryEntry>,
 }
 
 /// How a stream ended.
@@ -65,6 +79,8 @@ enum Broken {
     Stream(#[source] Box<tonic::Status>),
     #[error("the registry's stream is out of step: {0}")]
     Unexpected(&'static str),
+    #[error("what it sent is not what it stands by: {0}")]
+    Unproven(&'static str),
 }
 
 // === impl Session ===
@@ -75,14 +91,17 @@ impl Session {
         replica: Replica,
         client: RegistryClient,
         early: Vec<RegistryEntry>,
+        ahead: Ahead,
     ) -> Self {
         Self {
             shared,
             replica,
             client,
             early,
+            ahead,
             pending: Vec::new(),
             pending_bytes: 0,
+            max_unproven: MAX_UNPROVEN,
             advanced: false,
         }
     }
@@ -90,14 +109,26 @@ impl Session {
     /// Follows one stream to its end.
     pub(crate) async fn follow(&mut self) -> End {
         self.advanced = false;
-        self.drop_pending();
+        self.pending.clear();
+        self.pending_bytes = 0;
+        self.ahead.is_resumed = self.ahead.size() > self.shared.view().size;
         let Err(broken) = self.steps().await;
+        self.end(broken)
+    }
+
+    fn end(&mut self, broken: Broken) -> End {
         match broken {
             Broken::Alarm(kind, shown) => {
                 self.raise(kind, &shown);
+                self.forget_unproven();
                 End::Alarmed
             }
             broken => {
+                // Of a stream that was only lost, what was worked off is kept: a country is not fetched
+                // twice. A disk that failed may not hold it.
+                if matches!(broken, Broken::Disk(_) | Broken::Unproven(_)) {
+                    self.forget_unproven();
+                }
                 let cause = std::error::Error::source(&broken).map(ToString::to_string);
                 tracing::debug!(event = "registry.stream_ended", why = %broken, cause);
                 End::Lost {
@@ -108,7 +139,7 @@ impl Session {
     }
 
     async fn steps(&mut self) -> Result<std::convert::Infallible, Broken> {
-        let from = self.shared.view().size;
+        let from = self.ahead.size();
         let mut stream = timeout(OPENING, self.client.follow(from))
             .await
             .map_err(|_| Broken::Silent)?
@@ -122,7 +153,7 @@ impl Session {
                 .ok_or(Broken::Unexpected("it ended"))?;
             self.shared.heard();
             match step.step {
-                Some(Step::Entries(entries)) => self.receive(entries)?,
+                Some(Step::Entries(entries)) => self.receive(entries).await?,
                 Some(Step::Checkpoint(note)) => self.conclude(note).await?,
                 Some(Step::Heartbeat(heartbeat)) => self.compare(&heartbeat)?,
                 None => return Err(Broken::Unexpected("an unknown step")),
@@ -130,29 +161,69 @@ impl Session {
         }
     }
 
-    /// Takes entries in; of them, only what denies has an effect yet.
-    fn receive(&mut self, entries: Entries) -> Result<(), Broken> {
-        let next = self.shared.view().size + self.pending.len() as u64;
+    /// Takes entries in; of them, only what denies has an effect yet. Of many, those that came first are
+    /// worked off: memory holds a part of a country's, however long its checkpoint is in coming.
+    async fn receive(&mut self, entries: Entries) -> Result<(), Broken> {
+        let next = self.ahead.size() + self.pending.len() as u64;
         if entries.first_index != next || entries.entry.len() > MAX_STEP {
             return Err(Broken::Unexpected("entries with a gap"));
         }
-        for entry in entries.entry {
-            self.pending_bytes += entry.len();
-            if entry.len() > entente_ledger::MAX_ENTRY || self.pending_bytes > MAX_PENDING {
-                return Err(Broken::Unexpected("too much without a checkpoint"));
+        for bytes in entries.entry {
+            self.pending_bytes += bytes.len();
+            let unproven = self.ahead.bytes + self.pending_bytes;
+            if bytes.len() > entente_ledger::MAX_ENTRY || unproven > self.max_unproven {
+                return Err(Broken::Unproven("too much without a checkpoint"));
             }
-            self.deny_early(&entry)?;
-            self.pending.push(entry);
+            let entry = RegistryEntry::parse(&bytes).ok();
+            if let Some(entry) = &entry {
+                self.deny_early(entry)?;
+            }
+            self.pending.push(Pending { bytes, entry });
+        }
+        if self.pending.len() >= MOST_PENDING || self.pending_bytes >= MOST_PENDING_BYTES {
+            // Not the newest: the checkpoint that comes next may be over less than was sent.
+            self.work_off(self.pending.len() * 2 / 3).await?;
         }
         Ok(())
     }
 
+    /// Applies the first pending entries ahead of the view, and writes them down.
+    async fn work_off(&mut self, count: usize) -> Result<(), Broken> {
+        let rest = self.pending.split_off(count.min(self.pending.len()));
+        let chunk = std::mem::replace(&mut self.pending, rest);
+        self.pending_bytes = self.pending.iter().map(|entry| entry.bytes.len()).sum();
+        let (mut worked_off, mut outcome) = (Vec::with_capacity(chunk.len()), Ok(()));
+        self.fetch_blobs(&chunk).await?;
+        for pending in &chunk {
+            outcome = self.apply(pending).await;
+            if outcome.is_err() {
+                break;
+            }
+            worked_off.push(pending.bytes.clone());
+        }
+        // What was applied is written down, whatever became of the rest: the two never differ.
+        self.replica.append(&worked_off)?;
+        outcome
+    }
+
+    async fn apply(&mut self, pending: &Pending) -> Result<(), Broken> {
+        let (entry, mut fetched) = (pending.entry.as_ref(), None);
+        loop {
+            let (anchor, blobs) = (&self.shared.anchor, &*self.replica.blobs);
+            let Err(missing) = self.ahead.push(&pending.bytes, entry, anchor, blobs) else {
+                return Ok(());
+            };
+            // Held once, and damaged since; or named by an entry before.
+            if fetched == Some(missing) {
+                return Err(Broken::Unexpected("a blob was lost"));
+            }
+            self.fetch(&[missing.0]).await?;
+            fetched = Some(missing);
+        }
+    }
+
     /// Puts a denying change into effect on sight of its author's signature.
-    fn deny_early(&mut self, entry: &Bytes) -> Result<(), Broken> {
-        // What cannot be read is judged when its checkpoint comes.
-        let Ok(entry) = RegistryEntry::parse(entry) else {
-            return Ok(());
-        };
+    fn deny_early(&mut self, entry: &RegistryEntry) -> Result<(), Broken> {
         let change = &entry.change;
         let same = |early: &RegistryEntry| early.change.hash() == change.hash();
         let known = self.early.iter().any(same);
@@ -166,7 +237,7 @@ impl Session {
         };
         self.shared.count_denied();
         self.shared.publish(view.with_state(state));
-        self.early.push(entry);
+        self.early.push(entry.clone());
         // In effect before it is durable: if we crash here, the stream brings it again, and until
         // then the registry has not been heard by this process either.
         self.keep_early()?;
@@ -184,10 +255,10 @@ impl Session {
             return Err(Broken::Alarm(fault, note));
         }
         let checkpoint = Arc::new(checkpoint);
-        let before = view.state.policy();
-        if checkpoint.size() == view.size {
+        let (size, before) = (checkpoint.size(), view.state.policy());
+        if size == view.size {
             self.reaffirm(&checkpoint, before)?;
-            if self.pending.is_empty() {
+            if self.has_all() {
                 self.freshen()?;
             }
             return Ok(());
@@ -195,50 +266,63 @@ impl Session {
         // Judged before the work of verifying what it covers, and again by the policy that comes of it.
         let demanded = demand::of(anchor, before);
         if demanded.judge(&checkpoint, self.shared.now()).is_none() {
-            self.hold(&checkpoint);
+            return self.hold(&checkpoint);
+        }
+        let behind = size.saturating_sub(self.ahead.size());
+        if behind > self.pending.len() as u64 {
+            return Err(Broken::Unexpected("a checkpoint over entries not sent"));
+        }
+        self.work_off(behind as usize).await?;
+        if self.ahead.root_at(size) != Some(checkpoint.root()) {
+            // It signed none of what it sent in another stream, and may have lost it since.
+            if self.ahead.is_resumed {
+                return Err(Broken::Unproven("its ledger continues otherwise"));
+            }
+            return Err(Broken::Alarm(AlarmKind::Fork, note));
+        }
+        if let Some(kind) = self.ahead.fault_within(size) {
+            return Err(Broken::Alarm(kind, note));
+        }
+        if size < self.ahead.size() {
+            if demanded.is_demanding() {
+                // Other witnesses may have to cosign what follows, and be known from this alone.
+                return Err(Broken::Unproven("its cosignatures are for a part of it"));
+            }
+            // Of a long run of entries, more was worked off than this covers: the next one will.
             return Ok(());
         }
-        let count = usize::try_from(checkpoint.size() - view.size).unwrap_or(usize::MAX);
-        let Some(entries) = self.pending.get(..count).map(<[Bytes]>::to_vec) else {
-            return Err(Broken::Unexpected("a checkpoint over entries not sent"));
-        };
-        self.fetch_blobs(&entries).await?;
-        let advanced = view.advance(
-            &entries,
-            Arc::clone(&checkpoint),
-            &self.shared.anchor,
-            self.shared.now(),
-        );
-        let advanced = advanced.map_err(|fault| match fault {
-            NotAdvanced::Alarm(kind) => Broken::Alarm(kind, note.clone()),
-            NotAdvanced::BlobMissing => Broken::Unexpected("a blob was lost"),
-            NotAdvanced::Incomplete => Broken::Unexpected("a checkpoint over entries not sent"),
-        })?;
-        let demanded = demand::of(anchor, before.into_iter().chain(advanced.state.policy()));
+        let anchor = &self.shared.anchor;
+        let demanded = demand::of(anchor, before.into_iter().chain(self.ahead.policy()));
         let Some(judged) = demanded.judge(&checkpoint, self.shared.now()) else {
-            self.hold(&checkpoint);
-            return Ok(());
+            return self.hold(&checkpoint);
         };
+        let advanced = self
+            .ahead
+            .view(&view, Arc::clone(&checkpoint), self.shared.now());
+        let advanced = self.with_early(advanced);
         // Durable first: a view that was used must never be forgotten.
-        self.replica.append(&entries, &note)?;
-        let size = advanced.size;
+        self.replica.settle(&note)?;
         self.shared.count_advanced();
         // Before the view is shown: who waited for it must not find it stale.
         match judged.at() {
             Some(at) => self.shared.cosigned(at),
-            None if count == self.pending.len() => self.shared.fresh(self.shared.now()),
+            None if self.pending.is_empty() => self.shared.fresh(self.shared.now()),
             None => {}
         }
+        self.ahead = Ahead::of(&advanced);
         self.shared.publish(advanced);
         self.advanced = true;
         tracing::debug!(event = "registry.advanced", size);
-        self.pending.drain(..count);
-        self.pending_bytes = self.pending.iter().map(Bytes::len).sum();
-        self.settle_early(&entries)?;
-        if self.pending.is_empty() {
+        self.settle_early()?;
+        if self.has_all() {
             self.freshen()?;
         }
         Ok(())
+    }
+
+    /// Whether nothing was sent that the view does not cover.
+    fn has_all(&self) -> bool {
+        self.pending.is_empty() && self.ahead.size() == self.shared.view().size
     }
 
     /// Takes a checkpoint over what the view rests on already for what it says of its age.
@@ -246,14 +330,13 @@ impl Session {
         &mut self,
         checkpoint: &Arc<SignedCheckpoint>,
         policy: Option<&Policy>,
-    ) -> Result<(), DiskError> {
+    ) -> Result<(), Broken> {
         let demanded = demand::of(&self.shared.anchor, policy);
         if !demanded.is_demanding() {
             return Ok(());
         }
         let Some(judged) = demanded.judge(checkpoint, self.shared.now()) else {
-            self.hold(checkpoint);
-            return Ok(());
+            return self.hold(checkpoint);
         };
         if let Some(at) = judged.at() {
             // Kept with its cosignatures: after a restart the view is as old as they are.
@@ -266,9 +349,14 @@ impl Session {
 
     /// Leaves a checkpoint aside that lacks cosignatures: what it covers stays pending, and of that what
     /// denies stays in effect. No fault of the registry's, until the view goes stale over it.
-    fn hold(&self, checkpoint: &SignedCheckpoint) {
+    fn hold(&self, checkpoint: &SignedCheckpoint) -> Result<(), Broken> {
         self.shared.count_held();
         tracing::debug!(event = "registry.checkpoint_held", size = checkpoint.size());
+        if self.ahead.is_resumed {
+            // The stream began beyond the view, and so perhaps beyond the one that would do.
+            return Err(Broken::Unproven("it may not have shown who cosigns"));
+        }
+        Ok(())
     }
 
     /// Compares what the registry says it holds with what was verified.
@@ -281,43 +369,46 @@ impl Session {
             let said = format!("heartbeat of size {}", heartbeat.size);
             return Err(Broken::Alarm(AlarmKind::Rollback, said.into()));
         }
+        if heartbeat.size < self.ahead.size() {
+            return Err(Broken::Unproven("its ledger is shorter"));
+        }
         if heartbeat.size == view.size {
             self.freshen()?;
         }
         Ok(())
     }
 
-    /// Fetches the blobs that entries rest on and that are not held yet.
-    async fn fetch_blobs(&self, entries: &[Bytes]) -> Result<(), Broken> {
-        for entry in entries {
-            let blob = RegistryEntry::parse(entry).map_or(None, |entry| entry.change.blob());
-            let Some(hash) = blob else { continue };
-            if self.replica.blobs.holds(&hash)? {
-                continue;
+    /// The early denials take their place over a newer view.
+    fn with_early(&self, mut view: View) -> View {
+        for entry in &self.early {
+            if let Ok(state) = view.state.deny(&entry.change, entry.at) {
+                view = view.with_state(state);
             }
-            let blob = self.client.fetch_blob(&hash).await.map_err(Broken::Blob)?;
-            self.replica
-                .blobs
-                .keep(&hash, &blob)
-                .map_err(Broken::BlobKept)?;
-            self.shared.heard();
         }
-        Ok(())
+        view
     }
 
-    /// Forgets early denials that the ledger has brought.
-    fn settle_early(&mut self, entries: &[Bytes]) -> Result<(), DiskError> {
+    /// Forgets early denials that the ledger has brought: their author's changes go on after them.
+    fn settle_early(&mut self) -> Result<(), DiskError> {
         if self.early.is_empty() {
             return Ok(());
         }
-        let brought: Vec<Digest> = entries
-            .iter()
-            .filter_map(|entry| RegistryEntry::parse(entry).ok())
-            .map(|entry| entry.change.hash())
-            .collect();
-        self.early
-            .retain(|early| !brought.contains(&early.change.hash()));
+        let view = self.shared.view();
+        self.early.retain(|early| {
+            let header = early.change.header();
+            let last = view.state.author(&header.author);
+            last.is_none_or(|last| last.sequence < header.sequence)
+        });
         self.keep_early()
+    }
+
+    /// Gives up what was worked off ahead of the view.
+    fn forget_unproven(&mut self) {
+        self.ahead = Ahead::of(&self.shared.view());
+        if let Err(error) = self.replica.forget_unproven() {
+            // Overwritten by what comes next, or given up at the next start.
+            tracing::warn!(event = "registry.unproven_kept", %error);
+        }
     }
 
     fn keep_early(&self) -> Result<(), DiskError> {
@@ -336,56 +427,6 @@ impl Session {
         self.shared.fresh(now);
         self.replica.keep_heard(now, KEPT_EVERY)
     }
-
-    fn raise(&self, kind: AlarmKind, shown: &[u8]) {
-        let (view, at) = (self.shared.view(), self.shared.now());
-        let held = view.checkpoint.as_ref().map(|held| held.note().to_string());
-        let digest = Digest::of_parts(&[shown, &view.size.to_be_bytes()]).to_string();
-        let mut evidence = Writer::new();
-        evidence.array(5).uint(1).text(kind.as_str());
-        match &held {
-            Some(note) => evidence.bytes(note.as_bytes()),
-            None => evidence.null(),
-        };
-        evidence.bytes(shown);
-        let entries = self.evident_entries();
-        evidence.array(entries.len());
-        for entry in entries {
-            evidence.bytes(entry);
-        }
-        let name = format!("{}-{}.cbor", kind.as_str(), &digest[..16]);
-        let kept = self.replica.keep_evidence(&name, evidence.as_slice());
-        let origin = self.shared.anchor.origin().to_owned();
-        tracing::error!(
-            event = "registry.alarm",
-            kind = kind.as_str(),
-            origin,
-            size = view.size,
-            kept = matches!(kept, Ok(Some(_))),
-        );
-        self.shared.raise(Alarm {
-            kind,
-            at,
-            origin,
-            evidence: kept.unwrap_or_default(),
-        });
-    }
-
-    /// The pending entries, as many as fit beside a note.
-    fn evident_entries(&self) -> &[Bytes] {
-        let mut room = MAX_EVIDENT;
-        let fits = self.pending.iter().take_while(|entry| {
-            let left = room.checked_sub(entry.len());
-            room = left.unwrap_or(0);
-            left.is_some()
-        });
-        &self.pending[..fits.count()]
-    }
-
-    fn drop_pending(&mut self) {
-        self.pending.clear();
-        self.pending_bytes = 0;
-    }
 }
 
 /// A registry sends a heartbeat every second. Longer than this without a word is no connection.
@@ -394,11 +435,15 @@ const SILENCE: Duration = Duration::from_secs(5);
 const OPENING: Duration = Duration::from_secs(10);
 /// Entries in one step.
 const MAX_STEP: usize = 256;
-/// Bytes of entries held without a checkpoint over them: a registry of a million changes.
-const MAX_PENDING: usize = 512 << 20;
+/// A registry of a million changes.
+const MAX_UNPROVEN: usize = 512 << 20;
+/// Entries, and bytes of entries, of which two thirds are worked off.
+const MOST_PENDING: usize = 1536;
+const MOST_PENDING_BYTES: usize = 6 << 20;
 /// Denials in effect ahead of the ledger.
 const MAX_EARLY: usize = 1024;
-/// Bytes of entries kept beside a note as evidence.
-const MAX_EVIDENT: usize = 1 << 20;
 /// How stale the kept time of freshness may be.
 const KEPT_EVERY: Duration = Duration::from_secs(60);
+
+#[cfg(test)]
+mod tests;

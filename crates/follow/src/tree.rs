@@ -3,6 +3,8 @@
 //! Every complete subtree's hash is kept (RFC 9162 §2.1.1), level by level: 64 bytes an entry in all.
 //! A clone shares them, so that each view owns its tree.
 
+use std::sync::Arc;
+
 use entente_ledger::proof::{InclusionProof, Nodes};
 use entente_ledger::tree::{empty_root, leaf_hash, node_hash};
 use entente_signing::Digest;
@@ -12,7 +14,14 @@ use rpds::VectorSync;
 #[derive(Clone, Debug, Default)]
 pub(crate) struct Tree {
     /// At index k, the hashes of the complete subtrees of 2ᵏ leaves, from the left.
-    levels: Vec<VectorSync<Digest>>,
+    levels: Vec<Level>,
+}
+
+/// Hashes in a row, kept by the block: one by one, what holds them would be larger than they are.
+#[derive(Clone, Debug)]
+struct Level {
+    full: VectorSync<Arc<[Digest; BLOCK]>>,
+    rest: Vec<Digest>,
 }
 
 // === impl Tree ===
@@ -28,14 +37,14 @@ impl Tree {
         let mut hash = leaf_hash(entry);
         for level in 0.. {
             if self.levels.len() == level {
-                self.levels.push(VectorSync::new_sync());
+                self.levels.push(Level::new());
             }
             let hashes = &mut self.levels[level];
-            hashes.push_back_mut(hash);
+            hashes.push(hash);
             if hashes.len() % 2 == 1 {
                 return;
             }
-            let left = hashes.get(hashes.len() - 2).copied();
+            let left = hashes.get(hashes.len() - 2);
             hash = node_hash(
                 &left.expect("an even number of hashes has a last but one"),
                 &hash,
@@ -63,7 +72,7 @@ impl Tree {
                 continue;
             }
             let left = hashes.get((size >> level) as usize - 1)?;
-            root = Some(root.map_or(*left, |right| node_hash(left, &right)));
+            root = Some(root.map_or(left, |right| node_hash(&left, &right)));
         }
         root
     }
@@ -77,6 +86,36 @@ impl Tree {
     }
 }
 
+// === impl Level ===
+
+impl Level {
+    fn new() -> Self {
+        Self {
+            full: VectorSync::new_sync(),
+            rest: Vec::new(),
+        }
+    }
+
+    fn len(&self) -> usize {
+        self.full.len() * BLOCK + self.rest.len()
+    }
+
+    fn push(&mut self, hash: Digest) {
+        self.rest.push(hash);
+        if let Ok(block) = <[Digest; BLOCK]>::try_from(&self.rest[..]) {
+            self.full.push_back_mut(Arc::new(block));
+            self.rest = Vec::new();
+        }
+    }
+
+    fn get(&self, at: usize) -> Option<Digest> {
+        match self.full.get(at / BLOCK) {
+            Some(block) => Some(block[at % BLOCK]),
+            None => self.rest.get(at - self.full.len() * BLOCK).copied(),
+        }
+    }
+}
+
 /// The complete subtrees of a tree.
 struct Complete<'a>(&'a Tree);
 
@@ -85,9 +124,12 @@ impl Nodes for Complete<'_> {
 
     fn node(&mut self, level: u8, index: u64) -> Result<Digest, ()> {
         let hashes = self.0.levels.get(usize::from(level)).ok_or(())?;
-        hashes.get(index as usize).copied().ok_or(())
+        hashes.get(index as usize).ok_or(())
     }
 }
+
+/// Hashes in a block.
+const BLOCK: usize = 64;
 
 #[cfg(test)]
 mod tests {
@@ -108,7 +150,7 @@ mod tests {
 
     #[test]
     fn tells_its_root_at_every_size_it_ever_had() {
-        let entries: Vec<Vec<u8>> = (0..70_u32).map(|n| n.to_be_bytes().to_vec()).collect();
+        let entries: Vec<Vec<u8>> = (0..150_u32).map(|n| n.to_be_bytes().to_vec()).collect();
         let mut tree = Tree::default();
         for entry in &entries {
             tree.push(entry);
@@ -117,7 +159,7 @@ mod tests {
             let expected = by_definition(&entries[..size]);
             assert_eq!(tree.root_at(size as u64), Some(expected), "size {size}");
         }
-        assert_eq!(tree.root_at(71), None);
+        assert_eq!(tree.root_at(151), None);
         assert_eq!(tree.root(), by_definition(&entries));
     }
 

@@ -2,11 +2,10 @@
 
 use std::sync::Arc;
 
-use bytes::Bytes;
 use entente_agreement::{Agreement, AgreementId};
 use entente_clock::Timestamp;
 use entente_contract::Contract;
-use entente_directory::{Blobs as _, Change, Keep, Refusal, RegistryEntry, State, apply};
+use entente_directory::{Blobs as _, Keep, State};
 use entente_identity::ServiceName;
 use entente_ledger::SignedCheckpoint;
 use entente_ledger::proof::InclusionProof;
@@ -14,8 +13,7 @@ use entente_signing::Digest;
 
 use crate::alarm::AlarmKind;
 use crate::anchor::Anchor;
-use crate::blob::BlobStore;
-use crate::demand;
+use crate::pack::BlobPack;
 use crate::tree::Tree;
 
 /// One verified view of a registry. Never changes; a newer one takes its place.
@@ -35,25 +33,14 @@ pub struct View {
     pub verified_at: Timestamp,
     tree: Tree,
     /// What it rests on besides the state: contracts and agreements, on disk.
-    blobs: Arc<BlobStore>,
-}
-
-/// Why entries and a checkpoint do not continue a view.
-#[derive(Debug)]
-pub(crate) enum NotAdvanced {
-    /// The registry is at fault.
-    Alarm(AlarmKind),
-    /// A blob is not held here; not the registry's fault until it cannot give it.
-    BlobMissing,
-    /// The checkpoint covers entries that were not sent.
-    Incomplete,
+    blobs: Arc<BlobPack>,
 }
 
 // === impl View ===
 
 impl View {
     /// Before the first change.
-    pub(crate) fn empty(anchor: &Anchor, keep: Keep, blobs: Arc<BlobStore>) -> Self {
+    pub(crate) fn empty(anchor: &Anchor, keep: Keep, blobs: Arc<BlobPack>) -> Self {
         let tree = Tree::default();
         Self {
             state: State::keeping(keep),
@@ -96,61 +83,19 @@ impl View {
         self.tree.inclusion(index, self.checkpoint.as_ref()?.size())
     }
 
-    /// The view after `entries`, which follow this one's, under a checkpoint signed by the ledger's
-    /// key. Nothing is believed unless all of it holds.
-    pub(crate) fn advance(
+    pub(crate) const fn tree(&self) -> &Tree {
+        &self.tree
+    }
+
+    /// The view after this one, under a checkpoint that was verified to be over that tree.
+    pub(crate) fn after(
         &self,
-        entries: &[Bytes],
+        state: State,
+        tree: Tree,
         checkpoint: Arc<SignedCheckpoint>,
-        anchor: &Anchor,
         now: Timestamp,
-    ) -> Result<Self, NotAdvanced> {
-        if checkpoint.size() != self.size + entries.len() as u64 {
-            return Err(NotAdvanced::Incomplete);
-        }
-        let mut tree = self.tree.clone();
-        for entry in entries {
-            tree.push(entry);
-        }
-        if tree.root() != checkpoint.root() {
-            return Err(NotAdvanced::Alarm(AlarmKind::Fork));
-        }
-        let mut state = self.state.clone();
-        for (index, bytes) in (self.size..).zip(entries) {
-            let refused = |_| NotAdvanced::Alarm(AlarmKind::RefusedChange);
-            let entry = RegistryEntry::parse(bytes).map_err(refused)?;
-            if index == 0 && entry.change.hash() != anchor.genesis {
-                return Err(NotAdvanced::Alarm(AlarmKind::OtherGenesis));
-            }
-            if let Change::Policy(policy) = entry.change.change()
-                && let Some(field) = demand::falls_below(anchor, state.policy(), policy)
-            {
-                tracing::error!(event = "registry.policy_weakened", index, ?field);
-                return Err(NotAdvanced::Alarm(AlarmKind::WeakenedPolicy));
-            }
-            state = apply(&state, &entry.change, entry.at, &*self.blobs).map_err(|refusal| {
-                match refusal {
-                    Refusal::BlobMissing(_) => NotAdvanced::BlobMissing,
-                    refusal => {
-                        tracing::error!(
-                            event = "registry.change_refused",
-                            index,
-                            reason = refusal.reason().code(),
-                        );
-                        NotAdvanced::Alarm(AlarmKind::RefusedChange)
-                    }
-                }
-            })?;
-            let fits = state.registry().is_some_and(|registry| {
-                registry.origin == anchor.origin()
-                    && registry.ledger == *anchor.ledger.key()
-                    && registry.jurisdiction == anchor.jurisdiction
-            });
-            if index == 0 && !fits {
-                return Err(NotAdvanced::Alarm(AlarmKind::OtherGenesis));
-            }
-        }
-        Ok(Self {
+    ) -> Self {
+        Self {
             state,
             origin: self.origin.clone(),
             size: checkpoint.size(),
@@ -159,7 +104,7 @@ impl View {
             verified_at: now,
             tree,
             blobs: self.blobs.clone(),
-        })
+        }
     }
 
     /// What a checkpoint signed by the ledger's key proves about the registry when it is over no more

@@ -18,6 +18,8 @@ use zeroize::Zeroizing;
 
 use crate::Digest;
 
+pub use low_s::lower_s;
+
 /// A signature scheme, as COSE numbers it (RFC 9053).
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
 pub enum Algorithm {
@@ -52,7 +54,7 @@ struct EdwardsKey {
     key: ed25519_dalek::VerifyingKey,
 }
 
-type P256Spki = [u8; P256_SPKI.len() + P256_POINT];
+type P256Spki = [u8; P256_SPKI.len() + 65];
 
 /// Proof that one signature was verified. Only [`VerifyingKey::verify`] makes one.
 #[derive(Debug)]
@@ -202,9 +204,8 @@ impl VerifyingKey {
     }
 
     fn new(point: Point) -> Self {
-        let mut id = [0; 8];
-        id.copy_from_slice(&Digest::of(point.spki()).as_bytes()[..8]);
-        let id = KeyId(id);
+        let mut id = KeyId([0; 8]);
+        id.0.copy_from_slice(&Digest::of(point.spki()).as_bytes()[..8]);
         Self { id, point }
     }
 
@@ -416,7 +417,7 @@ impl Signer for P256Key {
         signature
             .as_ref()
             .try_into()
-            .map(low_s::lowered)
+            .map(lower_s)
             .map_err(|_| unexplained(key_id))
     }
 }
@@ -433,15 +434,6 @@ fn unexplained(key_id: KeyId) -> SignError {
         source: None,
     }
 }
-
-/// The P-256 signature with the lower of s and n − s, which verify alike: the only one accepted
-/// here. For signers that drive a token.
-pub fn lower_s(signature: [u8; 64]) -> [u8; 64] {
-    low_s::lowered(signature)
-}
-
-/// 04 ‖ x ‖ y.
-const P256_POINT: usize = 65;
 
 /// SEQUENCE { SEQUENCE { OID 1.3.101.112 }, BIT STRING, … } up to the 32 key bytes (RFC 8410 §4).
 const ED25519_SPKI: &[u8] = &[

@@ -7,7 +7,7 @@ use std::time::Duration;
 use anyhow::Context as _;
 use entente_directory::{Kind, RegistryEntry, State, apply as apply_change};
 use entente_ledger_bench::Measured;
-use entente_ledger_bench::usage::{held_mib, now, peak_mib};
+use entente_ledger_bench::usage::{held_mib, now, peak_mib, processor_s};
 
 use crate::pack::{Entries, Packed};
 
@@ -25,10 +25,7 @@ struct Spent {
 /// # Errors
 /// When a change is refused, or a file cannot be read.
 pub fn apply(folder: &Path) -> anyhow::Result<Vec<Measured>> {
-    let members = folder
-        .file_name()
-        .and_then(|name| name.to_str()?.parse().ok());
-    let members: u64 = members.context("a folder that is not named for its members")?;
+    let members = crate::members_of(folder)?;
     let blobs = Packed::open(folder)?;
     let before = held_mib()?;
     let mut state = State::empty();
@@ -61,6 +58,7 @@ pub fn apply(folder: &Path) -> anyhow::Result<Vec<Measured>> {
     let mut measured = vec![
         Measured::new("apply", "us_per_change", "us", us(all, changes)),
         Measured::new("apply", "s", "s", all.as_secs_f64()),
+        Measured::new("apply", "processor_s", "s", processor_s()?),
         Measured::new("apply", "rss_mib", "MiB", peak - before),
         Measured::new("apply", "changes", "1", changes as f64),
     ];

@@ -8,8 +8,8 @@ use entente_agreement::Document;
 use entente_clock::Timestamp;
 use entente_directory::{
     AgreementAct, Application, Author, Change, ChangeHeader, Genesis, HpkeKey, KeyRole,
-    MemberAdmit, Mode, Name, NewKey, Policy, ServerRegister, ServicePublish, ShardOpen,
-    SignedChange, Suite,
+    MemberAdmit, Mode, Name, NewKey, Policy, ServerRegister, ServerUpdate, ServicePublish,
+    ShardOpen, SignedChange, Suite,
 };
 use entente_identity::{MemberId, ServerId, ServiceName, SystemId};
 use entente_proto::VITAL_EVENTS_DESCRIPTOR_SET;
@@ -66,7 +66,7 @@ pub fn write(country: &Country, folder: &Path) -> anyhow::Result<()> {
         out: Writing::create(folder)?,
         at: "2026-01-01T00:00:00Z".parse()?,
         positions: HashMap::new(),
-        registrar: key("registrar", 0)?,
+        registrar: registrar_key()?,
         agreement: String::from_utf8(sample.canonical().into_bytes())?,
     };
     scribe.genesis()?;
@@ -96,6 +96,10 @@ pub fn write(country: &Country, folder: &Path) -> anyhow::Result<()> {
             scribe.agree(member, agreement)?;
         }
     }
+    scribe.out.later()?;
+    for number in 0..LATER {
+        scribe.move_server(number)?;
+    }
     scribe.out.end()
 }
 
@@ -117,7 +121,7 @@ impl Country {
 
 impl Scribe<'_> {
     fn genesis(&mut self) -> anyhow::Result<()> {
-        let ledger = Ed25519Key::from_seed(&seed("ledger", 0))?;
+        let ledger = ledger_key()?;
         let change = Change::Genesis(Genesis {
             jurisdiction: JURISDICTION.parse()?,
             origin: ORIGIN.to_owned(),
@@ -253,8 +257,25 @@ impl Scribe<'_> {
         self.push(author, &signer, &Change::AgreementAccept(act))
     }
 
+    /// One of the servers, in turn, is reached elsewhere from now on.
+    fn move_server(&mut self, number: u32) -> anyhow::Result<()> {
+        let member = number % self.country.members;
+        let n = number / self.country.members % self.country.servers;
+        let server = server_id(member, n)?;
+        let mut update = ServerUpdate::of(server.clone());
+        update.addresses = Some(vec![
+            format!("moved{number}.m{member:05}.example:7443").parse()?,
+        ]);
+        let signer = key("server", member * self.country.servers + n)?;
+        self.push(
+            Author::Server(server),
+            &signer,
+            &Change::ServerUpdate(update),
+        )
+    }
+
     fn by_registrar(&mut self, change: &Change) -> anyhow::Result<()> {
-        let signer = key("registrar", 0)?;
+        let signer = registrar_key()?;
         self.push(Author::Registrar, &signer, change)
     }
 
@@ -279,8 +300,18 @@ impl Scribe<'_> {
     }
 }
 
-fn member_id(member: u32) -> anyhow::Result<MemberId> {
+pub(crate) fn member_id(member: u32) -> anyhow::Result<MemberId> {
     Ok(format!("{JURISDICTION}/m{member:05}").parse()?)
+}
+
+/// The key of the registry's ledger.
+pub(crate) fn ledger_key() -> anyhow::Result<Ed25519Key> {
+    Ok(Ed25519Key::from_seed(&seed("ledger", 0))?)
+}
+
+/// The key of its one registrar.
+pub(crate) fn registrar_key() -> anyhow::Result<P256Key> {
+    key("registrar", 0)
 }
 
 fn server_id(member: u32, n: u32) -> anyhow::Result<ServerId> {
@@ -330,5 +361,7 @@ fn key(of: &str, number: u32) -> anyhow::Result<P256Key> {
 const SAMPLE: &str = include_str!("../../../crates/agreement/tests/samples/demo-pensions.yaml");
 const SAMPLE_SERVICE: &str = "entente.demo.vitalevents.v1.VitalEvents";
 const SAMPLE_PACKAGE: &str = "vitalevents";
-const JURISDICTION: &str = "ca-demo";
-const ORIGIN: &str = "registry.ca-demo/changes";
+/// Changes that come after the country was made.
+const LATER: u32 = 1000;
+pub(crate) const JURISDICTION: &str = "ca-demo";
+pub(crate) const ORIGIN: &str = "registry.ca-demo/changes";

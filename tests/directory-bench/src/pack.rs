@@ -5,7 +5,7 @@ use std::collections::HashMap;
 use std::fs::File;
 use std::io::{BufReader, BufWriter, Read as _, Write as _};
 use std::os::unix::fs::FileExt as _;
-use std::path::Path;
+use std::path::{Path, PathBuf};
 
 use anyhow::Context as _;
 use bytes::Bytes;
@@ -13,8 +13,9 @@ use entente_clock::Timestamp;
 use entente_directory::{Blobs, RegistryEntry, SignedChange};
 use entente_signing::Digest;
 
-/// Both files, being written.
+/// The files, being written.
 pub(crate) struct Writing {
+    folder: PathBuf,
     entries: BufWriter<File>,
     blobs: BufWriter<File>,
 }
@@ -35,6 +36,7 @@ impl Writing {
         std::fs::create_dir_all(folder)?;
         let create = |name: &str| File::create(folder.join(name)).map(BufWriter::new);
         Ok(Self {
+            folder: folder.to_owned(),
             entries: create(ENTRIES)?,
             blobs: create(BLOBS)?,
         })
@@ -51,6 +53,14 @@ impl Writing {
         frame(&mut self.blobs, blob)
     }
 
+    /// What comes now happened later, and is in a file of its own.
+    pub(crate) fn later(&mut self) -> anyhow::Result<()> {
+        self.entries.flush()?;
+        let later = File::create(self.folder.join(LATER))?;
+        self.entries = BufWriter::new(later);
+        Ok(())
+    }
+
     pub(crate) fn end(mut self) -> anyhow::Result<()> {
         self.entries.flush()?;
         Ok(self.blobs.flush()?)
@@ -62,6 +72,11 @@ impl Writing {
 impl Entries {
     pub(crate) fn open(folder: &Path) -> anyhow::Result<Self> {
         Ok(Self(open(folder, ENTRIES)?))
+    }
+
+    /// Of what happened later.
+    pub(crate) fn later(folder: &Path) -> anyhow::Result<Self> {
+        Ok(Self(open(folder, LATER)?))
     }
 }
 
@@ -98,6 +113,18 @@ impl Blobs for Packed {
     }
 }
 
+/// Reads the blobs, one after the other.
+pub(crate) fn each_blob(
+    folder: &Path,
+    mut read: impl FnMut(&Bytes) -> anyhow::Result<()>,
+) -> anyhow::Result<()> {
+    let mut reader = open(folder, BLOBS)?;
+    while let Some(blob) = read_frame(&mut reader)? {
+        read(&blob)?;
+    }
+    Ok(())
+}
+
 fn open(folder: &Path, name: &str) -> anyhow::Result<BufReader<File>> {
     let path = folder.join(name);
     let file = File::open(&path).with_context(|| format!("opening {}", path.display()))?;
@@ -121,5 +148,6 @@ fn read_frame(from: &mut BufReader<File>) -> anyhow::Result<Option<Bytes>> {
 }
 
 const ENTRIES: &str = "entries";
+const LATER: &str = "later";
 const BLOBS: &str = "blobs";
 const HEAD: usize = 4;

@@ -57,3 +57,26 @@ fn a_small_country_is_applied_and_everything_about_it_measured() {
     let members = [("members".to_owned(), 20)];
     assert!(measured.iter().all(|m| m.setting == members));
 }
+
+#[test]
+fn a_small_country_is_followed_from_nothing_and_after_a_thousand_changes() {
+    let dir = tempfile::tempdir().unwrap();
+    let folder = dir.path().join("20");
+    run(&["write", "20"], &folder);
+    let measured = run(&["sync", "2"], &folder);
+    let values = |case: &str, metric: &str| -> Vec<f64> {
+        let of = |m: &&Measured| m.case == case && m.metric == metric;
+        measured.iter().filter(of).map(|m| m.value).collect()
+    };
+    assert_eq!(values("sync", "changes"), [641.0, 641.0]);
+    assert_eq!(values("away", "changes"), [1000.0]);
+    for metric in ["s", "rss_mib", "received_mib"] {
+        for case in ["sync", "away"] {
+            assert!(values(case, metric).iter().all(|value| *value > 0.0));
+        }
+    }
+    // Less than the thousand entries twice over: nothing that was held already came again.
+    let entries = std::fs::metadata(folder.join("later")).unwrap().len() as f64;
+    let received = values("away", "received_mib")[0] * f64::from(1 << 20);
+    assert!(received > entries && received < 2.0 * entries, "{received}");
+}

@@ -75,6 +75,14 @@ impl Machine {
     }
 }
 
+/// Processor time this process used so far, in seconds.
+///
+/// # Errors
+/// When `/proc` does not say.
+pub fn processor_s() -> anyhow::Result<f64> {
+    Ok(Ticks::read()?.own as f64 / 100.0)
+}
+
 /// The most memory this process ever held, in MiB.
 ///
 /// # Errors

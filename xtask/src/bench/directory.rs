@@ -1,4 +1,5 @@
-//! What a directory the size of a country costs a server that follows it.
+//! What a directory the size of a country costs a server that follows it: to apply, to get from its registry,
+//! and to keep up with.
 
 use anyhow::{Context as _, ensure};
 
@@ -38,6 +39,10 @@ fn measure(options: &Options, measuring: &Measuring) -> anyhow::Result<Results> 
         for _ in 0..options.rounds {
             results.follow(measuring.command().arg("apply").arg(&country))?;
         }
+        if members == LARGEST {
+            let rounds = options.rounds.to_string();
+            results.follow(measuring.command().arg("sync").arg(&country).arg(rounds))?;
+        }
     }
     Ok(results)
 }
@@ -63,11 +68,29 @@ fn goals(results: &Results) -> Vec<Outcome> {
             results.most("apply", "rss_mib", large),
             300.0,
         ),
+        Outcome::at_most(
+            "that country followed from nothing, over TLS, within 60 s",
+            results.median("sync", "s", large),
+            60.0,
+        ),
+        Outcome::at_most(
+            "a process that follows it from nothing in 300 MiB at most, all of it included",
+            results.most("sync", "rss_mib", large),
+            300.0,
+        ),
+        Outcome::at_most(
+            "a follower that was away for 1,000 changes receives at most 2 KiB for each",
+            results
+                .median("away", "received_mib", large)
+                .map(|mib| mib * 1024.0 / 1000.0),
+            2.0,
+        ),
     ]
 }
 
-/// Each with three servers, five services and ten agreements.
-const MEMBERS: [u64; 3] = [100, 1_000, 10_000];
+/// A country: 10,000 members with three servers, five services and ten agreements each.
+const LARGEST: u64 = 10_000;
+const MEMBERS: [u64; 3] = [100, 1_000, LARGEST];
 
 #[cfg(test)]
 mod tests {
@@ -84,9 +107,12 @@ mod tests {
             ("apply", "us_per_change", 190.0, at(10_000)),
             ("apply", "rss_mib", 299.0, at(10_000)),
             ("apply", "rss_mib", 301.0, at(10_000)),
+            ("sync", "s", 59.0, at(10_000)),
+            ("sync", "rss_mib", 299.0, at(10_000)),
+            ("away", "received_mib", 2.5, at(10_000)),
         ];
         let met: Vec<bool> = goals(&results(&lines)).iter().map(Outcome::met).collect();
-        assert_eq!(met, [true, false, false]);
+        assert_eq!(met, [true, false, false, true, true, false]);
         assert!(goals(&results(&[])).iter().all(|goal| !goal.met()));
     }
 }

@@ -10,8 +10,9 @@ pub(super) fn is_low(signature: &[u8; 64]) -> bool {
     signature[32..].cmp(&HALF_ORDER[..]) != Ordering::Greater
 }
 
-/// The signature with the lower of s and n − s.
-pub(super) fn lowered(signature: [u8; 64]) -> [u8; 64] {
+/// The P-256 signature with the lower of s and n − s, which verify alike: the only one accepted
+/// here. For signers that drive a token.
+pub fn lower_s(signature: [u8; 64]) -> [u8; 64] {
     if is_low(&signature) {
         signature
     } else {
@@ -59,9 +60,9 @@ mod tests {
         let mut more = half;
         more[63] += 1;
         assert!(is_low(&half) && !is_low(&more));
-        assert_eq!(lowered(half), half);
+        assert_eq!(lower_s(half), half);
         // n is odd: n − ((n − 1) / 2 + 1) = (n − 1) / 2.
-        assert_eq!(lowered(more), half);
+        assert_eq!(lower_s(more), half);
     }
 
     #[test]
@@ -70,7 +71,7 @@ mod tests {
         highest[31] -= 1;
         let mut one = [0; 32];
         one[31] = 1;
-        assert_eq!(lowered(with_s(highest)), with_s(one));
-        assert_eq!(lowered(with_s(one)), with_s(one));
+        assert_eq!(lower_s(with_s(highest)), with_s(one));
+        assert_eq!(lower_s(with_s(one)), with_s(one));
     }
 }

@@ -1,0 +1,174 @@
+//! What entries after a view add up to before a checkpoint covers them: worked out as they come, so that
+//! a country need not be held in memory twice, and believed by nobody.
+
+use std::sync::Arc;
+
+use bytes::Bytes;
+use entente_clock::Timestamp;
+use entente_directory::{Blobs, Change, Policy, Refusal, RegistryEntry, State, apply};
+use entente_ledger::SignedCheckpoint;
+use entente_signing::Digest;
+
+use crate::alarm::AlarmKind;
+use crate::anchor::Anchor;
+use crate::demand;
+use crate::tree::Tree;
+use crate::view::View;
+
+/// A view's state and tree, and the entries after it.
+#[derive(Debug)]
+pub(crate) struct Ahead {
+    state: State,
+    tree: Tree,
+    /// The first entry that must not be in the ledger. What follows it is hashed and no more.
+    fault: Option<Fault>,
+    /// The first entries, as many as fit beside a note: what an alarm is raised over.
+    first: Vec<Bytes>,
+    /// Bytes of the entries after the view.
+    pub(crate) bytes: usize,
+    /// Whether some of the entries came by an earlier stream.
+    pub(crate) is_resumed: bool,
+}
+
+#[derive(Debug)]
+struct Fault {
+    index: u64,
+    kind: AlarmKind,
+    entry: Bytes,
+}
+
+/// An entry rests on a blob that is not held here; nothing was changed.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) struct BlobMissing(pub(crate) Digest);
+
+// === impl Ahead ===
+
+impl Ahead {
+    /// Nothing after the view.
+    pub(crate) fn of(view: &View) -> Self {
+        Self {
+            state: view.state.clone(),
+            tree: view.tree().clone(),
+            fault: None,
+            first: Vec::new(),
+            bytes: 0,
+            is_resumed: false,
+        }
+    }
+
+    /// How many entries there are, the view's included.
+    pub(crate) fn size(&self) -> u64 {
+        self.tree.size()
+    }
+
+    /// Takes the next entry in; `parsed` is none when it is no entry at all.
+    pub(crate) fn push(
+        &mut self,
+        bytes: &Bytes,
+        parsed: Option<&RegistryEntry>,
+        anchor: &Anchor,
+        blobs: &dyn Blobs,
+    ) -> Result<(), BlobMissing> {
+        if self.fault.is_none() {
+            match self.applied(parsed, anchor, blobs) {
+                Ok(state) => self.state = state,
+                Err(NotApplied::Missing(missing)) => return Err(missing),
+                Err(NotApplied::Fault(kind)) => {
+                    self.fault = Some(Fault {
+                        index: self.size(),
+                        kind,
+                        entry: bytes.clone(),
+                    });
+                }
+            }
+        }
+        self.tree.push(bytes);
+        if self.bytes + bytes.len() <= MAX_EVIDENT {
+            // A copy: the entry may be a slice of a message much larger than itself.
+            self.first.push(Bytes::copy_from_slice(bytes));
+        }
+        self.bytes += bytes.len();
+        Ok(())
+    }
+
+    fn applied(
+        &self,
+        parsed: Option<&RegistryEntry>,
+        anchor: &Anchor,
+        blobs: &dyn Blobs,
+    ) -> Result<State, NotApplied> {
+        let fault = |kind| Err(NotApplied::Fault(kind));
+        let Some(entry) = parsed else {
+            return fault(AlarmKind::RefusedChange);
+        };
+        let index = self.size();
+        if index == 0 && entry.change.hash() != anchor.genesis {
+            return fault(AlarmKind::OtherGenesis);
+        }
+        if let Change::Policy(policy) = entry.change.change()
+            && let Some(field) = demand::falls_below(anchor, self.state.policy(), policy)
+        {
+            tracing::error!(event = "registry.policy_weakened", index, ?field);
+            return fault(AlarmKind::WeakenedPolicy);
+        }
+        let state = match apply(&self.state, &entry.change, entry.at, blobs) {
+            Ok(state) => state,
+            Err(Refusal::BlobMissing(hash)) => return Err(NotApplied::Missing(BlobMissing(hash))),
+            Err(refusal) => {
+                let reason = refusal.reason().code();
+                tracing::error!(event = "registry.change_refused", index, reason);
+                return fault(AlarmKind::RefusedChange);
+            }
+        };
+        let fits = state.registry().is_some_and(|registry| {
+            registry.origin == anchor.origin()
+                && registry.ledger == *anchor.ledger.key()
+                && registry.jurisdiction == anchor.jurisdiction
+        });
+        if index == 0 && !fits {
+            return fault(AlarmKind::OtherGenesis);
+        }
+        Ok(state)
+    }
+
+    /// The root over the first `size` entries; none when there are fewer.
+    pub(crate) fn root_at(&self, size: u64) -> Option<Digest> {
+        self.tree.root_at(size)
+    }
+
+    /// What is wrong with the first `size` entries, by the rules.
+    pub(crate) fn fault_within(&self, size: u64) -> Option<AlarmKind> {
+        let fault = self.fault.as_ref().filter(|fault| fault.index < size);
+        fault.map(|fault| fault.kind)
+    }
+
+    /// The registry's policy by all of it.
+    pub(crate) fn policy(&self) -> Option<&Policy> {
+        self.state.policy()
+    }
+
+    /// The view that all of it is, under a checkpoint over all of it that was verified.
+    pub(crate) fn view(
+        &self,
+        before: &View,
+        checkpoint: Arc<SignedCheckpoint>,
+        now: Timestamp,
+    ) -> View {
+        before.after(self.state.clone(), self.tree.clone(), checkpoint, now)
+    }
+
+    /// The first entries, and the one that is at fault.
+    pub(crate) fn evident(&self) -> impl Iterator<Item = &Bytes> {
+        let fault = self.fault.as_ref().map(|fault| &fault.entry);
+        let fault = fault.filter(|entry| !self.first.contains(entry));
+        self.first.iter().chain(fault)
+    }
+}
+
+enum NotApplied {
+    Fault(AlarmKind),
+    Missing(BlobMissing),
+}
+
+/// Bytes of entries kept beside a note as evidence.
+const MAX_EVIDENT: usize = 1 << 20;
