@@ -84,6 +84,7 @@ catalogue! {
     HeadStamped = "stamped", "horodaté";
     HeadStanding = "standing", "statut";
     HeadRegistry = "registry", "registre";
+    HeadOrigin = "from", "origine";
     HeadState = "state", "état";
     HeadSuspendedBy = "halted by", "arrêtée par";
     HeadSystems = "systems", "systèmes";
@@ -91,6 +92,7 @@ catalogue! {
     HeadTitle = "title", "titre";
     HeadTorn = "torn", "coupé";
     HeadUntil = "until", "au";
+    HeadValue = "value", "valeur";
     HeadVersion = "version", "version";
 
     // Who must act.
@@ -844,4 +846,9 @@ catalogue! {
     RestoreRunning = "{server} is running", "{server} fonctionne";
     RestoreShard = "At its start the server opens a new shard, and says there what happened, unless nothing can have been written since. Then:",
         "Au démarrage le serveur ouvre un nouveau segment et y dit ce qui s’est passé, sauf si rien n’a pu être écrit depuis. Ensuite :";
+
+    // config show.
+    OriginDefault = "default", "par défaut";
+    OriginEnvironment = "environment, {variable}", "environnement, {variable}";
+    OriginFlag = "flag, {flag}", "option, {flag}";
 }
