@@ -6,7 +6,7 @@ use clap::{Args, Parser, Subcommand, ValueEnum};
 use entente_reason::Lang;
 
 use crate::command::{
-    agreement, call, completions, config, demo, doctor, help, log, member, registry, sandbox,
+    agreement, call, completions, config, demo, doctor, help, log, member, peer, registry, sandbox,
     serve, server, service, status, version,
 };
 use crate::output::{Format, Screen};
@@ -81,6 +81,8 @@ pub(crate) enum Command {
     #[command(subcommand)]
     Service(service::ServiceCommand),
     #[command(subcommand)]
+    Peer(peer::PeerCommand),
+    #[command(subcommand)]
     Registry(registry::RegistryCommand),
     Serve(serve::ServeArgs),
     Doctor(doctor::DoctorArgs),
@@ -136,6 +138,7 @@ Examples:
   entente demo                                 see it work
   entente sandbox up                           have a federation to try things on
   entente log verify sandbox/pensions          prove a ledger
+  entente doctor -c security-server.yaml       find what is wrong, and what to do
   entente help PURPOSE_NOT_AGREED              what a refusal means (--lang fr : en français)
 
 Exit codes: 0 done, 1 failed, 2 wrong usage, 3 refused by policy, 4 not found,

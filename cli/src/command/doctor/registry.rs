@@ -31,6 +31,8 @@ pub(super) struct Registry {
     pub(super) clocks: Option<(Timestamp, Timestamp)>,
     /// How long a copy may be relied on.
     pub(super) validity: Duration,
+    /// Where the view reads agreements from.
+    held: Option<Scratch>,
 }
 
 /// The role's own copy of the registry.
@@ -65,6 +67,7 @@ pub(super) async fn gather(site: &Site) -> Registry {
         alarm: None,
         clocks: None,
         validity: Duration::ZERO,
+        held: None,
     };
     let Some(anchor) = &site.anchor else {
         return registry;
@@ -95,7 +98,10 @@ pub(super) async fn gather(site: &Site) -> Registry {
     };
     if let (Some(dir), Some(copy)) = (&dir, &scratch) {
         match follow(site, copy, &mut registry, true).await {
-            Ok(()) => return registry,
+            Ok(()) => {
+                registry.held = scratch;
+                return registry;
+            }
             Err(DeskError::Open { source, .. }) => {
                 use entente_follow::OpenError;
                 registry.copy = match source {
@@ -110,6 +116,7 @@ pub(super) async fn gather(site: &Site) -> Registry {
     // From nothing, so that the other checks know what the registry has.
     if let Ok(empty) = scratch.map_or_else(Scratch::empty, Ok) {
         let _ = follow(site, &empty, &mut registry, false).await;
+        registry.held = Some(empty);
     }
     registry
 }
@@ -171,20 +178,16 @@ pub(super) fn judge(site: &Site, registry: &Registry) -> Vec<Finding> {
         .iter()
         .map(|(address, dialled)| reachable(address, dialled, is_own))
         .collect();
-    if let Some(alarm) = &registry.alarm {
-        let found = Said::of(Text::DoctorRegistryAlarm).with("kind", alarm.kind.as_str());
-        let remedy = Text::DoctorRegistryAlarmDo;
-        findings.push(Finding::fail(
-            GROUP,
-            "registry.honest",
-            Exit::Integrity,
-            found,
-            remedy,
-        ));
-    }
+    findings.extend(registry.alarm.as_ref().map(alarmed));
     findings.extend(copy(&registry.copy));
     findings.extend(age(registry, site.runs));
     findings
+}
+
+fn alarmed(alarm: &Alarm) -> Finding {
+    let found = Said::of(Text::DoctorRegistryAlarm).with("kind", alarm.kind.as_str());
+    let (exit, remedy) = (Exit::Integrity, Text::DoctorRegistryAlarmDo);
+    Finding::fail(GROUP, "registry.honest", exit, found, remedy)
 }
 
 fn reachable(address: &Endpoint, dialled: &Dialled, is_own: bool) -> Finding {
@@ -326,6 +329,7 @@ mod tests {
             alarm: None,
             clocks: None,
             validity: 24 * HOUR,
+            held: None,
         }
     }
 
@@ -352,13 +356,14 @@ mod tests {
 
     #[test]
     fn a_registry_that_showed_two_trees_is_evidence() {
-        let mut registry = held(HOUR, Some(7));
-        registry.alarm = Some(Alarm {
+        let alarmed = alarmed(&Alarm {
             kind: entente_follow::AlarmKind::Fork,
             at: Timestamp::default(),
             origin: "o".to_owned(),
             evidence: None,
         });
+        assert_eq!(alarmed.verdict(), Verdict::Fail(Exit::Integrity));
+        assert!(remedies(&alarmed)[0].contains("call the registrar"));
         let address: Endpoint = "127.0.0.1:1".parse().unwrap();
         let other = reachable(&address, &Dialled::OtherKey, false);
         assert_eq!(other.verdict(), Verdict::Fail(Exit::Integrity));
