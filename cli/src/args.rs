@@ -6,8 +6,8 @@ use clap::{Args, Parser, Subcommand, ValueEnum};
 use entente_reason::Lang;
 
 use crate::command::{
-    agreement, call, completions, config, demo, doctor, help, join, log, member, registry, sandbox,
-    serve, server, service, status, trust, version,
+    agreement, call, completions, config, demo, doctor, help, join, log, member, peer, registry,
+    sandbox, serve, server, service, status, trust, version,
 };
 use crate::output::{Format, Screen};
 
@@ -82,6 +82,8 @@ pub(crate) enum Command {
     #[command(subcommand)]
     Service(service::ServiceCommand),
     #[command(subcommand)]
+    Peer(peer::PeerCommand),
+    #[command(subcommand)]
     Registry(registry::RegistryCommand),
     #[command(subcommand)]
     Trust(trust::TrustCommand),
@@ -139,6 +141,7 @@ Examples:
   entente demo                                 see it work
   entente sandbox up                           have a federation to try things on
   entente log verify sandbox/pensions          prove a ledger
+  entente doctor -c security-server.yaml       find what is wrong, and what to do
   entente help PURPOSE_NOT_AGREED              what a refusal means (--lang fr : en français)
 
 Exit codes: 0 done, 1 failed, 2 wrong usage, 3 refused by policy, 4 not found,

@@ -14,6 +14,7 @@ pub(crate) mod help;
 pub(crate) mod join;
 pub(crate) mod log;
 pub(crate) mod member;
+pub(crate) mod peer;
 pub(crate) mod registry;
 pub(crate) mod sandbox;
 pub(crate) mod serve;
@@ -49,6 +50,7 @@ pub(crate) fn run(command: Command, screen: &Screen) -> Result<(), Failure> {
             Command::Join(args) => join::run(args, screen).await,
             Command::Log(command) => log::run(command, screen).await,
             Command::Member(command) => member::run(command, screen).await,
+            Command::Peer(command) => peer::run(command, screen).await,
             Command::Registry(command) => registry::run(command, screen).await,
             Command::Sandbox(command) => sandbox::run(command, screen).await,
             Command::Serve(args) => serve::run(args, screen).await,

@@ -191,6 +191,8 @@ pub fn make(
     let manifest = Manifest::of(config, wanted.with_keys, was_down, now, &shards, &copying);
     // If we crash before this, the folder lacks its manifest, and nobody takes it for a backup.
     copying.end(&manifest)?;
+    // What was written is read again: a disk that lost some of it is not found out when it is needed.
+    Manifest::check(to)?;
     Ok(Made {
         files: copying.count(),
         bytes: copying.bytes(),

@@ -7,19 +7,19 @@ use std::path::Path;
 use std::time::Duration;
 
 use entente_config::{
-    ConfigError, DurationText, Endpoint, FilePath, ListenAddr, Pkcs11Uri, SecretFile,
+    ConfigError, DurationText, Endpoint, FilePath, ListenAddr, Override, Pkcs11Uri, SecretFile, set,
 };
 use entente_evidence::statement::Mode;
 use entente_identity::{ServerId, SystemId};
 use entente_signing::Digest;
-use serde::Deserialize;
+use serde::{Deserialize, Serialize};
 
 mod timestamp;
 
 pub use timestamp::{Every, PolicyId, Timestamp, Unexpected};
 
 /// `security-server.yaml`.
-#[derive(Clone, Debug, Deserialize)]
+#[derive(Clone, Debug, Deserialize, Serialize)]
 #[serde(deny_unknown_fields)]
 pub struct Config {
     /// This server's name: `ca-on/service-ontario/@ss1`.
@@ -49,7 +49,7 @@ pub struct Config {
 }
 
 /// A listening address.
-#[derive(Clone, Debug, Deserialize)]
+#[derive(Clone, Debug, Deserialize, Serialize)]
 #[serde(deny_unknown_fields)]
 pub struct Door {
     /// `127.0.0.1:7443`, or port 0 for any free one.
@@ -57,7 +57,7 @@ pub struct Door {
 }
 
 /// One system of the member.
-#[derive(Clone, Debug, Default, Deserialize)]
+#[derive(Clone, Debug, Default, Deserialize, Serialize)]
 #[serde(deny_unknown_fields, default)]
 pub struct System {
     /// How the system proves itself when it asks others. Empty: it never asks.
@@ -67,7 +67,7 @@ pub struct System {
 }
 
 /// One way in for one system.
-#[derive(Clone, Debug, Deserialize)]
+#[derive(Clone, Debug, Deserialize, Serialize)]
 #[serde(deny_unknown_fields, rename_all = "snake_case")]
 pub enum Caller {
     /// A Unix socket that only this system may open: its file mode is the proof.
@@ -89,7 +89,7 @@ pub enum Caller {
 }
 
 /// Where a provider's system is dialled, by mode. Live is never dialled for test.
-#[derive(Clone, Debug, Default, Deserialize)]
+#[derive(Clone, Debug, Default, Deserialize, Serialize)]
 #[serde(deny_unknown_fields, default)]
 pub struct Serves {
     /// The real system or its adapter.
@@ -99,7 +99,7 @@ pub struct Serves {
 }
 
 /// How one system is dialled, such that it can accept its server alone.
-#[derive(Clone, Debug, Deserialize)]
+#[derive(Clone, Debug, Deserialize, Serialize)]
 #[serde(deny_unknown_fields, rename_all = "snake_case")]
 pub enum Dial {
     /// A Unix socket: its file mode keeps others out.
@@ -114,12 +114,12 @@ pub enum Dial {
 }
 
 /// A SHA-256 in hexadecimal.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, Deserialize)]
-#[serde(try_from = "String")]
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, Deserialize, Serialize)]
+#[serde(try_from = "String", into = "String")]
 pub struct HexDigest(pub Digest);
 
 /// Bounds on work and time (DESIGN.md §16).
-#[derive(Clone, Debug, Deserialize)]
+#[derive(Clone, Debug, Deserialize, Serialize)]
 #[serde(deny_unknown_fields, default)]
 pub struct Limits {
     /// Calls in flight in each role, local callers and peers counted apart. Default 1,000.
@@ -135,12 +135,43 @@ pub struct Limits {
 // === impl Config ===
 
 impl Config {
-    /// Reads a file; paths in it are relative to its folder.
+    /// What the environment may say in the place of the file. Relative paths there are taken from the
+    /// current folder.
+    pub const OVERRIDES: [Override<Self>; 5] = [
+        Override {
+            variable: "ENTENTE_DATA",
+            key: "data",
+            apply: |config, text| set(&mut config.data, text),
+        },
+        Override {
+            variable: "ENTENTE_KEYS",
+            key: "keys",
+            apply: |config, text| set(&mut config.keys, text),
+        },
+        Override {
+            variable: "ENTENTE_ANCHOR",
+            key: "anchor",
+            apply: |config, text| set(&mut config.anchor, text),
+        },
+        Override {
+            variable: "ENTENTE_PEER_LISTEN",
+            key: "peer.listen",
+            apply: |config, text| set(&mut config.peer.listen, text),
+        },
+        Override {
+            variable: "ENTENTE_ADMIN_LISTEN",
+            key: "admin.listen",
+            apply: |config, text| set(&mut config.admin.listen, text),
+        },
+    ];
+
+    /// Reads a file, and over it the environment; paths in the file are relative to its folder.
     ///
     /// # Errors
-    /// When the file cannot be read, or does not say exactly what it should, with the line.
+    /// When the file cannot be read, or does not say exactly what it should, with the line; or a variable
+    /// does not.
     pub fn load(path: &Path) -> Result<Self, ConfigError> {
-        entente_config::load(path)
+        entente_config::load_with(path, &Self::OVERRIDES, &|name| std::env::var(name).ok())
     }
 }
 
@@ -175,6 +206,12 @@ impl TryFrom<String> for HexDigest {
 
     fn try_from(text: String) -> Result<Self, Self::Error> {
         text.parse().map(Self)
+    }
+}
+
+impl From<HexDigest> for String {
+    fn from(digest: HexDigest) -> Self {
+        digest.0.to_string()
     }
 }
 

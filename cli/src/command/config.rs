@@ -1,5 +1,7 @@
 //! `entente config`: files, checked without running anything.
 
+mod show;
+
 use std::fmt::Debug;
 use std::path::{Path, PathBuf};
 
@@ -14,12 +16,13 @@ use crate::exit::{Exit, Failure};
 use crate::output::{Screen, print_out};
 use crate::texts::{Fact, Text};
 
-/// Check configuration files without running anything
+/// Check and show configuration files without running anything
 ///
 /// Configuration is strict YAML: an unknown key is an error, with its line and the nearest known key.
 #[derive(Debug, Subcommand)]
 pub(crate) enum ConfigCommand {
     Check(CheckArgs),
+    Show(show::ShowArgs),
 }
 
 /// Parse files and say what each is for; touches nothing
@@ -48,7 +51,10 @@ pub(crate) enum FileKind {
 }
 
 pub(crate) fn run(command: &ConfigCommand, screen: &Screen) -> Result<(), Failure> {
-    let ConfigCommand::Check(args) = command;
+    let args = match command {
+        ConfigCommand::Check(args) => args,
+        ConfigCommand::Show(args) => return show::run(args, screen),
+    };
     let mut failed = None;
     for file in &args.files {
         match check(file, None, args.effective, screen) {

@@ -31,8 +31,9 @@ use site::Site;
 /// Check whether a role has what it needs, and say what to do where it has not
 ///
 /// Looks at the role's files, asks the registry, peers and systems, and changes nothing. The role may be
-/// running or not. Exits with 0 when no check failed; otherwise by the gravest: 6 evidence that does not hold,
-/// 3 refused by the registry, 1, 2 a configuration, 7 a person must decide, 5 somebody does not answer.
+/// running or not. Exits with 0 when no check failed; otherwise by the gravest: 6 evidence does not hold, 3 the
+/// registry has other keys, 1 something here failed, 2 a file or its mode is wrong, 7 a person must decide, 5
+/// somebody does not answer.
 #[derive(Args, Debug)]
 #[command(after_help = EXAMPLES)]
 pub(crate) struct DoctorArgs {

@@ -87,6 +87,7 @@ catalogue! {
     HeadStamped = "stamped", "horodaté";
     HeadStanding = "standing", "statut";
     HeadRegistry = "registry", "registre";
+    HeadOrigin = "from", "origine";
     HeadState = "state", "état";
     HeadSuspendedBy = "halted by", "arrêtée par";
     HeadSystems = "systems", "systèmes";
@@ -94,6 +95,7 @@ catalogue! {
     HeadTitle = "title", "titre";
     HeadTorn = "torn", "coupé";
     HeadUntil = "until", "au";
+    HeadValue = "value", "valeur";
     HeadVersion = "version", "version";
 
     // Who must act.
@@ -701,6 +703,9 @@ catalogue! {
     DoctorAdapterStartDo = "start it: entente serve adapter --config FILE (another place with --listen is not looked at)",
         "démarrez-le : entente serve adapter --config FILE (un autre endroit, par --listen, n’est pas regardé)";
     DoctorAdapterWell = "the adapter answers at {address}", "l’adaptateur répond à {address}";
+    DoctorAgreementUnread = "{agreement} is in force, and its text is not in the copy of the registry", "{agreement} est en vigueur, et son texte n’est pas dans la copie du registre central";
+    DoctorAgreementUnreadDo = "stop the role, move data/directory away, and start it: everything is fetched again and verified",
+        "arrêtez le rôle, retirez data/directory, et redémarrez-le : tout est obtenu de nouveau et vérifié";
     DoctorAnchorDo = "get the registry's anchor file again by a way you trust, and compare its fingerprint by telephone",
         "obtenez de nouveau le fichier d’ancrage du registre central par une voie sûre, et comparez son empreinte par téléphone";
     DoctorChainOther = "the certificates in {path} are not for this server and its key: {why}",
@@ -800,6 +805,9 @@ catalogue! {
     DoctorPeerUnreached = "{server} at {address} does not answer ({agreement}): {why}", "{server} à {address} ne répond pas ({agreement}) : {why}";
     DoctorPeerUnreachedDo = "see whether this network lets it through; then ask {member} whether {server} runs",
         "voyez si ce réseau laisse passer ; demandez ensuite à {member} si {server} fonctionne";
+    DoctorPeerUnserved = "no server may sign for {system}, which an agreement in force names", "aucun serveur ne peut signer pour {system}, que nomme une entente en vigueur";
+    DoctorPeerUnservedDo = "ask {member} to register it: entente server update SERVER --system SYSTEM", "demandez à {member} de l’inscrire : entente server update SERVER --system SYSTEM";
+    DoctorPeersAbroad = "{count} members under other registries were not asked", "{count} membres sous d’autres registres n’ont pas été joints";
     DoctorPeersLeft = "{count} further servers were not asked", "{count} autres serveurs n’ont pas été joints";
     DoctorPeersLeftDo = "ask for one of them: entente peer trace SERVER", "demandez-en un : entente peer trace SERVER";
     DoctorPeersReached = "{sound} of {count} servers accept connections with their registered key",
@@ -829,8 +837,8 @@ catalogue! {
     DoctorStampSilentDo = "see whether this network lets the authority through, or name another in timestamp.url",
         "voyez si ce réseau laisse passer l’autorité, ou nommez-en une autre dans timestamp.url";
     DoctorStampSound = "{url} stamps, with a time that is ours", "{url} horodate, à une heure qui est la nôtre";
-    DoctorSum = "{checks} checks, {warnings} warnings, {failures} failures. Nothing was changed.",
-        "{checks} vérifications, {warnings} avertissements, {failures} échecs. Rien n’a été modifié.";
+    DoctorSum = "{checks} checks; warnings: {warnings}, failures: {failures}. Nothing was changed.",
+        "{checks} vérifications ; avertissements : {warnings}, échecs : {failures}. Rien n’a été modifié.";
     DoctorSystemAway = "{system} ({mode}) does not answer at {address}: {why}", "{system} ({mode}) ne répond pas à {address} : {why}";
     DoctorSystemAwayDo = "start the system or its adapter (entente serve adapter --config FILE), or correct its address in the configuration",
         "démarrez le système ou son adaptateur (entente serve adapter --config FILE), ou corrigez son adresse dans la configuration";
@@ -890,4 +898,40 @@ catalogue! {
     RestoreRunning = "{server} is running", "{server} fonctionne";
     RestoreShard = "At its start the server opens a new shard, and says there what happened, unless nothing can have been written since. Then:",
         "Au démarrage le serveur ouvre un nouveau segment et y dit ce qui s’est passé, sauf si rien n’a pu être écrit depuis. Ensuite :";
+
+    // config show.
+    OriginDefault = "default", "par défaut";
+    OriginEnvironment = "environment, {variable}", "environnement, {variable}";
+    OriginFlag = "flag, {flag}", "option, {flag}";
+
+    // peer trace.
+    TraceAddressDo = "see whether this machine's resolver knows the name; then ask {member} to register another: entente server update",
+        "voyez si le résolveur de cette machine connaît le nom ; demandez ensuite à {member} d’en inscrire un autre : entente server update";
+    TraceAwayDo = "see whether this network lets the connection through; then ask {member} whether the server runs",
+        "voyez si ce réseau laisse passer la connexion ; demandez ensuite à {member} si le serveur fonctionne";
+    TraceCheckpoint = "{size} entries, proven here {age} ago", "{size} entrées, prouvées ici il y a {age}";
+    TraceConnected = "connected", "connecté";
+    TraceKeyDo = "ask {member} which server is at that address: its address or its key in the registry is wrong, or somebody stands in between",
+        "demandez à {member} quel serveur est à cette adresse : son adresse ou sa clé au registre est fausse, ou quelqu’un s’interpose";
+    TraceName = "{name} is at {server}", "{name} est chez {server}";
+    TraceNear = "perhaps {name}?", "peut-être {name} ?";
+    TraceNoAgreement = "no agreement joins a system of this server with it", "aucune entente ne relie un système de ce serveur à lui";
+    TraceNoAgreementDo = "entente agreement list says what is signed; a steward proposes what is missing: entente agreement sign FILE",
+        "entente agreement list dit ce qui est signé ; un gardien propose ce qui manque : entente agreement sign FILE";
+    TraceNoCheckpoint = "none was proven here yet: promises are checked every ten minutes", "aucun n’a encore été prouvé ici : les promesses sont vérifiées toutes les dix minutes";
+    TraceNoName = "the registry does not know {name}", "le registre central ne connaît pas {name}";
+    TraceNoProtocol = "no protocol version in common from {floor} on, or no suite that the policy allows", "aucune version de protocole commune à partir de {floor}, ou aucune suite que permet la politique";
+    TraceNoTls = "no TLS as peers speak it: {why}", "pas de TLS comme les pairs le parlent : {why}";
+    TraceNotActive = "{state}", "{state}";
+    TraceOtherKey = "the key shown is not registered for {server}", "la clé montrée n’est pas inscrite pour {server}";
+    TraceOtherMethod = "permits only {methods}", "ne permet que {methods}";
+    TraceProtocol = "version {version}, {suite}", "version {version}, {suite}";
+    TraceRegistry = "{origin}, {size} changes", "{origin}, {size} changements";
+    TraceServer = "{keys} TLS keys in force, ledger {ledger}", "{keys} clés TLS en vigueur, journal {ledger}";
+    TraceServerDo = "ask {member} to start the server once, or to register it whole", "demandez à {member} de démarrer le serveur une fois, ou de l’inscrire entièrement";
+    TraceSkipped = "not reached", "non atteint";
+    TraceSuspended = "{member} is suspended, or its membership ended", "{member} est suspendu, ou n’est plus membre";
+    TraceSuspendedDo = "ask the registrar of its jurisdiction", "demandez au registraire de sa juridiction";
+    TraceTls = "{group}, key {key}… as registered", "{group}, clé {key}… telle qu’inscrite";
+    TraceUnsigned = "not signed by {members}", "non signée par {members}";
 }

@@ -14,6 +14,7 @@ mod erase;
 mod help;
 mod life;
 mod omission;
+mod peer;
 mod rebuilt;
 mod run;
 mod samples;

@@ -1,24 +1,16 @@
 //! `entente status`, of the roles of a sandbox.
 
 use std::fs;
-use std::path::{Path, PathBuf};
+use std::path::Path;
 use std::time::Duration;
 
 use entente_clock::{Clock as _, SystemClock};
 
+use crate::doctor::site::Up;
 use crate::run::{Ran, entente};
 
 const SERVER: &str = "sandbox/pensions/security-server.yaml";
 const REGISTRY: &str = "sandbox/registry/registry.yaml";
-
-/// Stops what `sandbox up` started, however the test ends.
-struct Up(PathBuf);
-
-impl Drop for Up {
-    fn drop(&mut self) {
-        entente(&self.0, &["sandbox", "down"]);
-    }
-}
 
 fn status(dir: &Path, file: &str, args: &[&str]) -> Ran {
     entente(dir, &[&["status", "-c", file][..], args].concat())

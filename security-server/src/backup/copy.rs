@@ -1,7 +1,7 @@
 //! Copying files, durably, in an order in which what a later one claims is in an earlier or later one.
 
 use std::collections::BTreeMap;
-use std::fs::{self, DirBuilder, File, OpenOptions};
+use std::fs::{self, DirBuilder, DirEntry, File, OpenOptions};
 use std::io::{self, Write as _};
 use std::os::unix::fs::{DirBuilderExt as _, OpenOptionsExt as _, PermissionsExt as _};
 use std::path::{Component, Path, PathBuf};
@@ -50,19 +50,15 @@ impl Copying {
     }
 
     /// A folder with all its files, but for what is not `wanted` by its name at the top. Sockets and links
-    /// are no data.
+    /// are no data. Backwards by name: the sidecar's `wrapped` names what is in segments `000.seg`, and is
+    /// written after it, so it is copied before.
     pub(super) fn tree(
         &mut self,
         from: &Path,
         below: &Path,
         wanted: &dyn Fn(&str) -> bool,
     ) -> Result<(), BackupError> {
-        let items = match fs::read_dir(from) {
-            Err(error) if error.kind() == io::ErrorKind::NotFound => return Ok(()),
-            items => items.map_err(|source| failed(from, source))?,
-        };
-        for item in items {
-            let item = item.map_err(|source| failed(from, source))?;
+        for item in list(from)?.into_iter().rev() {
             let name = item.file_name();
             let Some(text) = name.to_str() else { continue };
             if !wanted(text) {
@@ -101,12 +97,7 @@ impl Copying {
     }
 
     fn tiles(&mut self, from: &Path, below: &Path) -> Result<(), BackupError> {
-        let items = match fs::read_dir(from) {
-            Err(error) if error.kind() == io::ErrorKind::NotFound => return Ok(()),
-            items => items.map_err(|source| failed(from, source))?,
-        };
-        for item in items {
-            let item = item.map_err(|source| failed(from, source))?;
+        for item in list(from)? {
             let (path, below) = (item.path(), below.join(item.file_name()));
             match item.file_type() {
                 Ok(kind) if kind.is_dir() => self.tiles(&path, &below)?,
@@ -173,6 +164,18 @@ impl Copying {
     pub(super) fn bytes(&self) -> u64 {
         self.files.values().map(|(size, _)| size).sum()
     }
+}
+
+/// What is in a folder, by name; nothing of one that is not there.
+fn list(folder: &Path) -> Result<Vec<DirEntry>, BackupError> {
+    let items = match fs::read_dir(folder) {
+        Err(error) if error.kind() == io::ErrorKind::NotFound => return Ok(Vec::new()),
+        items => items.map_err(|source| failed(folder, source))?,
+    };
+    let items: io::Result<Vec<DirEntry>> = items.collect();
+    let mut items = items.map_err(|source| failed(folder, source))?;
+    items.sort_by_key(DirEntry::file_name);
+    Ok(items)
 }
 
 /// Whether a path stays where it is said to be.

@@ -5,10 +5,10 @@ use std::time::Duration;
 use entente_config::{DurationText, FilePath};
 use entente_timestamp::Policy;
 use entente_tls::http::HttpUrl;
-use serde::Deserialize;
+use serde::{Deserialize, Serialize};
 
 /// `timestamp:` of `security-server.yaml`.
-#[derive(Clone, Debug, Deserialize)]
+#[derive(Clone, Debug, Deserialize, Serialize)]
 #[serde(deny_unknown_fields)]
 pub struct Timestamp {
     /// The authority's address: `http://tsa.example/`.
@@ -28,13 +28,13 @@ pub struct Timestamp {
 }
 
 /// A time-stamping policy.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, Deserialize)]
-#[serde(try_from = "String")]
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Deserialize, Serialize)]
+#[serde(try_from = "String", into = "String")]
 pub struct PolicyId(pub Policy);
 
 /// From 1 s to 1 h.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, Deserialize)]
-#[serde(try_from = "DurationText")]
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Deserialize, Serialize)]
+#[serde(try_from = "DurationText", into = "DurationText")]
 pub struct Every(pub Duration);
 
 /// A value that is not what it should be.
@@ -52,11 +52,23 @@ impl TryFrom<String> for PolicyId {
     }
 }
 
+impl From<PolicyId> for String {
+    fn from(policy: PolicyId) -> Self {
+        policy.0.to_string()
+    }
+}
+
 // === impl Every ===
 
 impl Default for Every {
     fn default() -> Self {
         Self(Duration::from_secs(60))
+    }
+}
+
+impl From<Every> for DurationText {
+    fn from(every: Every) -> Self {
+        Self::from_millis(u64::try_from(every.0.as_millis()).unwrap_or(u64::MAX))
     }
 }
 

@@ -192,7 +192,7 @@ impl Finding {
         if let Some(remedy) = &self.remedy {
             let label = screen.text(Text::LabelDo, &[]);
             let remedy = remedy.fill(screen.lang);
-            let _ = write!(lines, "{INDENT}{label} : {remedy}");
+            let _ = write!(lines, "{INDENT}{label:<8} {remedy}");
         }
         lines
     }
@@ -254,7 +254,9 @@ pub(super) fn remedies(finding: &Finding) -> [String; 2] {
         };
         let lines = finding.lines(&screen);
         assert!(!lines.contains('{'), "{lines}");
-        lines.rsplit_once(" : ").unwrap().1.to_owned()
+        let (_, remedy) = lines.rsplit_once(INDENT).unwrap();
+        let label = screen.text(Text::LabelDo, &[]);
+        remedy.strip_prefix(&label).unwrap().trim_start().to_owned()
     })
 }
 

@@ -224,7 +224,7 @@ fn space(free: u64, all: u64, data: &Path) -> Finding {
         .with("path", data.display());
     if free < NO_ROOM {
         Finding::fail(GROUP, CHECK, Exit::Failed, found, Text::DoctorSpaceDo)
-    } else if free < LITTLE_ROOM || percent < LITTLE_PERCENT {
+    } else if free < LITTLE_ROOM || percent < LITTLE_PERCENT && free < MUCH_ROOM {
         Finding::warn(GROUP, CHECK, found, Text::DoctorSpaceDo)
     } else {
         Finding::ok(GROUP, CHECK, found)
@@ -246,6 +246,8 @@ const SIGNED_WITHIN: Duration = Duration::from_secs(60);
 const NO_ROOM: u64 = 128 << 20;
 const LITTLE_ROOM: u64 = 1 << 30;
 const LITTLE_PERCENT: u64 = 5;
+/// Of a large disk a small part is much.
+const MUCH_ROOM: u64 = 20 << 30;
 
 #[cfg(test)]
 mod tests {
@@ -258,6 +260,7 @@ mod tests {
     fn a_disk_that_fills_up_is_warned_of_and_fails_when_it_is_full() {
         let judged = |free, all| space(free, all, Path::new("/data"));
         assert_eq!(judged(50 << 30, 100 << 30).verdict(), Verdict::Ok);
+        assert_eq!(judged(50 << 30, 10 << 40).verdict(), Verdict::Ok);
         let little = judged(4 << 30, 100 << 30);
         assert_eq!(little.verdict(), Verdict::Warn);
         let full = judged(1 << 20, 100 << 30);

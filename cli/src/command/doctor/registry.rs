@@ -5,12 +5,12 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use entente_clock::Timestamp;
-use entente_follow::Alarm;
+use entente_follow::{Alarm, View};
 use entente_sandbox::{Desk, DeskError};
 use entente_tls::net::Endpoint;
 
 use super::super::dial::{Dialled, dial};
-use super::super::log::{HeldView, Scratch};
+use super::super::log::Scratch;
 use super::finding::{Finding, Group, Remedy, Said};
 use super::site::{Role, Site};
 use crate::exit::{Exit, Failure};
@@ -23,7 +23,7 @@ pub(super) struct Registry {
     pub(super) addresses: Vec<(Endpoint, Dialled)>,
     pub(super) copy: Copy,
     /// The newest view that could be verified: from the copy, and from the registry where it answers.
-    pub(super) view: Option<HeldView>,
+    pub(super) view: Option<Arc<View>>,
     /// How many changes the registry showed; none when it showed nothing that verifies.
     pub(super) newest: Option<u64>,
     pub(super) alarm: Option<Alarm>,
@@ -31,6 +31,8 @@ pub(super) struct Registry {
     pub(super) clocks: Option<(Timestamp, Timestamp)>,
     /// How long a copy may be relied on.
     pub(super) validity: Duration,
+    /// Where the view reads agreements from.
+    held: Option<Scratch>,
 }
 
 /// The role's own copy of the registry.
@@ -65,6 +67,7 @@ pub(super) async fn gather(site: &Site) -> Registry {
         alarm: None,
         clocks: None,
         validity: Duration::ZERO,
+        held: None,
     };
     let Some(anchor) = &site.anchor else {
         return registry;
@@ -81,7 +84,7 @@ pub(super) async fn gather(site: &Site) -> Registry {
     let mut scratch = match &dir {
         // The copy is opened as a copy of itself: the role may be using it.
         Some(dir) if dir.join("FORMAT").is_file() => match Scratch::copy_of(dir) {
-            Ok(scratch) => Some(Arc::new(scratch)),
+            Ok(scratch) => Some(scratch),
             Err(error) => {
                 registry.copy = unreadable(dir, error.to_string());
                 None
@@ -95,7 +98,10 @@ pub(super) async fn gather(site: &Site) -> Registry {
     };
     if let (Some(dir), Some(copy)) = (&dir, &scratch) {
         match follow(site, copy, &mut registry, true).await {
-            Ok(()) => return registry,
+            Ok(()) => {
+                registry.held = scratch;
+                return registry;
+            }
             Err(DeskError::Open { source, .. }) => {
                 use entente_follow::OpenError;
                 registry.copy = match source {
@@ -108,8 +114,9 @@ pub(super) async fn gather(site: &Site) -> Registry {
         scratch = None;
     }
     // From nothing, so that the other checks know what the registry has.
-    if let Ok(empty) = scratch.map_or_else(|| Scratch::empty().map(Arc::new), Ok) {
+    if let Ok(empty) = scratch.map_or_else(Scratch::empty, Ok) {
         let _ = follow(site, &empty, &mut registry, false).await;
+        registry.held = Some(empty);
     }
     registry
 }
@@ -124,7 +131,7 @@ fn unreadable(dir: &std::path::Path, why: String) -> Copy {
 /// Follows the registry for a moment.
 async fn follow(
     site: &Site,
-    copy: &Arc<Scratch>,
+    copy: &Scratch,
     registry: &mut Registry,
     is_held: bool,
 ) -> Result<(), DeskError> {
@@ -156,7 +163,7 @@ async fn follow(
     registry.alarm = directory.alarms().borrow().clone();
     registry.validity = directory.validity();
     let view = desk.view();
-    registry.view = (view.size > 0).then(|| HeldView::new(view, copy));
+    registry.view = (view.size > 0).then_some(view);
     desk.close().await;
     Ok(())
 }
@@ -171,20 +178,16 @@ pub(super) fn judge(site: &Site, registry: &Registry) -> Vec<Finding> {
         .iter()
         .map(|(address, dialled)| reachable(address, dialled, is_own))
         .collect();
-    if let Some(alarm) = &registry.alarm {
-        let found = Said::of(Text::DoctorRegistryAlarm).with("kind", alarm.kind.as_str());
-        let remedy = Text::DoctorRegistryAlarmDo;
-        findings.push(Finding::fail(
-            GROUP,
-            "registry.honest",
-            Exit::Integrity,
-            found,
-            remedy,
-        ));
-    }
+    findings.extend(registry.alarm.as_ref().map(alarmed));
     findings.extend(copy(&registry.copy));
     findings.extend(age(registry, site.runs));
     findings
+}
+
+fn alarmed(alarm: &Alarm) -> Finding {
+    let found = Said::of(Text::DoctorRegistryAlarm).with("kind", alarm.kind.as_str());
+    let (exit, remedy) = (Exit::Integrity, Text::DoctorRegistryAlarmDo);
+    Finding::fail(GROUP, "registry.honest", exit, found, remedy)
 }
 
 fn reachable(address: &Endpoint, dialled: &Dialled, is_own: bool) -> Finding {
@@ -326,6 +329,7 @@ mod tests {
             alarm: None,
             clocks: None,
             validity: 24 * HOUR,
+            held: None,
         }
     }
 
@@ -352,13 +356,14 @@ mod tests {
 
     #[test]
     fn a_registry_that_showed_two_trees_is_evidence() {
-        let mut registry = held(HOUR, Some(7));
-        registry.alarm = Some(Alarm {
+        let alarmed = alarmed(&Alarm {
             kind: entente_follow::AlarmKind::Fork,
             at: Timestamp::default(),
             origin: "o".to_owned(),
             evidence: None,
         });
+        assert_eq!(alarmed.verdict(), Verdict::Fail(Exit::Integrity));
+        assert!(remedies(&alarmed)[0].contains("call the registrar"));
         let address: Endpoint = "127.0.0.1:1".parse().unwrap();
         let other = reachable(&address, &Dialled::OtherKey, false);
         assert_eq!(other.verdict(), Verdict::Fail(Exit::Integrity));

@@ -11,9 +11,8 @@ use entente_security_server::backup::{self, BackupError, Made, PutBack, Restore,
 use entente_signing::VerifyingKey;
 use serde_json::{Value, json};
 
-use super::super::desk::Reading;
+use super::super::desk::Borrowed;
 use super::super::doctor::role_file;
-use super::super::log::Scratch;
 use super::super::{admin, in_folder};
 use crate::exit::{Exit, Failure};
 use crate::output::{Screen, print_out};
@@ -135,25 +134,16 @@ impl Keys {
         let own = own.and_then(|store| store.load(KeyUse::Ledger, "1"));
         let own = own.ok().map(|key| key.verifying_key().clone());
         let directory = config.data.as_path().join("directory");
-        let scratch = match directory.is_dir() {
-            true => Scratch::copy_of(&directory),
-            false => Scratch::empty(),
-        };
-        let scratch = scratch.map_err(|error| Failure::of(Exit::Failed, &error))?;
         let anchor = entente_follow::Anchor::load(config.anchor.as_path())?;
-        let reading = Reading::open(anchor, scratch.path(), screen).await;
-        let shards = match reading {
-            Ok(reading) => {
-                let state = &reading.view.state;
-                let live = state.shards(&config.server, Mode::Live);
-                let test = state.shards(&config.server, Mode::Test);
+        let shards = match Borrowed::open(anchor, &directory, screen).await {
+            Ok(Borrowed { view, .. }) => {
+                let live = view.state.shards(&config.server, Mode::Live);
+                let test = view.state.shards(&config.server, Mode::Test);
                 let named = live.iter().chain(test).filter_map(|shard| {
                     let (_, name) = shard.origin.rsplit_once('/')?;
                     Some((name.to_owned(), shard.key.clone()))
                 });
-                let named = named.collect();
-                reading.desk.close().await;
-                named
+                named.collect()
             }
             // Its own key is at hand all the same.
             Err(_) => Vec::new(),

@@ -11,6 +11,17 @@ use nix::sys::signal::{Signal, kill};
 use nix::unistd::Pid;
 use serde_json::Value;
 
+use crate::run::entente;
+
+/// Stops what `sandbox up` started, however the test ends.
+pub(crate) struct Up(pub(crate) PathBuf);
+
+impl Drop for Up {
+    fn drop(&mut self) {
+        entente(&self.0, &["sandbox", "down"]);
+    }
+}
+
 /// `bad/<name>`: files of an agency, its configuration and its anchor, that nobody serves.
 pub(crate) struct Site {
     dir: PathBuf,

@@ -5,7 +5,7 @@ use std::str::FromStr;
 
 use http::uri::PathAndQuery;
 use http::{HeaderValue, Uri};
-use serde::Deserialize;
+use serde::{Deserialize, Serialize, Serializer};
 
 use crate::net::Endpoint;
 
@@ -43,6 +43,12 @@ impl HttpUrl {
             path: path.map_err(|_| InvalidHttpUrl)?,
             ..self.clone()
         })
+    }
+}
+
+impl Serialize for HttpUrl {
+    fn serialize<S: Serializer>(&self, to: S) -> Result<S::Ok, S::Error> {
+        to.collect_str(self)
     }
 }
 
