@@ -150,7 +150,8 @@ impl Feed {
 pub(crate) const QUEUE: usize = 4;
 /// Between heartbeats; followers think the connection lost after five.
 const HEARTBEAT: Duration = Duration::from_secs(1);
-/// How long a follower may leave a step lying.
-pub(crate) const PATIENCE: Duration = Duration::from_secs(10);
+/// How long a follower may leave a step or a blob lying: one that begins with nothing, at the end of a slow
+/// line, fetches some thousand blobs between steps.
+pub(crate) const PATIENCE: Duration = Duration::from_secs(60);
 /// Entries in one step; the ledger bounds their bytes to about 1 MiB.
 const MAX_STEP: usize = 256;

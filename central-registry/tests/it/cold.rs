@@ -13,6 +13,7 @@ use entente_testkit::disk::Fault;
 
 use crate::fake::{Fake, Said, entry};
 use crate::town::{LONG, Member, SERVICE, Town, caught_up};
+use crate::witness::Onlooker;
 
 /// A registry whose ledger is longer than what a follower works off at once, and whoever follows it.
 struct Scene {
@@ -222,6 +223,35 @@ async fn a_checkpoint_over_less_than_was_worked_off_is_waited_out() {
     assert_eq!(hash(&view.state), scene.hash);
     assert!(directory.alarms().borrow().is_none());
     assert_eq!(directory.counts().advanced, 1);
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_cosigned_checkpoint_over_less_than_was_worked_off_is_asked_for_again_and_believed() {
+    let mut scene = Scene::set().await;
+    let witness = Onlooker::of(&scene.town, "witness").await;
+    scene.town.anchor.witnesses = witness.policy();
+    let follower = scene.town.follow("follower").await;
+    let directory = follower.directory();
+    let part = scene.fake.checkpoint(&scene.entries[..100]);
+    let part = witness.cosign_blindly(&part);
+    let (_, said) = scene.fake.next().await;
+    send(&said, 0, &scene.entries[..SENT as usize]).await;
+    said.checkpoint(part.clone()).await;
+    // Who has to cosign what follows may be known from this one alone.
+    let (from, said) = scene.fake.next().await;
+    assert_eq!(from, 0);
+    send(&said, 0, &scene.entries[..100]).await;
+    said.checkpoint(part).await;
+    caught_up(&directory, 100).await;
+    send(&said, 100, &scene.entries[100..]).await;
+    let whole = scene.fake.checkpoint(&scene.entries);
+    said.checkpoint(whole.clone()).await;
+    said.checkpoint(witness.cosign_blindly(&whole)).await;
+    let view = caught_up(&directory, scene.size()).await;
+    assert_eq!(hash(&view.state), scene.hash);
+    let counts = directory.counts();
+    assert_eq!((counts.held, counts.advanced), (1, 2));
+    assert!(directory.alarms().borrow().is_none());
 }
 
 /// Entries of which a follower, without a checkpoint, works off that many.

@@ -1,11 +1,12 @@
 //! The blobs that entries rest on.
 
 use std::collections::BTreeSet;
+use std::time::Duration;
 
 use entente_signing::Digest;
 use tokio::time::timeout;
 
-use super::{Broken, OPENING, Pending, SILENCE, Session};
+use super::{Broken, OPENING, Pending, Session};
 use crate::client::MAX_BLOBS_ASKED;
 
 impl Session {
@@ -32,7 +33,7 @@ impl Session {
             .map_err(Broken::Blob)?;
         let (mut some, mut held) = (Vec::new(), 0);
         for hash in named {
-            let blob = timeout(SILENCE, stream.next(hash)).await;
+            let blob = timeout(ONE_BLOB, stream.next(hash)).await;
             let blob = blob.map_err(|_| Broken::Silent)?.map_err(Broken::Blob)?;
             self.shared.heard();
             held += blob.len();
@@ -46,5 +47,7 @@ impl Session {
     }
 }
 
+/// One may be 4 MiB, and the line slow.
+const ONE_BLOB: Duration = Duration::from_secs(60);
 /// Bytes of blobs after which they are written down.
 const MOST_HELD: usize = 4 << 20;
