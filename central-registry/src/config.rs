@@ -4,6 +4,7 @@ use std::path::PathBuf;
 
 use entente_config::{ByteSize, FilePath, ListenAddr};
 use entente_identity::Jurisdiction;
+use entente_tls::http::HttpUrl;
 use entente_tls::net::Endpoint;
 use serde::{Deserialize, Serialize};
 
@@ -31,6 +32,9 @@ pub struct Config {
     /// How others reach it, best first: what the anchor says. Default: where it listens.
     #[serde(default)]
     pub addresses: Vec<Endpoint>,
+    /// Where its ledger and blobs lie as static files: what the anchor says. Default: nowhere.
+    #[serde(default)]
+    pub mirrors: Vec<HttpUrl>,
     /// The data folder. Trusted. Its loss is the loss of the registry: followers hold copies of all
     /// of it but pending applications, and will not follow a registry that forgot.
     pub data: FilePath,

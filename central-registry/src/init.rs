@@ -159,6 +159,7 @@ pub async fn init(
     let anchor = Anchor {
         jurisdiction: config.jurisdiction.clone(),
         addresses,
+        mirrors: config.mirrors.clone(),
         tls_keys: [tls.verifying_key().spki_digest()].into(),
         ledger: key,
         genesis: first.hash(),

@@ -260,6 +260,7 @@ impl CentralRegistry {
             anchor: Anchor {
                 jurisdiction: config.jurisdiction,
                 addresses,
+                mirrors: config.mirrors,
                 tls_keys,
                 ledger: note_key,
                 genesis,

@@ -11,6 +11,8 @@ mod fake;
 mod faults;
 mod join;
 mod malicious;
+mod mirror;
+mod nginx;
 mod refusals;
 mod restart;
 mod town;

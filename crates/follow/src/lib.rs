@@ -22,6 +22,7 @@ mod client;
 mod demand;
 mod directory;
 mod follower;
+mod mirror;
 mod pack;
 mod replica;
 mod session;
