@@ -210,7 +210,7 @@ fn sign_genesis(
 
 impl InitError {
     /// What the caller is told.
-    pub const fn reason(&self) -> Reason {
+    pub fn reason(&self) -> Reason {
         match self {
             Self::Append(error) => error.reason(),
             Self::Exists => Reason::NameTaken,

@@ -15,6 +15,7 @@ mod mirror;
 mod nginx;
 mod refusals;
 mod restart;
+mod standby;
 mod town;
 mod witness;
 mod witnessed;
