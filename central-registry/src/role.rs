@@ -190,7 +190,8 @@ impl CentralRegistry {
             }
         });
         tasks.spawn(publish(ledger.clone(), grown, stopped.clone()));
-        tasks.spawn(watch_witnesses(cosigning, metrics.clone(), stopped.clone()));
+        let watched = watch_witnesses(cosigning.clone(), metrics.clone(), stopped.clone());
+        tasks.spawn(watched);
         tasks.spawn(watch_ledger(
             ledger.clone(),
             health.clone(),
@@ -226,6 +227,7 @@ impl CentralRegistry {
             desk,
             ledger: ledger.clone(),
             passages,
+            cosigning,
             blobs,
             applications,
             clock,
