@@ -1,4 +1,4 @@
-//! Taking over: making a copy of a registry the registry. See `docs/decisions/011`.
+//! Taking over: making a copy of a registry the registry. See `docs/decisions/012`.
 //!
 //! The tree goes on where the copy ends, so nobody may have seen more of it: the witnesses are asked, and
 //! the data folder of the registry before gives what it has and is fenced. There is no way to accept a loss
