@@ -3,7 +3,7 @@
 //! One file each, named by the application's SHA-256: `[1, received ms, application bstr]`. Losing one
 //! costs applying again; an admitted one is in the ledger.
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 use std::net::IpAddr;
 use std::path::{Path, PathBuf};
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
@@ -109,6 +109,31 @@ impl Applications {
         // same: applying again finds it.
         pending.insert(id, held);
         Ok(id)
+    }
+
+    /// Takes over what another server of this registry holds: those listed, and no others.
+    pub(crate) fn adopt(&self, held: Vec<(Bytes, Timestamp)>) -> Result<(), DiskError> {
+        let mut pending = self.pending();
+        let listed: BTreeSet<Digest> = held.iter().map(|(bytes, _)| Digest::of(bytes)).collect();
+        let gone: Vec<Digest> = pending.keys().copied().collect();
+        for id in gone.iter().filter(|id| !listed.contains(id)) {
+            self.forget(&mut pending, id);
+        }
+        for (bytes, received_at) in held.into_iter().take(self.limit) {
+            let id = Digest::of(&bytes);
+            if pending.contains_key(&id) || Application::parse(&bytes).is_err() {
+                continue;
+            }
+            let from = None;
+            let held = Pending {
+                bytes,
+                received_at,
+                from,
+            };
+            durable::replace(&*self.disk, &self.path(&id), &held.encode())?;
+            pending.insert(id, held);
+        }
+        Ok(())
     }
 
     /// A pending one.

@@ -4,6 +4,7 @@ use std::path::PathBuf;
 
 use entente_config::{ByteSize, FilePath, ListenAddr};
 use entente_identity::Jurisdiction;
+use entente_tls::http::HttpUrl;
 use entente_tls::net::Endpoint;
 use serde::{Deserialize, Serialize};
 
@@ -31,6 +32,9 @@ pub struct Config {
     /// How others reach it, best first: what the anchor says. Default: where it listens.
     #[serde(default)]
     pub addresses: Vec<Endpoint>,
+    /// Where its ledger and blobs lie as static files: what the anchor says. Default: nowhere.
+    #[serde(default)]
+    pub mirrors: Vec<HttpUrl>,
     /// The data folder. Trusted. Its loss is the loss of the registry: followers hold copies of all
     /// of it but pending applications, and will not follow a registry that forgot.
     pub data: FilePath,
@@ -52,6 +56,10 @@ pub struct Config {
     /// Where it cosigns ledgers, its servers' and those of other registries, in clear (C2SP `tlog-witness`). Default: nowhere.
     #[serde(default)]
     pub witness: Option<ListenAddr>,
+    /// The anchor file of the registry that this one stands by for: it follows, with the same keys, and
+    /// serves nobody until `registry takeover`. Default: it is the registry.
+    #[serde(default)]
+    pub standby_of: Option<FilePath>,
     /// Bounds.
     #[serde(default)]
     pub limits: Limits,
@@ -85,6 +93,16 @@ impl Config {
         self.data.as_path().join("blob")
     }
 
+    /// Where a standby keeps its copy.
+    pub(crate) fn standby(&self) -> PathBuf {
+        self.data.as_path().join("standby")
+    }
+
+    /// Is there while a takeover is under way.
+    pub(crate) fn unfinished(&self) -> PathBuf {
+        self.data.as_path().join("TAKEOVER")
+    }
+
     pub(crate) fn passages(&self) -> PathBuf {
         self.data.as_path().join("passage")
     }
@@ -115,6 +133,9 @@ impl Default for Limits {
 
 /// What the `FORMAT` file of the data folder says.
 pub(crate) const FORMAT: &str = "entente-registry 1\n";
+
+/// The file in a data folder that another took over from: nothing is served from it any more.
+pub(crate) const FENCED: &str = "FENCED";
 
 /// Of keys in the key folder: the one that signs checkpoints.
 pub const LEDGER_KEY: &str = "changes";

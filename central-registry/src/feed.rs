@@ -13,6 +13,7 @@ use tokio::sync::{OwnedSemaphorePermit, mpsc, watch};
 use tokio::time::{MissedTickBehavior, interval, timeout};
 use tonic::Status;
 
+use crate::cosigning::{Cosigning, NotVouched};
 use crate::passages::Passages;
 use crate::refusal::Refused;
 use crate::tasks::until;
@@ -22,6 +23,7 @@ use crate::tasks::until;
 pub(crate) struct Feed {
     pub(crate) ledger: Ledger,
     pub(crate) passages: Arc<Passages>,
+    pub(crate) cosigning: Arc<Cosigning>,
     pub(crate) clock: Arc<dyn Clock>,
     pub(crate) to: mpsc::Sender<Result<FollowResponse, Status>>,
     pub(crate) stop: watch::Receiver<bool>,
@@ -126,6 +128,12 @@ impl Feed {
     }
 
     async fn send_heartbeat(&self) -> Result<(), Gone> {
+        if let Err(why @ NotVouched::Dissent) = self.cosigning.check() {
+            // Witnesses go with another tree: whoever serves that one is the registry.
+            let status = Refused::from(why).into_status(self.lang);
+            let _ = self.to.try_send(Err(status));
+            return Err(Gone);
+        }
         self.send(Step::Heartbeat(Heartbeat {
             sent_at_ms: self.clock.now().as_millis(),
             size: self.ledger.size(),

@@ -159,6 +159,7 @@ pub async fn init(
     let anchor = Anchor {
         jurisdiction: config.jurisdiction.clone(),
         addresses,
+        mirrors: config.mirrors.clone(),
         tls_keys: [tls.verifying_key().spki_digest()].into(),
         ledger: key,
         genesis: first.hash(),
@@ -209,7 +210,7 @@ fn sign_genesis(
 
 impl InitError {
     /// What the caller is told.
-    pub const fn reason(&self) -> Reason {
+    pub fn reason(&self) -> Reason {
         match self {
             Self::Append(error) => error.reason(),
             Self::Exists => Reason::NameTaken,

@@ -6,6 +6,9 @@
 //! same rule over every entry again. Writers are known by the signatures on their changes, never by
 //! their connection, and readers may be anybody.
 //!
+//! A [`Standby`] follows a registry with its keys and serves nobody; [`take_over`] makes it the registry, as
+//! it does a [`backup`], and never where somebody has seen more of the ledger than it holds.
+//!
 //! The ledger is the database: everything else in the data folder is either named by a digest in it
 //! (blobs) or may be lost at the cost of applying again (applications).
 
@@ -20,9 +23,13 @@ mod passages;
 mod refusal;
 mod role;
 mod service;
+mod standby;
+mod takeover;
 mod tasks;
 mod witness;
 
 pub use config::{Config, LEDGER_KEY, Limits, STATE_KEY, TLS_KEY, WITNESS_KEY};
 pub use init::{InitError, Initialised, OPERATOR, init};
 pub use role::{CentralRegistry, Deps, Running, StartError};
+pub use standby::{Standby, backup};
+pub use takeover::{TakenOver, Takeover, TakeoverError, take_over};

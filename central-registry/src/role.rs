@@ -25,7 +25,7 @@ use tokio::task::JoinSet;
 use tokio::time::timeout;
 
 use crate::applications::Applications;
-use crate::config::{Config, FORMAT, LEDGER_KEY, STATE_KEY, TLS_KEY};
+use crate::config::{Config, FENCED, FORMAT, LEDGER_KEY, STATE_KEY, TLS_KEY};
 use crate::cosigning::{Behind, Cosigning};
 use crate::desk::{Clerk, Desk, Record};
 use crate::init::open_ledger;
@@ -90,6 +90,13 @@ impl CentralRegistry {
         });
         if !durable::claim(&*disk, config.data.as_path(), FORMAT)? {
             return Err(StartError::Format);
+        }
+        let fenced = config.data.as_path().join(FENCED);
+        if disk.exists(&fenced)? {
+            return Err(StartError::Superseded);
+        }
+        if disk.exists(&config.unfinished())? {
+            return Err(StartError::Unfinished);
         }
         let keys = KeyStore::open(config.keys.as_path())?;
         let ledger_key = keys.load(KeyUse::Ledger, LEDGER_KEY)?;
@@ -183,7 +190,8 @@ impl CentralRegistry {
             }
         });
         tasks.spawn(publish(ledger.clone(), grown, stopped.clone()));
-        tasks.spawn(watch_witnesses(cosigning, metrics.clone(), stopped.clone()));
+        let watched = watch_witnesses(cosigning.clone(), metrics.clone(), stopped.clone());
+        tasks.spawn(watched);
         tasks.spawn(watch_ledger(
             ledger.clone(),
             health.clone(),
@@ -219,6 +227,7 @@ impl CentralRegistry {
             desk,
             ledger: ledger.clone(),
             passages,
+            cosigning,
             blobs,
             applications,
             clock,
@@ -260,6 +269,7 @@ impl CentralRegistry {
             anchor: Anchor {
                 jurisdiction: config.jurisdiction,
                 addresses,
+                mirrors: config.mirrors,
                 tls_keys,
                 ledger: note_key,
                 genesis,
@@ -310,7 +320,11 @@ pub(crate) fn own_witnesses(config: &Config, disk: &dyn Disk) -> Result<WitnessP
 }
 
 /// Applies every entry again. A ledger that does not add up is not served.
-async fn replay(ledger: &Ledger, record: &Record, blobs: &BlobStore) -> Result<(), StartError> {
+pub(crate) async fn replay(
+    ledger: &Ledger,
+    record: &Record,
+    blobs: &BlobStore,
+) -> Result<(), StartError> {
     let mut state = State::empty();
     while state.size() < ledger.size() {
         let damaged = |index, refusal| StartError::Damaged { index, refusal };

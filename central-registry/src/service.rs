@@ -21,6 +21,7 @@ use tokio_stream::wrappers::ReceiverStream;
 use tonic::{Request, Response, Status};
 
 use crate::applications::Applications;
+use crate::cosigning::{Cosigning, NotVouched};
 use crate::desk::Desk;
 use crate::feed::{Feed, PATIENCE, QUEUE};
 use crate::passages::Passages;
@@ -32,6 +33,7 @@ pub(crate) struct Service {
     pub(crate) desk: Desk,
     pub(crate) ledger: Ledger,
     pub(crate) passages: Arc<Passages>,
+    pub(crate) cosigning: Arc<Cosigning>,
     pub(crate) blobs: Arc<BlobStore>,
     pub(crate) applications: Arc<Applications>,
     pub(crate) clock: Arc<dyn Clock>,
@@ -197,11 +199,15 @@ impl RegistryService for Service {
     ) -> Result<Response<Self::FollowStream>, Status> {
         let lang = lang(request.metadata());
         self.answer(request, async |request, _| {
+            if let Err(why @ NotVouched::Dissent) = self.cosigning.check() {
+                return Err(why.into());
+            }
             let place = self.places.clone().try_acquire_owned();
             let (to, steps) = mpsc::channel(QUEUE);
             let feed = Feed {
                 ledger: self.ledger.clone(),
                 passages: self.passages.clone(),
+                cosigning: self.cosigning.clone(),
                 clock: self.clock.clone(),
                 to,
                 stop: self.stop.clone(),

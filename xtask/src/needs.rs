@@ -100,18 +100,22 @@ pub(crate) const TESTS: &[Need] = &[
         sign: Sign::Runs(&["--offline=true", "--help"]),
         package: "systemd",
     },
+    NGINX,
 ];
+
+/// The web server of mirrors, and the proxy that the exchange is compared with.
+const NGINX: Need = Need {
+    name: "nginx, which mirrors a registry's ledger",
+    programs: &["nginx"],
+    sign: Sign::Programs,
+    package: "nginx",
+};
 
 /// Where Debian keeps Go code: a `GOPATH`.
 pub(crate) const GO_CODE: &str = "/usr/share/gocode";
 
 /// What the benchmarks compare with.
-pub(crate) const BENCH: &[Need] = &[Need {
-    name: "nginx, the proxy that the exchange is compared with",
-    programs: &["nginx"],
-    sign: Sign::Programs,
-    package: "nginx",
-}];
+pub(crate) const BENCH: &[Need] = &[NGINX];
 
 // === impl Need ===
 

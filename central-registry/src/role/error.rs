@@ -2,6 +2,7 @@
 
 use entente_config::ConfigError;
 use entente_directory::Refusal;
+use entente_follow::OpenError;
 use entente_follow::witness::WitnessError;
 use entente_keys::KeyStoreError;
 use entente_ledger::disk::DiskError;
@@ -46,6 +47,9 @@ pub enum StartError {
     /// The disk failed.
     #[error("opening the registry's files")]
     Disk(#[from] DiskError),
+    /// The registry cannot be followed.
+    #[error("following the registry")]
+    Follow(#[from] OpenError),
     /// The data folder holds something else.
     #[error("the data folder holds something other than a registry of this version")]
     Format,
@@ -64,18 +68,27 @@ pub enum StartError {
     /// The admin address is not TCP.
     #[error("metrics are served on TCP alone")]
     NoUnixAdmin,
+    /// The registry did not show all it has in time.
+    #[error("copying the registry: it did not show all it has in time")]
+    NotCopied,
     /// The jurisdiction cannot name a ledger.
     #[error("naming the ledger's key")]
     Note(#[from] NoteError),
     /// The ledger cannot be read.
     #[error("reading the registry's ledger")]
     Read(#[from] ReadError),
+    /// Another server took over from this data folder.
+    #[error("another server has taken over from this data folder; it serves no more")]
+    Superseded,
     /// TLS cannot be set up.
     #[error("preparing TLS")]
     Tls(#[from] TlsError),
     /// The data folder holds no registry, or one of other keys or another jurisdiction.
     #[error("the data folder holds no registry of this jurisdiction and these keys")]
     Uninitialised,
+    /// A takeover was begun and not ended.
+    #[error("a takeover of this data folder is not finished; do it again")]
+    Unfinished,
     /// The witness of its servers' ledgers cannot be opened.
     #[error("opening the witness")]
     Witness(#[source] WitnessError),
@@ -98,7 +111,7 @@ impl From<OpenWitnessError> for StartError {
 
 impl StartError {
     /// What the caller is told.
-    pub const fn reason(&self) -> Reason {
+    pub fn reason(&self) -> Reason {
         match self {
             Self::Damaged {
                 refusal: Some(refusal),
@@ -108,6 +121,8 @@ impl StartError {
                 Reason::LogUnavailable
             }
             Self::Tls(error) => error.reason(),
+            Self::Follow(error) => error.reason(),
+            Self::NotCopied => Reason::RegistryUnreachable,
             Self::Behind { .. } => Reason::RegistrySplit,
             Self::Anchor(_)
             | Self::Bind(_)
@@ -117,6 +132,8 @@ impl StartError {
             | Self::Keys(_)
             | Self::NoUnixAdmin
             | Self::Note(_)
+            | Self::Superseded
+            | Self::Unfinished
             | Self::Uninitialised
             | Self::Witnesses(_) => Reason::InternalFault,
             Self::Witness(error) => error.reason(),

@@ -5,7 +5,7 @@ use std::path::Path;
 use std::time::Duration;
 
 use entente_central_registry::{CentralRegistry, StartError};
-use entente_directory::{Change, MemberAct, Standing};
+use entente_directory::{Change, MemberAct, Policy, Standing};
 use entente_follow::author::AuthorError;
 use entente_follow::{Directory, Follower};
 use entente_ledger::cosignature;
@@ -261,6 +261,64 @@ async fn a_registry_put_back_from_a_copy_does_not_start_when_a_witness_has_seen_
         "{refused:?}"
     );
     assert_eq!(refused.reason(), Reason::RegistrySplit);
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn two_registries_that_witness_each_other_start_together() {
+    let mut one = Town::found_with(|config| {
+        config.witness = Some("127.0.0.1:0".parse().unwrap());
+    })
+    .await;
+    let anchor = one.config.anchor.clone();
+    let mut other = Town::found_with(|config| {
+        config.jurisdiction = "ca-qc".parse().unwrap();
+        config.witness = Some("127.0.0.1:0".parse().unwrap());
+        config.cosigns = vec![anchor];
+    })
+    .await;
+    // Each stays where it was, and the first gets to know the second.
+    for town in [&mut one, &mut other] {
+        let (at, _) = town.running().witness().unwrap();
+        town.config.witness = Some(at.to_string().parse().unwrap());
+    }
+    one.stop().await;
+    one.config.cosigns = vec![other.config.anchor.clone()];
+    one.start().await;
+    for (town, witness) in [(&one, &other), (&other, &one)] {
+        let follower = town.follow("follower").await;
+        caught_up(&follower.directory(), 1).await;
+        let (at, key) = witness.running().witness().unwrap();
+        town.trust(&follower.directory(), alone(key, at)).await;
+        follower.shutdown().await;
+    }
+    one.stop().await;
+    other.stop().await;
+
+    // Neither answers while the other asks what it has seen; each takes changes soon after.
+    one.start().await;
+    other.start().await;
+    for town in [&one, &other] {
+        let follower = town.follow("follower").await;
+        let directory = follower.directory();
+        let view = caught_up(&directory, 2).await;
+        let stricter = Change::Policy(Policy {
+            validity_hours: 12,
+            ..view.state.policy().unwrap().clone()
+        });
+        let mut tick = tokio::time::interval(Duration::from_millis(50));
+        let taken = async {
+            loop {
+                tick.tick().await;
+                let mut pen = town.registrar_pen(&view);
+                if let Ok(taken) = pen.submit(&stricter, Vec::new(), &town.client()).await {
+                    return taken;
+                }
+            }
+        };
+        let taken = tokio::time::timeout(LONG, taken).await;
+        caught_up(&directory, taken.expect("a change").size).await;
+        follower.shutdown().await;
+    }
 }
 
 /// Copies a folder whole.

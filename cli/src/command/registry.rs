@@ -1,6 +1,7 @@
 //! `entente registry`: making one, looking at it, and what it asks of everybody.
 
 mod policy;
+mod takeover;
 
 use std::path::PathBuf;
 use std::sync::Arc;
@@ -23,7 +24,7 @@ use crate::texts::{Fact, Text};
 
 pub(super) use policy::weaker;
 
-/// Make a registry; look at what it says; its policy
+/// Make a registry; look at what it says; its policy; copy it, and take over
 ///
 /// The registry of a jurisdiction says who is a member, with which keys, and under which agreements.
 /// Everybody verifies what it says.
@@ -33,6 +34,9 @@ pub(crate) enum RegistryCommand {
     Show(ShowArgs),
     Policy(policy::PolicyArgs),
     Witnesses(WitnessesArgs),
+    Backup(takeover::BackupArgs),
+    Restore(takeover::RestoreArgs),
+    Takeover(takeover::TakeoverArgs),
 }
 
 /// Make a registry: keys, first change, and the anchor file that others start from
@@ -90,6 +94,9 @@ pub(crate) async fn run(command: RegistryCommand, screen: &Screen) -> Result<(),
         RegistryCommand::Show(args) => show(&args, screen).await,
         RegistryCommand::Policy(args) => policy::run(&args, screen).await,
         RegistryCommand::Witnesses(args) => witnesses(&args, screen).await,
+        RegistryCommand::Backup(args) => takeover::run_backup(&args, screen).await,
+        RegistryCommand::Restore(args) => takeover::run_restore(&args, screen).await,
+        RegistryCommand::Takeover(args) => takeover::run_takeover(&args, screen).await,
     }
 }
 

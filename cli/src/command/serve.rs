@@ -120,7 +120,7 @@ async fn security_server(file: &Path, stop: &mut Stop, screen: &Screen) -> Resul
 }
 
 async fn registry(file: &Path, stop: &mut Stop, screen: &Screen) -> Result<(), Failure> {
-    let config = entente_config::load(file)?;
+    let config: registry::Config = entente_config::load(file)?;
     let Seams { clock, net, disk } = Seams::real();
     let deps = registry::Deps {
         clock,
@@ -128,6 +128,16 @@ async fn registry(file: &Path, stop: &mut Stop, screen: &Screen) -> Result<(), F
         disk,
         runner: Runner::Thread,
     };
+    let is_standby = registry::Standby::is_meant(&config, &deps);
+    if is_standby.map_err(|error| not_started(&error, screen))? {
+        let started = registry::Standby::start(&config, deps).await;
+        let standby = started.map_err(|error| not_started(&error, screen))?;
+        notify::ready();
+        stop.wait().await;
+        stop.or(standby.shutdown()).await;
+        tracing::info!(event = "standby.stopped");
+        return Ok(());
+    }
     let started = registry::CentralRegistry::start(config, deps).await;
     let running = started.map_err(|error| not_started(&error, screen))?;
     notify::ready();

@@ -280,7 +280,21 @@ catalogue! {
     PolicyWitnessesNone = "No witnesses cosign the ledgers of servers.",
         "Aucun témoin ne cosigne les journaux des serveurs.";
     RegistryAnswers = "(answers)", "(répond)";
+    RegistryCopied = "{size} changes are in {dir}, and what they rest on.",
+        "{size} changements se trouvent dans {dir}, avec ce sur quoi ils reposent.";
     RegistryDoesNot = "(does not answer)", "(ne répond pas)";
+    RegistryTaken = "Taken over: {size} changes, {recovered} of them from the folder of the registry before.",
+        "Reprise faite : {size} changements, dont {recovered} du dossier du registre précédent.";
+    RegistryTakenNext = "Now: entente serve registry --config {config}",
+        "Maintenant : entente serve registry --config {config}";
+    TakeoverBehind = "give the data folder of the registry before (--fence), or a copy that has these changes: each follower has one",
+        "indiquer le dossier de données du registre précédent (--fence) ou une copie qui a ces changements : chaque serveur qui suit en a une";
+    TakeoverRunning = "stop the registry before, and the standby",
+        "arrêter le registre précédent et le serveur de secours";
+    TakeoverSilent = "try again when the witnesses answer; nothing can be taken over without them",
+        "réessayer quand les témoins répondent; aucune reprise n’est possible sans eux";
+    TakeoverUnfenced = "give the data folder of the registry before (--fence); if it is gone, --accept-loss",
+        "indiquer le dossier de données du registre précédent (--fence); s’il n’existe plus, --accept-loss";
     RegistryExists = "there is a registry here already; nothing was changed",
         "il y a déjà un registre central ici; rien n’a été changé";
     RegistryMade = "The registry of {jurisdiction} is made. Others start from {anchor}; compare its first change with them:",

@@ -22,6 +22,7 @@ mod signed;
 mod stamps;
 mod status;
 mod systemd;
+mod takeover;
 mod token;
 mod two;
 mod witnesses;

@@ -130,6 +130,7 @@ fn anchor() -> String {
     let anchor = entente_follow::Anchor {
         jurisdiction: "ca-demo".parse().unwrap(),
         addresses: vec!["127.0.0.1:1".parse().unwrap()],
+        mirrors: Vec::new(),
         tls_keys: [entente_signing::Digest::of(b"a key")].into(),
         ledger: entente_ledger::note::NoteKey::new("registry.ca-demo/changes", ledger).unwrap(),
         genesis: entente_signing::Digest::of(b"genesis"),

@@ -15,6 +15,7 @@ use entente_identity::Jurisdiction;
 use entente_ledger::note::NoteKey;
 use entente_ledger::witness::{MAX_POLICY, WitnessPolicy};
 use entente_signing::Digest;
+use entente_tls::http::HttpUrl;
 use entente_tls::net::Endpoint;
 use serde::Deserialize;
 
@@ -24,8 +25,11 @@ use serde::Deserialize;
 pub struct Anchor {
     /// Whose registry.
     pub jurisdiction: Jurisdiction,
-    /// Where it is reached, best first; 1 to 8.
+    /// Where it is reached, best first; 1 to 8, or none where there are mirrors, which are followed alone
+    /// then.
     pub addresses: Vec<Endpoint>,
+    /// Where its ledger lies as static files, for when no address answers; at most 8. *Not trusted.*
+    pub mirrors: Vec<HttpUrl>,
     /// SHA-256 of each SubjectPublicKeyInfo it may show in TLS; 1 to 8.
     pub tls_keys: BTreeSet<Digest>,
     /// The key of its ledger, named by the ledger's origin.
@@ -61,6 +65,8 @@ struct File {
     anchor: u32,
     jurisdiction: Jurisdiction,
     addresses: Vec<Endpoint>,
+    #[serde(default)]
+    mirrors: Vec<HttpUrl>,
     tls_keys: Vec<String>,
     ledger: String,
     genesis: String,
@@ -110,6 +116,7 @@ impl Anchor {
         Some(Self {
             jurisdiction: jurisdiction.clone(),
             addresses: addresses.collect::<Option<_>>()?,
+            mirrors: Vec::new(),
             tls_keys: anchor.tls_keys.clone(),
             ledger: NoteKey::new(&origin, anchor.ledger.clone()).ok()?,
             genesis: anchor.genesis,
@@ -154,9 +161,23 @@ impl fmt::Display for Anchor {
         writeln!(f, "# Get it, or compare it, by a way you trust.")?;
         writeln!(f, "anchor: {VERSION}")?;
         writeln!(f, "jurisdiction: {}", self.jurisdiction)?;
-        writeln!(f, "addresses:")?;
+        if self.addresses.is_empty() {
+            writeln!(f, "addresses: []")?;
+        } else {
+            writeln!(f, "addresses:")?;
+        }
         for address in &self.addresses {
             writeln!(f, "  - \"{address}\"")?;
+        }
+        if !self.mirrors.is_empty() {
+            writeln!(
+                f,
+                "# Its ledger as static files, for when it does not answer."
+            )?;
+            writeln!(f, "mirrors:")?;
+        }
+        for mirror in &self.mirrors {
+            writeln!(f, "  - \"{mirror}\"")?;
         }
         writeln!(f, "# SHA-256 of the public keys it shows in TLS.")?;
         writeln!(f, "tls_keys:")?;
@@ -195,10 +216,12 @@ impl TryFrom<File> for Anchor {
     fn try_from(file: File) -> Result<Self, InvalidAnchor> {
         let expect = |holds: bool, what| holds.then_some(()).ok_or(InvalidAnchor(what));
         expect(file.anchor == VERSION, "an anchor of version 1")?;
+        let fewest = usize::from(file.mirrors.is_empty());
         expect(
-            (1..=MAX_LIST).contains(&file.addresses.len()),
-            "between 1 and 8 addresses",
+            (fewest..=MAX_LIST).contains(&file.addresses.len()),
+            "between 1 and 8 addresses, or none and a mirror",
         )?;
+        expect(file.mirrors.len() <= MAX_LIST, "at most 8 mirrors")?;
         expect(
             (1..=MAX_LIST).contains(&file.tls_keys.len()),
             "between 1 and 8 TLS keys",
@@ -241,6 +264,7 @@ impl TryFrom<File> for Anchor {
         Ok(Self {
             jurisdiction: file.jurisdiction,
             addresses: file.addresses,
+            mirrors: file.mirrors,
             tls_keys: file.tls_keys.iter().map(digest).collect::<Result<_, _>>()?,
             ledger,
             genesis: digest(&file.genesis)?,
@@ -282,6 +306,7 @@ mod tests {
                 "127.0.0.1:7100".parse().unwrap(),
                 "[::1]:7100".parse().unwrap(),
             ],
+            mirrors: Vec::new(),
             tls_keys: BTreeSet::from([Digest::of(b"a"), Digest::of(b"b")]),
             ledger: NoteKey::new("registry.ca-demo/changes", key).unwrap(),
             genesis: Digest::of(b"genesis"),
@@ -305,7 +330,20 @@ mod tests {
 
     #[test]
     fn reads_back_what_it_prints() {
-        for anchor in [anchor(), witnessed()] {
+        let mirrors = vec![
+            "http://mirror.example/ca-demo".parse().unwrap(),
+            "http://[::1]:81/".parse().unwrap(),
+        ];
+        let mirrored = Anchor {
+            mirrors: mirrors.clone(),
+            ..anchor()
+        };
+        let mirrors_alone = Anchor {
+            addresses: Vec::new(),
+            mirrors,
+            ..anchor()
+        };
+        for anchor in [anchor(), witnessed(), mirrored, mirrors_alone] {
             assert_eq!(
                 Anchor::parse(&anchor.to_string(), "anchor").unwrap(),
                 anchor
@@ -320,6 +358,7 @@ mod tests {
             ("anchor: 1", "anchor: 2"),
             ("jurisdiction: ca-demo", "jurisdiction: ca-on"),
             ("validity: 12h", "validity: 200h"),
+            ("addresses:", "addresses: []\nothers:"),
             ("genesis: \"", "genesis: \"0"),
             ("ledger: \"registry", "ledger: \"register"),
             ("floors:", "floor:"),

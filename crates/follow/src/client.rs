@@ -341,7 +341,8 @@ impl RegistryClient {
         self.ask_over(&self.channels, question, within, call).await
     }
 
-    /// Asks one address after the other until one answers, whatever it answers.
+    /// Asks one address after the other until one answers, whatever it answers, unless it says that it is
+    /// not the one to ask now: then another may be the registry.
     async fn ask_over<Q: Clone, A>(
         &self,
         channels: &[RegistryServiceClient<Channel>],
@@ -353,7 +354,7 @@ impl RegistryClient {
         ) -> Result<tonic::Response<A>, Status>,
     ) -> Result<A, RegistryError> {
         let first = self.preferred.load(Ordering::Relaxed);
-        let mut failure = Status::unavailable("no address");
+        let mut failure = RegistryError::Unreachable(Status::unavailable("no address").into());
         for offset in 0..channels.len() {
             let at = (first + offset) % channels.len();
             let mut request = Request::new(question.clone());
@@ -367,13 +368,17 @@ impl RegistryClient {
                     self.preferred.store(at, Ordering::Relaxed);
                     return Ok(answer.into_inner());
                 }
-                Err(status) => match RegistryError::of(status) {
-                    RegistryError::Unreachable(status) => failure = *status,
-                    refused => return Err(refused),
-                },
+                Err(status) => {
+                    failure = RegistryError::of(status);
+                    if let RegistryError::Refused { reason, .. } = &failure
+                        && !SERVES_NOBODY.contains(reason)
+                    {
+                        return Err(failure);
+                    }
+                }
             }
         }
-        Err(RegistryError::Unreachable(Box::new(failure)))
+        Err(failure)
     }
 }
 
@@ -440,6 +445,13 @@ impl RegistryError {
 
 /// Blobs asked for at once.
 pub(crate) const MAX_BLOBS_ASKED: usize = 1024;
+/// What a server says that is no registry now: one that ends, one of two with the same keys that its witnesses
+/// do not go with, and one that does not know yet.
+const SERVES_NOBODY: [Reason; 3] = [
+    Reason::RegistrySplit,
+    Reason::RegistryUnwitnessed,
+    Reason::ShuttingDown,
+];
 /// For questions about what the registry holds.
 const READ: Option<Duration> = Some(Duration::from_secs(10));
 /// For what may carry a blob either way.

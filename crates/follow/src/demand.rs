@@ -89,6 +89,7 @@ mod tests {
         Anchor {
             jurisdiction: "ca-demo".parse().unwrap(),
             addresses: vec!["127.0.0.1:7100".parse().unwrap()],
+            mirrors: Vec::new(),
             tls_keys: BTreeSet::from([Digest::of(b"a")]),
             ledger: NoteKey::new("registry.ca-demo/changes", key).unwrap(),
             genesis: Digest::of(b"genesis"),

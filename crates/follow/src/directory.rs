@@ -294,8 +294,8 @@ impl Shared {
             .store(at.as_millis().max(1), Ordering::Relaxed);
     }
 
-    /// A quorum had cosigned the view at `at`; an older cosignature takes nothing back.
-    pub(crate) fn cosigned(&self, at: Timestamp) {
+    /// The view was all there was at `at`, says a signature; an older one takes nothing back.
+    pub(crate) fn fresh_since(&self, at: Timestamp) {
         let at = at.min(self.now()).as_millis().max(1);
         self.fresh_at.fetch_max(at, Ordering::Relaxed);
     }

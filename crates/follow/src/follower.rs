@@ -12,13 +12,14 @@ use entente_reason::Reason;
 use entente_tls::IdentitySlot;
 use entente_tls::net::Net;
 use tokio::task::JoinHandle;
-use tokio::time::sleep;
+use tokio::time::{Instant, sleep};
 
 use crate::ahead::Ahead;
 use crate::anchor::Anchor;
 use crate::client::{RegistryClient, RegistryError};
 use crate::demand;
 use crate::directory::{Directory, Shared};
+use crate::mirror::Mirror;
 use crate::replica::{Held, Replica, ReplicaError};
 use crate::session::{End, Session};
 use crate::view::View;
@@ -116,13 +117,16 @@ impl Follower {
         let cosigned = cosigned.and_then(|held| demanded.judge(held, now)?.at());
         let shared = Arc::new(Shared::new(anchor, clock, view));
         match (heard, demanded.is_demanding()) {
-            (_, true) => cosigned.into_iter().for_each(|at| shared.cosigned(at)),
+            (_, true) => cosigned.into_iter().for_each(|at| shared.fresh_since(at)),
             // A clock that was set back must not make the copy look fresher than just now.
             (Some(heard), false) => shared.fresh(heard.min(now)),
             (None, false) => {}
         }
         let directory = Directory::new(shared.clone());
-        let session = Session::new(shared, replica, client.clone(), early, ahead);
+        let mirrors = shared.anchor.mirrors.iter();
+        let mirrors = mirrors.map(|at| Arc::new(Mirror::new(Arc::clone(&net), at.clone())));
+        let mirrors = mirrors.collect();
+        let session = Session::new(shared, replica, client.clone(), mirrors, early, ahead);
         Ok(Self {
             directory,
             client,
@@ -155,16 +159,16 @@ impl Drop for Follower {
 }
 
 /// What a copy holds.
-struct Replayed {
-    view: View,
+pub(crate) struct Replayed {
+    pub(crate) view: View,
     /// Denying changes in effect ahead of the ledger.
-    early: Vec<RegistryEntry>,
+    pub(crate) early: Vec<RegistryEntry>,
     /// What came after the view and waits for a checkpoint.
-    ahead: Ahead,
+    pub(crate) ahead: Ahead,
 }
 
 /// Works out what the copy holds, part by part. None when it does not hold together.
-fn replay(
+pub(crate) fn replay(
     anchor: &Anchor,
     replica: &mut Replica,
     held: Held,
@@ -237,9 +241,16 @@ fn read_up_to(
 
 async fn run(mut session: Session) {
     let mut failures = 0;
+    // Mirrors are other people's: looked at now and then, however often the registry is tried.
+    let mut look_at = Instant::now();
     loop {
-        let end = session.follow().await;
+        let mut end = session.follow().await;
         session.shared.lost();
+        let has_mirrors = !session.shared.anchor.mirrors.is_empty();
+        if has_mirrors && matches!(end, End::Lost { .. }) && Instant::now() >= look_at {
+            end = session.look_at_mirrors().await;
+            look_at = Instant::now() + LOOK_EVERY;
+        }
         let pause = match end {
             End::Alarmed => ALARMED,
             End::Lost { advanced } => {
@@ -287,6 +298,8 @@ impl OpenError {
 
 const SHORTEST: Duration = Duration::from_millis(100);
 const LONGEST: Duration = Duration::from_secs(10);
+/// Between looks at the mirrors while the registry does not answer.
+const LOOK_EVERY: Duration = Duration::from_secs(10);
 /// A registry at fault is asked again, in case it comes back to what it had signed.
 const ALARMED: Duration = Duration::from_secs(10);
 

@@ -19,9 +19,11 @@ mod anchor;
 pub mod author;
 mod blob;
 mod client;
+mod copy;
 mod demand;
 mod directory;
 mod follower;
+mod mirror;
 mod pack;
 mod replica;
 mod session;
@@ -36,6 +38,7 @@ pub use blob::{BlobError, BlobStore};
 pub use client::{
     Accepted, ApplicationStanding, Applied, HeldApplication, RegistryClient, RegistryError,
 };
+pub use copy::VerifiedCopy;
 pub use demand::demand;
 pub use directory::{Behind, Counts, Directory};
 pub use entente_directory::Keep;

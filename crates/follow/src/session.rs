@@ -1,6 +1,8 @@
 //! One stream from the registry, until it ends or shows something it must never show.
 
+mod cosigned;
 mod fetch;
+mod mirrored;
 mod raise;
 
 use std::sync::Arc;
@@ -8,7 +10,7 @@ use std::time::Duration;
 
 use bytes::Bytes;
 use entente_clock::Timestamp;
-use entente_directory::{Policy, RegistryEntry};
+use entente_directory::RegistryEntry;
 use entente_ledger::SignedCheckpoint;
 use entente_ledger::disk::DiskError;
 use entente_proto::registry::v1::follow_response::Step;
@@ -21,6 +23,7 @@ use crate::blob::BlobError;
 use crate::client::{RegistryClient, RegistryError};
 use crate::demand;
 use crate::directory::Shared;
+use crate::mirror::{Mirror, MirrorError};
 use crate::replica::Replica;
 use crate::view::View;
 
@@ -30,6 +33,9 @@ pub(crate) struct Session {
     pub(crate) shared: Arc<Shared>,
     replica: Replica,
     client: RegistryClient,
+    mirrors: Vec<Arc<Mirror>>,
+    /// The one that is looked at; none while the registry itself is followed.
+    mirror: Option<Arc<Mirror>>,
     /// Denying changes in effect that the ledger has not brought yet.
     early: Vec<RegistryEntry>,
     /// What the entries after the view's add up to, as far as they were worked off.
@@ -71,6 +77,8 @@ enum Broken {
     BlobKept(#[source] BlobError),
     #[error("keeping what was verified")]
     Disk(#[from] DiskError),
+    #[error("following a mirror")]
+    Mirror(#[source] MirrorError),
     #[error("opening the registry's stream")]
     Open(#[source] RegistryError),
     #[error("the registry was silent for {} s", SILENCE.as_secs())]
@@ -90,6 +98,7 @@ impl Session {
         shared: Arc<Shared>,
         replica: Replica,
         client: RegistryClient,
+        mirrors: Vec<Arc<Mirror>>,
         early: Vec<RegistryEntry>,
         ahead: Ahead,
     ) -> Self {
@@ -97,6 +106,8 @@ impl Session {
             shared,
             replica,
             client,
+            mirrors,
+            mirror: None,
             early,
             ahead,
             pending: Vec::new(),
@@ -108,12 +119,16 @@ impl Session {
 
     /// Follows one stream to its end.
     pub(crate) async fn follow(&mut self) -> End {
+        self.begin();
+        let Err(broken) = self.steps().await;
+        self.end(broken)
+    }
+
+    fn begin(&mut self) {
         self.advanced = false;
         self.pending.clear();
         self.pending_bytes = 0;
         self.ahead.is_resumed = self.ahead.size() > self.shared.view().size;
-        let Err(broken) = self.steps().await;
-        self.end(broken)
     }
 
     fn end(&mut self, broken: Broken) -> End {
@@ -251,14 +266,17 @@ impl Session {
             return Err(Broken::Alarm(AlarmKind::BadSignature, note));
         };
         let view = self.shared.view();
-        if let Some(fault) = view.contradicts(&checkpoint) {
-            return Err(Broken::Alarm(fault, note));
+        match view.contradicts(&checkpoint) {
+            // It lags; the registry need not know.
+            Some(AlarmKind::Rollback) if self.mirror.is_some() => return Ok(()),
+            Some(fault) => return Err(Broken::Alarm(fault, note)),
+            None => {}
         }
         let checkpoint = Arc::new(checkpoint);
         let (size, before) = (checkpoint.size(), view.state.policy());
         if size == view.size {
             self.reaffirm(&checkpoint, before)?;
-            if self.has_all() {
+            if self.has_all() && self.mirror.is_none() {
                 self.freshen()?;
             }
             return Ok(());
@@ -274,8 +292,9 @@ impl Session {
         }
         self.work_off(behind as usize).await?;
         if self.ahead.root_at(size) != Some(checkpoint.root()) {
-            // It signed none of what it sent in another stream, and may have lost it since.
-            if self.ahead.is_resumed {
+            // It signed none of what it sent in another stream, and may have lost it since; nor perhaps of
+            // what lies on a mirror.
+            if self.ahead.is_resumed || self.mirror.is_some() {
                 return Err(Broken::Unproven("its ledger continues otherwise"));
             }
             return Err(Broken::Alarm(AlarmKind::Fork, note));
@@ -305,8 +324,10 @@ impl Session {
         self.shared.count_advanced();
         // Before the view is shown: who waited for it must not find it stale.
         match judged.at() {
-            Some(at) => self.shared.cosigned(at),
-            None if self.pending.is_empty() => self.shared.fresh(self.shared.now()),
+            Some(at) => self.shared.fresh_since(at),
+            None if self.pending.is_empty() && self.mirror.is_none() => {
+                self.shared.fresh(self.shared.now());
+            }
             None => {}
         }
         self.ahead = Ahead::of(&advanced);
@@ -314,7 +335,7 @@ impl Session {
         self.advanced = true;
         tracing::debug!(event = "registry.advanced", size);
         self.settle_early()?;
-        if self.has_all() {
+        if self.has_all() && self.mirror.is_none() {
             self.freshen()?;
         }
         Ok(())
@@ -323,40 +344,6 @@ impl Session {
     /// Whether nothing was sent that the view does not cover.
     fn has_all(&self) -> bool {
         self.pending.is_empty() && self.ahead.size() == self.shared.view().size
-    }
-
-    /// Takes a checkpoint over what the view rests on already for what it says of its age.
-    fn reaffirm(
-        &mut self,
-        checkpoint: &Arc<SignedCheckpoint>,
-        policy: Option<&Policy>,
-    ) -> Result<(), Broken> {
-        let demanded = demand::of(&self.shared.anchor, policy);
-        if !demanded.is_demanding() {
-            return Ok(());
-        }
-        let Some(judged) = demanded.judge(checkpoint, self.shared.now()) else {
-            return self.hold(checkpoint);
-        };
-        if let Some(at) = judged.at() {
-            // Kept with its cosignatures: after a restart the view is as old as they are.
-            self.replica
-                .reaffirm(&checkpoint.note().to_string(), at, KEPT_EVERY)?;
-            self.shared.cosigned(at);
-        }
-        Ok(())
-    }
-
-    /// Leaves a checkpoint aside that lacks cosignatures: what it covers stays pending, and of that what
-    /// denies stays in effect. No fault of the registry's, until the view goes stale over it.
-    fn hold(&self, checkpoint: &SignedCheckpoint) -> Result<(), Broken> {
-        self.shared.count_held();
-        tracing::debug!(event = "registry.checkpoint_held", size = checkpoint.size());
-        if self.ahead.is_resumed {
-            // The stream began beyond the view, and so perhaps beyond the one that would do.
-            return Err(Broken::Unproven("it may not have shown who cosigns"));
-        }
-        Ok(())
     }
 
     /// Compares what the registry says it holds with what was verified.
@@ -373,6 +360,8 @@ impl Session {
             return Err(Broken::Unproven("its ledger is shorter"));
         }
         if heartbeat.size == view.size {
+            // Not a checkpoint: the registry may show an earlier one on the way to its newest.
+            self.shared.confirm();
             self.freshen()?;
         }
         Ok(())
@@ -419,7 +408,6 @@ impl Session {
     /// The view is all there is, says the registry. Written down once a minute, for the age after a
     /// restart. Where cosignatures are demanded, their age is the view's, whatever the registry says.
     fn freshen(&mut self) -> Result<(), DiskError> {
-        self.shared.confirm();
         if self.shared.is_witnessed() {
             return Ok(());
         }

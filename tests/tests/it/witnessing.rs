@@ -113,6 +113,45 @@ async fn the_registry_is_a_witness_and_any_of_two_suffices() {
     provider.shutdown().await;
 }
 
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn exchange_stops_when_no_checkpoint_of_the_registry_is_cosigned_and_recovers() {
+    let clock = ManualClock::at(SystemClock.now());
+    let dir = tempfile::tempdir().unwrap();
+    let world = World::build_at(dir.path(), Arc::new(clock.clone()))
+        .await
+        .unwrap();
+    let witness = world.commissioner("127.0.0.1:0").await.unwrap();
+    let listen = witness.endpoint().to_string();
+    let policy = policy_of(&witness, "quorum commissioner\n")
+        .parse()
+        .unwrap();
+    let changed = world.change_policy(|held| held.registry_witnesses = policy);
+    changed.await.unwrap();
+    let town = Town::of(world, dir, &at(&clock)).await.unwrap();
+    town.ask().await.unwrap();
+
+    // The registry is there, says each second that there is nothing newer, and that is all.
+    witness.shutdown().await;
+    clock.advance(Duration::from_secs(14 * 60));
+    town.ask().await.unwrap();
+    clock.advance(Duration::from_secs(2 * 60));
+    let stale = until(|| async {
+        let refused = town.ask().await.err();
+        let refused = refused.and_then(|refused| Told::from_status(&refused));
+        let reason = refused.map(|told| told.reason);
+        ensure!(reason.as_deref() == Some("REGISTRY_STALE"), "{reason:?}");
+        Ok(())
+    });
+    stale.await.unwrap();
+
+    let witness = town.world.commissioner(&listen).await.unwrap();
+    until(|| async { town.ask().await.map(drop).map_err(anyhow::Error::from) })
+        .await
+        .unwrap();
+    town.stop().await;
+    witness.shutdown().await;
+}
+
 /// What anybody can answer over plain HTTP: that it has seen more, or another tree. It shows nothing.
 async fn liar(status: StatusCode, body: &'static str) -> String {
     let app = axum::Router::new().route(

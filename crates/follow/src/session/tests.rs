@@ -18,6 +18,7 @@ fn anchor() -> Anchor {
     Anchor {
         jurisdiction: "ca-demo".parse().unwrap(),
         addresses: vec!["127.0.0.1:1".parse().unwrap()],
+        mirrors: Vec::new(),
         tls_keys: [Digest::of(b"tls")].into(),
         ledger: NoteKey::new("registry.ca-demo/changes", key).unwrap(),
         genesis: Digest::of(b"genesis"),
@@ -37,7 +38,7 @@ fn session(dir: &std::path::Path) -> Session {
     let client = RegistryClient::new(&anchor, &net, identity).unwrap();
     let clock = ManualClock::at(Timestamp::from_millis(1));
     let shared = Arc::new(Shared::new(anchor, Arc::new(clock), view));
-    Session::new(shared, replica, client, Vec::new(), ahead)
+    Session::new(shared, replica, client, Vec::new(), Vec::new(), ahead)
 }
 
 #[tokio::test]

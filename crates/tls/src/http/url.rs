@@ -46,16 +46,18 @@ impl HttpUrl {
     }
 }
 
-impl Serialize for HttpUrl {
-    fn serialize<S: Serializer>(&self, to: S) -> Result<S::Ok, S::Error> {
-        to.collect_str(self)
+/// The text that reads back as the same.
+impl fmt::Display for HttpUrl {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        // Taken from a text when it was made.
+        let host = self.host.to_str().map_err(|_| fmt::Error)?;
+        write!(f, "http://{host}{}", self.path)
     }
 }
 
-impl fmt::Display for HttpUrl {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        let host = self.host.to_str().unwrap_or_default();
-        write!(f, "http://{host}{}", self.path)
+impl Serialize for HttpUrl {
+    fn serialize<S: Serializer>(&self, serializer: S) -> Result<S::Ok, S::Error> {
+        serializer.collect_str(self)
     }
 }
 
@@ -117,6 +119,7 @@ mod tests {
             assert_eq!(url.endpoint.to_string(), endpoint);
             assert_eq!(url.host, host);
             assert_eq!(url.path, path);
+            assert_eq!(url.to_string().parse(), Ok(url));
         }
     }
 

@@ -1,0 +1,81 @@
+//! Following the static files of a mirror, when no address of the registry answers.
+//!
+//! One look at a mirror: its checkpoint, and of what that covers only what is not held. What was worked off
+//! of a ledger too long for one look is on disk, and is where the next look begins.
+
+use std::sync::Arc;
+
+use entente_ledger::SignedCheckpoint;
+use entente_ledger::tile::WIDTH;
+use entente_proto::registry::v1::Entries;
+
+use super::{Broken, End, Session};
+use crate::mirror::Mirror;
+
+// === impl Session ===
+
+impl Session {
+    /// Looks at one mirror after the other until one brings the view forward or has nothing newer.
+    pub(crate) async fn look_at_mirrors(&mut self) -> End {
+        let mut end = End::Lost { advanced: false };
+        for mirror in self.mirrors.clone() {
+            self.begin();
+            self.mirror = Some(Arc::clone(&mirror));
+            let looked = self.look_at(&mirror).await;
+            self.mirror = None;
+            match looked {
+                Ok(()) => {
+                    let advanced = self.advanced;
+                    return End::Lost { advanced };
+                }
+                Err(broken) => {
+                    let cause = std::error::Error::source(&broken).map(ToString::to_string);
+                    let at = mirror.at().to_string();
+                    tracing::info!(event = "mirror.unusable", at, why = %broken, cause);
+                    if let ended @ End::Alarmed = self.end(broken) {
+                        end = ended;
+                    }
+                }
+            }
+        }
+        end
+    }
+
+    async fn look_at(&mut self, mirror: &Mirror) -> Result<(), Broken> {
+        let note = mirror.checkpoint().await.map_err(Broken::Mirror)?;
+        let anchor = &self.shared.anchor;
+        // Anybody can put a note there: no fault of the registry's.
+        let checkpoint = SignedCheckpoint::verify(&note, &anchor.ledger)
+            .map_err(|_| Broken::Unexpected("a checkpoint of the registry's on the mirror"))?;
+        self.fetch_entries(mirror, checkpoint.size()).await?;
+        self.conclude(note).await?;
+        let view = self.shared.view();
+        if !self.shared.is_witnessed() && view.size > 0 {
+            // Nobody says when the mirror last heard of the registry. That it had nothing newer when it
+            // logged the last of these entries, the registry has signed.
+            self.shared.fresh_since(view.state.last_at());
+        }
+        Ok(())
+    }
+
+    /// Fetches the bundles with entries that are not held, up to `size`.
+    async fn fetch_entries(&mut self, mirror: &Mirror, size: u64) -> Result<(), Broken> {
+        loop {
+            let next = self.ahead.size() + self.pending.len() as u64;
+            if next >= size {
+                return Ok(());
+            }
+            let (first, entries) = mirror
+                .bundle(next / WIDTH, size)
+                .await
+                .map_err(Broken::Mirror)?;
+            let known = usize::try_from(next - first).unwrap_or(usize::MAX);
+            let entry = entries.get(known..).unwrap_or_default().to_vec();
+            if entry.is_empty() {
+                return Err(Broken::Unexpected("entries on the mirror"));
+            }
+            let first_index = next;
+            self.receive(Entries { first_index, entry }).await?;
+        }
+    }
+}
