@@ -283,7 +283,8 @@ async fn a_denial_that_was_seen_under_no_checkpoint_is_not_forgotten() {
         standing(&standby) == Some(Standing::Suspended)
     })
     .await;
-    scene.kill();
+    // Stopped in order, so that nothing of it still asks the witness when that comes back.
+    scene.town.stop().await;
     scene.end_standby().await;
     scene.witness.start().await;
     let taken = scene.take_over(&Takeover::default()).await.unwrap();
