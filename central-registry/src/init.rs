@@ -101,12 +101,11 @@ pub async fn init(
         jurisdiction: config.jurisdiction.clone(),
         origin: Genesis::origin_of(&config.jurisdiction),
         ledger: ledger_key.verifying_key().clone(),
-        registrars: vec![
-            registrar.verifying_key().clone(),
-            state.verifying_key().clone(),
-        ],
+        registrars: vec![registrar.verifying_key().clone()],
         quorum: 1,
         policy,
+        // It lies on the server: whoever takes that over is no registrar.
+        clerk: Some(state.verifying_key().clone()),
     };
     let origin = genesis.origin.clone();
     let signed = sign_genesis(genesis, &*registrar, now)?;

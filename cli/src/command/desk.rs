@@ -298,6 +298,10 @@ pub(crate) fn registrar_failure(error: &RegistrarError, screen: &Screen) -> Fail
             failure.reason = Some(error.reason());
             failure
         }
+        RegistrarError::UnknownProposal { hash } => {
+            let what = screen.text(Text::ProposalUnknown, &[("hash", hash)]);
+            Failure::new(Exit::NotFound, what).note(Text::LabelDo, "entente registry proposals")
+        }
         RegistrarError::UnknownMember { member } => no_member(member, error.reason(), screen),
         RegistrarError::NoApplication { member } => {
             let what = screen.text(Text::NoApplication, &[("member", member)]);

@@ -213,6 +213,9 @@ async fn approve(args: ApproveArgs, screen: &Screen) -> Result<(), Failure> {
         }
     };
     let approved = registrar.approve(&held, &heard).await;
+    if approved.is_ok() {
+        super::registry::say_tabled_by(&registrar, screen);
+    }
     registrar.close().await;
     let accepted = approved.map_err(|error| registrar_failure(&error, screen))?;
     let value = json!({ "member": args.member, "index": accepted.index });

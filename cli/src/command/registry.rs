@@ -1,6 +1,7 @@
 //! `entente registry`: making one, looking at it, and what it asks of everybody.
 
 mod policy;
+mod quorum;
 mod takeover;
 
 use std::path::PathBuf;
@@ -23,6 +24,7 @@ use crate::output::{Screen, print_out};
 use crate::texts::{Fact, Text};
 
 pub(super) use policy::weaker;
+pub(super) use quorum::{say_tabled, say_tabled_by};
 
 /// Make a registry; look at what it says; its policy; copy it, and take over
 ///
@@ -33,6 +35,10 @@ pub(crate) enum RegistryCommand {
     Init(InitArgs),
     Show(ShowArgs),
     Policy(policy::PolicyArgs),
+    Proposals(quorum::ProposalsArgs),
+    Approve(quorum::ApproveArgs),
+    Withdraw(quorum::WithdrawArgs),
+    Registrars(quorum::RegistrarsArgs),
     Witnesses(WitnessesArgs),
     Backup(takeover::BackupArgs),
     Restore(takeover::RestoreArgs),
@@ -93,6 +99,10 @@ pub(crate) async fn run(command: RegistryCommand, screen: &Screen) -> Result<(),
         RegistryCommand::Init(args) => init(&args, screen).await,
         RegistryCommand::Show(args) => show(&args, screen).await,
         RegistryCommand::Policy(args) => policy::run(&args, screen).await,
+        RegistryCommand::Proposals(args) => quorum::proposals(&args, screen).await,
+        RegistryCommand::Approve(args) => quorum::approve(&args, screen).await,
+        RegistryCommand::Withdraw(args) => quorum::withdraw(&args, screen).await,
+        RegistryCommand::Registrars(args) => quorum::registrars(&args, screen).await,
         RegistryCommand::Witnesses(args) => witnesses(&args, screen).await,
         RegistryCommand::Backup(args) => takeover::run_backup(&args, screen).await,
         RegistryCommand::Restore(args) => takeover::run_restore(&args, screen).await,
@@ -116,7 +126,7 @@ async fn witnesses(args: &WitnessesArgs, screen: &Screen) -> Result<(), Failure>
     let seconds = seconds.map(|seconds| u32::try_from(seconds).unwrap_or(u32::MAX));
     let registrar = args.desk.registrar(screen).await?;
     let (fewest, named) = (policy.fewest(), policy.witnesses().len());
-    let changed = registrar.change_policy(|held| {
+    let changed = registrar.change_policy(false, |held| {
         if args.of_registry {
             held.registry_witnesses = policy;
             return;

@@ -10,6 +10,7 @@ use serde_json::{Value, json};
 
 use super::desk::{DeskArgs, reason_code, registrar_failure};
 use super::fingerprint;
+use super::registry::{say_tabled, say_tabled_by};
 use crate::exit::{Exit, Failure};
 use crate::output::{Screen, print_out};
 use crate::texts::{Fact, Text};
@@ -134,6 +135,7 @@ async fn add(args: AddArgs, screen: &Screen) -> Result<(), Failure> {
     let limited = limits_of(&limits);
     let registrar = args.desk.registrar(screen).await?;
     let recognised = registrar.recognise(&anchor, limits).await;
+    let tabled = registrar.tabled().filter(|_| recognised.is_ok());
     registrar.close().await;
     let recognised = recognised.map_err(|error| registrar_failure(&error, screen))?;
     let index = recognised.map(|accepted| accepted.index);
@@ -143,8 +145,12 @@ async fn add(args: AddArgs, screen: &Screen) -> Result<(), Failure> {
         "limits": limited,
         "changed": index.is_some(),
         "index": index,
+        "proposal": tabled.map(|hash| hash.to_string()),
     });
     screen.show("trust.added", value, |screen| {
+        if tabled.is_some() && index.is_some() {
+            return say_tabled(tabled, screen);
+        }
         let Some(index) = index else {
             let facts: [Fact<'_>; 1] = [("jurisdiction", &jurisdiction)];
             return print_out(screen.text(Text::TrustAddedAlready, &facts));
@@ -210,6 +216,9 @@ async fn stand(act: ActArgs, standing: Standing, screen: &Screen) -> Result<(), 
     let stood = registrar
         .trust(&act.jurisdiction, standing, act.reason)
         .await;
+    if stood.is_ok() {
+        say_tabled_by(&registrar, screen);
+    }
     registrar.close().await;
     let stood = stood.map_err(|error| registrar_failure(&error, screen))?;
     show(&act.jurisdiction, standing, stood.as_ref(), screen);

@@ -273,8 +273,8 @@ catalogue! {
         "Un serveur continue au plus {value} sans le registre central.";
     PolicyWeaker = "the policy would ask less than the one in force: {fields}; nothing was changed",
         "la politique demanderait moins que celle en vigueur : {fields}; rien n’a été changé";
-    PolicyWeakerDo = "asking less takes a quorum of the registrars ({quorum}) and notice, which no command gives yet",
-        "demander moins exige un quorum des registraires ({quorum}) et un préavis, qu’aucune commande ne donne encore";
+    PolicyWeakerDo = "asking less takes a quorum of the registrars ({quorum}) and seven days’ notice: --propose puts it to them",
+        "demander moins exige un quorum des registraires ({quorum}) et un préavis de sept jours : --propose le leur soumet";
     PolicyWitnesses = "Which witnesses cosign the ledgers of servers:",
         "Quels témoins cosignent les journaux des serveurs :";
     PolicyWitnessesNone = "No witnesses cosign the ledgers of servers.",
@@ -345,6 +345,27 @@ catalogue! {
         "{member} était déjà admis et {server} déjà inscrit; rien n’a été changé.";
     JoinedNext = "Start it: entente serve security-server --config {file}",
         "Démarrez-le : entente serve security-server --config {file}";
+
+    // registry proposals
+    NoProposals = "Nothing is proposed.", "Rien n’est proposé.";
+    ProposalAgreedAlready = "This registrar had agreed already; nothing was changed.",
+        "Ce registraire avait déjà donné son accord; rien n’a été changé.";
+    ProposalHasNotice = "Agreed (registry entry {index}). It takes effect on {at}; until then any registrar may withdraw it.",
+        "Accord donné (entrée {index} du registre central). Il prend effet le {at}; d’ici là, tout registraire peut le retirer.";
+    ProposalInEffect = "Agreed, and in effect (registry entry {index}).",
+        "Accord donné, et en vigueur (entrée {index} du registre central).";
+    ProposalNeedsMore = "Agreed (registry entry {index}). Other registrars have to agree, too.",
+        "Accord donné (entrée {index} du registre central). D’autres registraires doivent aussi donner le leur.";
+    ProposalTabled = "Proposed, and not in effect yet: the other registrars decide with `entente registry approve {hash}`.",
+        "Proposé, et pas encore en vigueur : les autres registraires décident avec `entente registry approve {hash}`.";
+    ProposalUnknown = "nothing of the hash {hash} is proposed",
+        "rien n’est proposé sous l’empreinte {hash}";
+    ProposalWithdrawn = "The proposal is withdrawn (registry entry {index}).",
+        "La proposition est retirée (entrée {index} du registre central).";
+    RegistrarsAlready = "These are the registrars already; nothing was changed.",
+        "Ce sont déjà les registraires; rien n’a été changé.";
+    RegistrarsQuorum = "{quorum} of {count} registrars decide together.",
+        "{quorum} registraires sur {count} décident ensemble.";
 
     // trust
     TrustAdded = "{jurisdiction} is recognised (registry entry {index}). Every server here follows its registry now.",

@@ -7,6 +7,7 @@
 mod agreement;
 mod budget;
 mod member;
+mod quorum;
 mod recognition;
 mod server;
 mod service;
@@ -20,8 +21,10 @@ pub(crate) use server::require_owner as check_owner;
 use entente_clock::Timestamp;
 use entente_signing::{Algorithm, Digest, VerifyingKey};
 
+use quorum::Effect;
+
 use crate::blobs::{Blobs, MAX_BLOB};
-use crate::change::{Author, Change, Genesis, KeyRole, Kind, Policy, SignedChange, StateClaim};
+use crate::change::{Author, Change, Genesis, KeyRole, Kind, SignedChange, StateClaim};
 use crate::record::{RegistryRecord, Standing};
 use crate::refusal::Refusal;
 use crate::state::{Core, State};
@@ -38,15 +41,38 @@ pub fn apply(
 ) -> Result<State, Refusal> {
     let mut core = state.core.clone();
     check_place(&core, change, at)?;
+    take_effect(&mut core, state, at, blobs);
     check_order(&core, change)?;
     let role = check_author(&core, change)?;
     check_right(change, role)?;
     let position = budget::next_position(&core, change, role, at)?;
-    apply_body(&mut core, state, change, role, at, blobs)?;
+    match quorum::effect(&core, change) {
+        Effect::AtOnce => apply_body(&mut core, state, change, role, at, blobs)?,
+        Effect::ByQuorum(notice) => {
+            if quorum::propose(&mut core, change, notice, at)?.is_some() {
+                apply_body(&mut core, state, change, role, at, blobs)?;
+            }
+        }
+    }
     core.end_change(change.header().author.clone(), position, at);
     // A denial that was seen early is now part of the state, or was lifted by it.
     let denials = state.denials.remove(&change.hash());
     Ok(State { core, denials })
+}
+
+/// What was agreed to and had notice takes effect once its day has come. One that does not fit any more is
+/// dropped: it would be refused now, and nobody is there to be told.
+fn take_effect(core: &mut Core, state: &State, at: Timestamp, blobs: &dyn Blobs) {
+    for due in quorum::due(core, at) {
+        // One that took effect before it may have cleared the table.
+        if !core.drop_proposal(&due.hash()) {
+            continue;
+        }
+        let mut next = core.clone();
+        if apply_body(&mut next, state, &due, None, at, blobs).is_ok() {
+            *core = next;
+        }
+    }
 }
 
 /// The right registry, in time, after everything before it.
@@ -102,7 +128,12 @@ pub(crate) fn check_author(core: &Core, change: &SignedChange) -> Result<Option<
             Ok(None)
         }
         (Author::Registrar, Some(registry)) => {
-            verified(registry.registrars.iter().find(named).ok_or_else(unknown)?)?;
+            let clerk = registry.clerk.as_ref().filter(named);
+            if clerk.is_some() && change.kind() != Kind::State {
+                return Err(not_allowed(change));
+            }
+            let registrar = registry.registrars.iter().find(named);
+            verified(registrar.or(clerk).ok_or_else(unknown)?)?;
             Ok(None)
         }
         (Author::Member(member), _) => {
@@ -152,7 +183,10 @@ pub(crate) fn check_right(change: &SignedChange, role: Option<KeyRole>) -> Resul
         | Kind::Recognise
         | Kind::RecognitionSuspend
         | Kind::RecognitionResume
-        | Kind::RecognitionRevoke => *author == Author::Registrar,
+        | Kind::RecognitionRevoke
+        | Kind::ProposalApprove
+        | Kind::ProposalWithdraw
+        | Kind::Registrars => *author == Author::Registrar,
         Kind::KeyAdd => role == Some(KeyRole::Recovery),
         // Which key may revoke which is decided with the key at hand.
         Kind::KeyRevoke => role.is_some(),
@@ -207,12 +241,21 @@ fn apply_body(
         Change::AgreementRevoke(body) => agreement::revoke(core, change, body, at),
         Change::AgreementSuspend(body) => agreement::suspend(core, change, body, at),
         Change::AgreementResume(body) => agreement::resume(core, change, body, at),
-        Change::Policy(body) => replace_policy(core, body),
+        Change::Policy(body) => {
+            core.put_policy(body.clone());
+            Ok(())
+        }
         Change::State(body) => check_state(state, body),
         Change::Recognise(body) => recognition::recognise(core, body, at),
         Change::RecognitionSuspend(body) => recognition::stand(core, body, Standing::Suspended),
         Change::RecognitionResume(body) => recognition::stand(core, body, Standing::Active),
         Change::RecognitionRevoke(body) => recognition::stand(core, body, Standing::Ended),
+        Change::ProposalApprove(body) => match quorum::approve(core, change, body, at)? {
+            None => Ok(()),
+            Some(agreed) => apply_body(core, state, &agreed, None, at, blobs),
+        },
+        Change::ProposalWithdraw(body) => quorum::withdraw(core, body),
+        Change::Registrars(body) => quorum::replace_registrars(core, body),
     }
 }
 
@@ -229,6 +272,10 @@ fn apply_genesis(core: &mut Core, change: &SignedChange, body: &Genesis) -> Resu
         expect_kind(key, Algorithm::P256)?;
         claim_key(core, key.spki_digest())?;
     }
+    if let Some(clerk) = &body.clerk {
+        expect_kind(clerk, Algorithm::P256)?;
+        claim_key(core, clerk.spki_digest())?;
+    }
     core.put_policy(body.policy.clone());
     core.put_registry(RegistryRecord {
         jurisdiction: body.jurisdiction.clone(),
@@ -236,21 +283,9 @@ fn apply_genesis(core: &mut Core, change: &SignedChange, body: &Genesis) -> Resu
         ledger: body.ledger.clone(),
         registrars: body.registrars.clone(),
         quorum: body.quorum,
+        clerk: body.clerk.clone(),
         genesis: change.hash(),
     });
-    Ok(())
-}
-
-/// One registrar may tighten; weakening takes a quorum and notice, which no change carries yet.
-fn replace_policy(core: &mut Core, body: &Policy) -> Result<(), Refusal> {
-    if core
-        .policy
-        .as_ref()
-        .is_some_and(|policy| policy.weakened_by(body))
-    {
-        return Err(Refusal::PolicyWeaker);
-    }
-    core.put_policy(body.clone());
     Ok(())
 }
 
@@ -296,8 +331,8 @@ fn fetch(blobs: &dyn Blobs, hash: &Digest) -> Result<bytes::Bytes, Refusal> {
 /// The rules in this file. A state change under others stops a server that does not run them.
 pub const RULES_VERSION: u32 = 3;
 
-/// The oldest rules under which a ledger adds up to the same state as under these: they knew fewer kinds of
-/// change and refused nothing that these accept of the kinds they knew.
+/// The oldest rules under which a ledger adds up to the same state as under these: whatever they accepted,
+/// these accept, to the same effect.
 const OLDEST_RULES: u32 = 2;
 
 /// A registry states its hash at least this often.

@@ -4,6 +4,7 @@ mod application;
 mod body;
 mod name;
 mod policy;
+mod quorum;
 mod recognition;
 mod server;
 mod service;
@@ -16,6 +17,7 @@ pub use body::{
 };
 pub use name::{Author, InvalidName, KeyRole, MemberClass, Mode, Name};
 pub use policy::{Policy, PolicyField};
+pub use quorum::{ProposalAct, Registrars};
 pub use recognition::{ForeignAnchor, Recognise, RecognitionAct, RecognitionLimits};
 pub use server::{HpkeKey, ServerRegister, ServerUpdate, SessionRevoke, ShardOpen, Suite};
 pub use service::{ServicePublish, ServiceRetire};

@@ -1,6 +1,7 @@
 //! What the directory holds about each name.
 
 use std::sync::Arc;
+use std::time::Duration;
 
 use entente_clock::Timestamp;
 use entente_contract::Outline;
@@ -8,7 +9,9 @@ use entente_identity::{Jurisdiction, MemberId, ServerId, ServiceName, SystemId};
 use entente_signing::{Digest, KeyId, VerifyingKey};
 
 use crate::Address;
-use crate::change::{ForeignAnchor, HpkeKey, KeyRole, MemberClass, Mode, Name, RecognitionLimits};
+use crate::change::{
+    ForeignAnchor, HpkeKey, KeyRole, MemberClass, Mode, Name, RecognitionLimits, SignedChange,
+};
 use crate::set::Set;
 
 mod agreement;
@@ -37,10 +40,27 @@ pub struct RegistryRecord {
     pub ledger: VerifyingKey,
     /// The registrars' keys.
     pub registrars: Vec<VerifyingKey>,
-    /// How many registrars a weakening takes.
+    /// How many registrars a weakening takes, and what the policy names.
     pub quorum: u32,
+    /// The key that only states the hash of the state; none when a registrar does.
+    pub clerk: Option<VerifyingKey>,
     /// Hash of the genesis change; an anchor names it.
     pub genesis: Digest,
+}
+
+/// A change that takes several registrars and is not in effect yet.
+#[derive(Clone, Debug)]
+pub struct ProposalRecord {
+    /// The change, as it was proposed.
+    pub change: Arc<SignedChange>,
+    /// When.
+    pub proposed: Timestamp,
+    /// SHA-256 of the SubjectPublicKeyInfo of each registrar that agreed, who proposed it first.
+    pub agreed: Vec<Digest>,
+    /// How long after their agreement it takes effect.
+    pub notice: Duration,
+    /// When it does; none while too few agreed.
+    pub effective: Option<Timestamp>,
 }
 
 /// Another jurisdiction's registry, as this one recognises it.

@@ -123,9 +123,12 @@ pub enum Refusal {
         /// The sequence offered.
         found: u64,
     },
-    /// A policy that asks less of anybody than the one in force.
-    #[error("policy is weaker than the one in force")]
+    /// It asks less of somebody than the policy in force does.
+    #[error("it asks less than the policy in force")]
     PolicyWeaker,
+    /// The registrar agreed to it before, or there are enough already.
+    #[error("proposal {0} needs this registrar's agreement no more")]
+    ProposalAgreed(Digest),
     /// Whoever registers a key does not hold it.
     #[error("proof of possession does not verify")]
     Proof,
@@ -152,6 +155,9 @@ pub enum Refusal {
     /// No such agreement.
     #[error("agreement {0} is not known")]
     UnknownAgreement(Digest),
+    /// Nothing of this hash is on the table.
+    #[error("proposal {0} is not on the table")]
+    UnknownProposal(Digest),
     /// No such member.
     #[error("member `{0}` is not known")]
     UnknownMember(MemberId),
@@ -180,7 +186,10 @@ impl Refusal {
             | Self::AgreementMalformed(_)
             | Self::AgreementTerms { .. } => Reason::AgreementInvalid,
             Self::Application(error) => error.reason(),
-            Self::ApplicationDiffers | Self::Limit(_) => Reason::ChangeMalformed,
+            Self::ApplicationDiffers
+            | Self::Limit(_)
+            | Self::ProposalAgreed(_)
+            | Self::UnknownProposal(_) => Reason::ChangeMalformed,
             Self::AuthorNotAllowed { .. } | Self::PolicyWeaker => Reason::AuthorNotAllowed,
             Self::Proof | Self::Signature(_) => Reason::SignatureInvalid,
             Self::BlobMismatch(_) => Reason::BlobMismatch,

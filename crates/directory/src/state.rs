@@ -18,8 +18,8 @@ use rpds::RedBlackTreeMapSync;
 
 use crate::change::{Author, Mode, Policy, SignedChange};
 use crate::record::{
-    AgreementRecord, AuthorPosition, Keep, MemberRecord, RecognitionRecord, RegistryRecord,
-    ServerRecord, ServiceRecord, ShardRecord,
+    AgreementRecord, AuthorPosition, Keep, MemberRecord, ProposalRecord, RecognitionRecord,
+    RegistryRecord, ServerRecord, ServiceRecord, ShardRecord,
 };
 
 /// The directory of one jurisdiction at one size of its ledger.
@@ -58,6 +58,8 @@ pub(crate) struct Core {
     /// Agreements that would take the place of another once all parties of all jurisdictions signed: the old
     /// one, the new one.
     pub(crate) successors: Map<(Digest, Digest), ()>,
+    /// What takes several registrars, by the hash of the change.
+    pub(crate) proposals: Map<Digest, Arc<ProposalRecord>>,
     pub(crate) recognitions: Map<Jurisdiction, Arc<RecognitionRecord>>,
     /// How much each member has of what it may not have too much of.
     pub(crate) holdings: Map<MemberId, Holdings>,
@@ -110,6 +112,7 @@ impl State {
                 contracts: Map::new_sync(),
                 agreements: Map::new_sync(),
                 successors: Map::new_sync(),
+                proposals: Map::new_sync(),
                 recognitions: Map::new_sync(),
                 holdings: Map::new_sync(),
                 pairs: Map::new_sync(),

@@ -5,7 +5,7 @@ use std::sync::Arc;
 
 use bytes::Bytes;
 use entente_clock::Timestamp;
-use entente_directory::{Blobs, Change, Policy, Refusal, RegistryEntry, State, apply};
+use entente_directory::{Blobs, Policy, Refusal, RegistryEntry, State, apply};
 use entente_ledger::SignedCheckpoint;
 use entente_signing::Digest;
 
@@ -105,12 +105,6 @@ impl Ahead {
         if index == 0 && entry.change.hash() != anchor.genesis {
             return fault(AlarmKind::OtherGenesis);
         }
-        if let Change::Policy(policy) = entry.change.change()
-            && let Some(field) = demand::falls_below(anchor, self.state.policy(), policy)
-        {
-            tracing::error!(event = "registry.policy_weakened", index, ?field);
-            return fault(AlarmKind::WeakenedPolicy);
-        }
         let state = match apply(&self.state, &entry.change, entry.at, blobs) {
             Ok(state) => state,
             Err(Refusal::BlobMissing(hash)) => return Err(NotApplied::Missing(BlobMissing(hash))),
@@ -120,6 +114,13 @@ impl Ahead {
                 return fault(AlarmKind::RefusedChange);
             }
         };
+        // By what takes effect, not by what is proposed: that may be long before, and with another entry.
+        if let Some(policy) = other_policy(&self.state, &state)
+            && let Some(field) = demand::falls_below(anchor, self.state.policy(), policy)
+        {
+            tracing::error!(event = "registry.policy_weakened", index, ?field);
+            return fault(AlarmKind::WeakenedPolicy);
+        }
         let fits = state.registry().is_some_and(|registry| {
             registry.origin == anchor.origin()
                 && registry.ledger == *anchor.ledger.key()
@@ -172,3 +173,12 @@ enum NotApplied {
 
 /// Bytes of entries kept beside a note as evidence.
 const MAX_EVIDENT: usize = 1 << 20;
+/// The policy of the later state, if it is not the very one of the earlier.
+fn other_policy<'a>(before: &State, after: &'a State) -> Option<&'a Policy> {
+    let is_same = |policy: &&Policy| {
+        before
+            .policy()
+            .is_some_and(|before| std::ptr::eq(before, *policy))
+    };
+    after.policy().filter(|policy| !is_same(policy))
+}

@@ -1,5 +1,6 @@
 //! The acts of a registrar: reading applications, admitting members, and how a membership stands.
 
+mod quorum;
 mod trust;
 
 use std::sync::Arc;
@@ -15,7 +16,7 @@ use entente_follow::{Accepted, Anchor, HeldApplication};
 use entente_identity::{Jurisdiction, MemberId};
 use entente_keys::{KeyStore, KeyStoreError, KeyUse};
 use entente_reason::{Lang, Reason};
-use entente_signing::Signer;
+use entente_signing::{Digest, Signer};
 
 use crate::desk::{Desk, DeskError};
 use crate::seams::Seams;
@@ -78,6 +79,12 @@ pub enum RegistrarError {
     /// The change could not be signed.
     #[error("signing the admission")]
     Sign(#[from] AuthorError),
+    /// Nothing of this hash is on the table.
+    #[error("no proposal {hash} is on the table")]
+    UnknownProposal {
+        /// Which.
+        hash: Digest,
+    },
     /// Nobody of that name was ever admitted.
     #[error("the registry holds no member {member}")]
     UnknownMember {
@@ -204,12 +211,14 @@ impl Registrar {
         self.submit(&change).await.map(Some)
     }
 
-    /// Puts another policy in force, changed from the present one. None when it is that already.
+    /// Puts another policy in force, changed from the present one. None when it is that already. One that asks
+    /// for less is only proposed, and only if it `may_propose`.
     ///
     /// # Errors
-    /// When it asks for less than the present one, or the registry refuses.
+    /// When it asks for less than the present one and may not, or the registry refuses.
     pub async fn change_policy(
         &self,
+        may_propose: bool,
         change: impl FnOnce(&mut Policy),
     ) -> Result<Option<Accepted>, RegistrarError> {
         let view = self.desk.refresh().await?;
@@ -220,7 +229,7 @@ impl Registrar {
             return Ok(None);
         }
         let fields = held.weaker_in(&next);
-        if !fields.is_empty() {
+        if !fields.is_empty() && !may_propose {
             let quorum = view.state.registry().map_or(1, |registry| registry.quorum);
             return Err(RegistrarError::PolicyWeaker { fields, quorum });
         }
@@ -255,6 +264,7 @@ impl RegistrarError {
             Self::NotRecognised { .. } => Reason::JurisdictionNotRecognised,
             Self::PolicyWeaker { .. } => Reason::AuthorNotAllowed,
             Self::Sign(error) => error.reason(),
+            Self::UnknownProposal { .. } => Reason::ChangeMalformed,
         }
     }
 

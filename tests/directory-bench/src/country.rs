@@ -129,6 +129,7 @@ impl Scribe<'_> {
             registrars: vec![self.registrar.verifying_key().clone()],
             quorum: 1,
             policy: Policy::usual(),
+            clerk: None,
         });
         self.by_registrar(&change)
     }

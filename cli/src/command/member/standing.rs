@@ -108,6 +108,9 @@ async fn stand(
     screen: &Screen,
 ) -> Result<(), Failure> {
     let stood = registrar.stand(&act.member, standing, act.reason).await;
+    if stood.is_ok() {
+        super::super::registry::say_tabled_by(&registrar, screen);
+    }
     registrar.close().await;
     let stood = stood.map_err(|error| registrar_failure(&error, screen))?;
     show(&act.member, standing, stood.as_ref(), screen);

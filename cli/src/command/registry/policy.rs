@@ -2,7 +2,7 @@
 
 use clap::Args;
 use entente_config::DurationText;
-use entente_directory::{Policy, PolicyField, Suite};
+use entente_directory::{Kind, Policy, PolicyField, Suite};
 use serde_json::{Value, json};
 use std::ops::RangeInclusive;
 
@@ -33,6 +33,13 @@ pub(crate) struct PolicyArgs {
     /// How old a server's newest cosigned checkpoint may be: 1m to 24h
     #[arg(long, value_name = "DURATION", value_parser = cosigned)]
     cosigned_within: Option<u32>,
+    /// Put a registrar's act under the quorum of them: MemberAdmit, MemberResume, Policy, Recognise or
+    /// RecognitionResume; may be repeated
+    #[arg(long, value_name = "ACT", value_parser = quorum_act)]
+    quorum_act: Vec<Kind>,
+    /// Propose it, where it asks for less: the other registrars have to agree, and it has seven days' notice
+    #[arg(long)]
+    propose: bool,
     #[command(flatten)]
     desk: DeskArgs,
 }
@@ -47,12 +54,13 @@ pub(super) async fn run(args: &PolicyArgs, screen: &Screen) -> Result<(), Failur
     }
     let registrar = args.desk.registrar(screen).await?;
     let mut policies = None;
-    let changed = registrar.change_policy(|policy| {
+    let changed = registrar.change_policy(args.propose, |policy| {
         let before = policy.clone();
         args.apply(policy);
         policies = Some((before, policy.clone()));
     });
     let changed = changed.await;
+    let tabled = registrar.tabled().filter(|_| changed.is_ok());
     registrar.close().await;
     let changed = changed.map_err(|error| registrar_failure(&error, screen))?;
     let index = changed.map(|accepted| accepted.index);
@@ -62,10 +70,14 @@ pub(super) async fn run(args: &PolicyArgs, screen: &Screen) -> Result<(), Failur
     let mut value = json(&policy);
     value["changed"] = index.is_some().into();
     value["index"] = index.into();
+    value["proposal"] = tabled.map(|hash| hash.to_string()).into();
     screen.show("registry.policy.set", value, |screen| {
         let Some(index) = index else {
             return print_out(screen.text(Text::PolicyAlready, &[]));
         };
+        if tabled.is_some() {
+            return super::quorum::say_tabled(tabled, screen);
+        }
         print_out(screen.text(Text::PolicySet, &[("index", &index)]));
         let before = sentences(&before, screen);
         let said = sentences(&policy, screen).into_iter().zip(before);
@@ -115,6 +127,7 @@ const fn option_of(field: PolicyField) -> &'static str {
         PolicyField::CosignedWithin => "cosigned-within",
         PolicyField::Freshness => "freshness",
         PolicyField::ProtocolFloor => "protocol-floor",
+        PolicyField::QuorumActs => "quorum-act",
         PolicyField::RegistryWitnesses => "registry-witnesses",
         PolicyField::StampedWithin => "stamped-within",
         PolicyField::Suites => "suites",
@@ -123,6 +136,13 @@ const fn option_of(field: PolicyField) -> &'static str {
         PolicyField::WitnessQuorum => "witness-quorum",
         PolicyField::Witnesses => "witnesses",
     }
+}
+
+fn quorum_act(text: &str) -> Result<Kind, String> {
+    let mut acts = Kind::ALL.iter().filter(|act| act.may_take_quorum());
+    let act = acts.find(|act| act.as_str() == text);
+    act.copied()
+        .ok_or_else(|| "expected the name of an act that may take several registrars".to_owned())
 }
 
 /// Every field, in words.
@@ -191,6 +211,7 @@ fn json(policy: &Policy) -> Value {
         "suites": suites(policy),
         "purposes": purposes(policy),
         "witnesses": policy.witnesses.to_string(),
+        "quorum_acts": policy.quorum_acts.iter().map(|act| act.as_str()).collect::<Vec<_>>(),
         "registry_witnesses": policy.registry_witnesses.to_string(),
     })
 }
@@ -216,6 +237,7 @@ impl PolicyArgs {
             && self.tagged_subjects.is_none()
             && self.stamped_within.is_none()
             && self.cosigned_within.is_none()
+            && self.quorum_act.is_empty()
     }
 
     fn apply(&self, policy: &mut Policy) {
@@ -227,6 +249,7 @@ impl PolicyArgs {
         if let Some(Stamped(hours)) = self.stamped_within {
             policy.stamped_within_hours = hours;
         }
+        policy.quorum_acts.extend(&self.quorum_act);
     }
 }
 

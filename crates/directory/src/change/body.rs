@@ -5,8 +5,8 @@ use entente_signing::cbor::{CborError, Reader, Writer};
 use entente_signing::{Digest, VerifyingKey};
 
 use super::{
-    KeyRole, MemberClass, Name, Policy, Recognise, RecognitionAct, ServerRegister, ServerUpdate,
-    ServicePublish, ServiceRetire, SessionRevoke, ShardOpen,
+    KeyRole, MemberClass, Name, Policy, ProposalAct, Recognise, RecognitionAct, Registrars,
+    ServerRegister, ServerUpdate, ServicePublish, ServiceRetire, SessionRevoke, ShardOpen,
 };
 use crate::codec::{BodyError, Fields, Map, digest, key, list, parsed, short_text, u32};
 
@@ -103,6 +103,12 @@ kinds! {
     RecognitionResume(RecognitionAct) = 23,
     /// A recognition ends.
     RecognitionRevoke(RecognitionAct) = 24,
+    /// A registrar agrees to what another proposed.
+    ProposalApprove(ProposalAct) = 25,
+    /// A registrar takes a proposal off the table.
+    ProposalWithdraw(ProposalAct) = 26,
+    /// Other registrars are put in office.
+    Registrars(Registrars) = 27,
 }
 
 /// The first change of a registry.
@@ -120,6 +126,8 @@ pub struct Genesis {
     pub quorum: u32,
     /// The first policy.
     pub policy: Policy,
+    /// See [`Registrars::clerk`].
+    pub clerk: Option<VerifyingKey>,
 }
 
 /// A public key and what it is for.
@@ -205,6 +213,19 @@ impl Kind {
         self as u64
     }
 
+    /// Whether a policy may put it under the quorum of the registrars: what they do, and what permits. Taking
+    /// away never waits for anybody.
+    pub const fn may_take_quorum(self) -> bool {
+        matches!(
+            self,
+            Self::MemberAdmit
+                | Self::MemberResume
+                | Self::Policy
+                | Self::Recognise
+                | Self::RecognitionResume
+        )
+    }
+
     /// Whether it only ever takes away. Such a change takes effect on sight of its author's
     /// signature ([`crate::State::deny`]); any other only from the ledger.
     pub const fn denies(self) -> bool {
@@ -240,6 +261,9 @@ impl Genesis {
             })
             .uint(5, u64::from(self.quorum))
             .map(6, |inner| self.policy.fields(inner));
+        if let Some(clerk) = &self.clerk {
+            to.bytes(7, clerk.spki_der());
+        }
     }
 
     fn read(reader: &mut Reader<'_>) -> Result<Self, BodyError> {
@@ -251,6 +275,7 @@ impl Genesis {
             registrars: map.required(4, |r| list(r, key))?,
             quorum: map.required(5, u32)?,
             policy: map.required(6, Policy::read)?,
+            clerk: map.optional(7, key)?,
         };
         map.end()?;
         Ok(body)

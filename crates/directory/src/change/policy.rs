@@ -8,7 +8,7 @@ use entente_identity::PurposeCode;
 use entente_ledger::witness::{MAX_POLICY, WitnessPolicy};
 use entente_signing::cbor::{CborError, Reader, Writer};
 
-use super::Suite;
+use super::{Kind, Suite};
 use crate::codec::{Fields, Map, ascending, parsed, u32};
 
 /// The policy in force, replaced whole by each policy change.
@@ -39,6 +39,8 @@ pub struct Policy {
     /// Up to how many subjects of one message an exchange is tagged for each of them, 128 to 500; beyond it
     /// everybody finds it, as one about many. Default 128.
     pub tagged_subjects: u32,
+    /// Which of the registrars' acts take as many of them as the registry's quorum. Default: none.
+    pub quorum_acts: BTreeSet<Kind>,
     /// Which witnesses, of other jurisdictions, cosign the registry's own checkpoints, and how many of them
     /// one needs before anything permissive under it is believed (C2SP `tlog-policy`, without logs; at most
     /// 8 KiB). Default: none.
@@ -52,6 +54,8 @@ pub enum PolicyField {
     CosignedWithin,
     /// [`Policy::freshness_seconds`].
     Freshness,
+    /// [`Policy::quorum_acts`].
+    QuorumActs,
     /// [`Policy::protocol_floor`].
     ProtocolFloor,
     /// [`Policy::registry_witnesses`].
@@ -102,6 +106,7 @@ impl Policy {
             cosigned_within_seconds: COSIGNED_WITHIN,
             stamped_within_hours: None,
             tagged_subjects: TAGGED_SUBJECTS,
+            quorum_acts: BTreeSet::new(),
             registry_witnesses: WitnessPolicy::default(),
         }
     }
@@ -149,6 +154,10 @@ impl Policy {
                 next.freshness_seconds > self.freshness_seconds,
             ),
             (F::WitnessQuorum, next.witness_quorum < self.witness_quorum),
+            (
+                F::QuorumActs,
+                !next.quorum_acts.is_superset(&self.quorum_acts),
+            ),
             (F::ProtocolFloor, next.protocol_floor < self.protocol_floor),
             (F::Suites, !next.suites.is_subset(&self.suites)),
             (F::Witnesses, other_witnesses),
@@ -194,6 +203,11 @@ impl Policy {
         if self.registry_witnesses != WitnessPolicy::default() {
             to.text(11, &self.registry_witnesses.to_string());
         }
+        if !self.quorum_acts.is_empty() {
+            to.list(12, self.quorum_acts.iter(), |out, kind| {
+                out.uint(kind.number());
+            });
+        }
     }
 
     pub(crate) fn read(reader: &mut Reader<'_>) -> Result<Self, CborError> {
@@ -214,6 +228,9 @@ impl Policy {
                 .optional(10, |r| other_than(r, TAGGED_SUBJECTS))?
                 .unwrap_or(TAGGED_SUBJECTS),
             registry_witnesses: map.optional(11, witnesses)?.unwrap_or_default(),
+            quorum_acts: map
+                .optional(12, |r| ascending(r, quorum_act))?
+                .unwrap_or_default(),
         };
         map.end()?;
         let in_bounds = Self::VALIDITY_HOURS.contains(&policy.validity_hours)
@@ -237,6 +254,13 @@ pub(super) fn witnesses(reader: &mut Reader<'_>) -> Result<WitnessPolicy, CborEr
     let is_of_servers = policy.logs().is_empty() && policy != WitnessPolicy::default();
     (is_written && is_of_servers)
         .then_some(policy)
+        .ok_or(CborError::Range)
+}
+
+/// An act of the registrars that a policy may put under their quorum.
+fn quorum_act(reader: &mut Reader<'_>) -> Result<Kind, CborError> {
+    let kind = Kind::from_number(reader.uint()?);
+    kind.filter(|kind| kind.may_take_quorum())
         .ok_or(CborError::Range)
 }
 

@@ -15,8 +15,8 @@ use super::{Core, State};
 use crate::change::{Author, Mode, Policy};
 use crate::codec::Fields;
 use crate::record::{
-    AgreementRecord, AuthorPosition, Dated, MemberRecord, RecognitionRecord, RegistryRecord,
-    ServerRecord, ServiceRecord, ShardRecord,
+    AgreementRecord, AuthorPosition, Dated, MemberRecord, ProposalRecord, RecognitionRecord,
+    RegistryRecord, ServerRecord, ServiceRecord, ShardRecord,
 };
 
 impl State {
@@ -86,6 +86,47 @@ impl Core {
     pub(crate) fn put_agreement(&mut self, record: AgreementRecord) {
         self.note("agreement", |out| write_agreement(out, &record));
         self.agreements.insert_mut(record.id(), Arc::new(record));
+    }
+
+    pub(crate) fn put_registrars(&mut self, record: RegistryRecord) {
+        self.note("registrars", |out| {
+            out.array(3).array(record.registrars.len());
+            for key in &record.registrars {
+                out.bytes(key.spki_der());
+            }
+            out.uint(u64::from(record.quorum));
+            match &record.clerk {
+                None => out.null(),
+                Some(clerk) => out.bytes(clerk.spki_der()),
+            };
+        });
+        self.registry = Some(Arc::new(record));
+    }
+
+    pub(crate) fn put_proposal(&mut self, record: ProposalRecord) {
+        self.note("proposal", |out| {
+            out.array(4)
+                .bytes(record.change.hash().as_bytes())
+                .uint(record.proposed.as_millis())
+                .array(record.agreed.len());
+            for agreed in &record.agreed {
+                out.bytes(agreed.as_bytes());
+            }
+            write_time(out, record.effective);
+        });
+        let proposal = record.change.hash();
+        self.proposals.insert_mut(proposal, Arc::new(record));
+    }
+
+    /// It is in effect, or off the table. Whether it was on it.
+    pub(crate) fn drop_proposal(&mut self, proposal: &Digest) -> bool {
+        let was_tabled = self.proposals.remove_mut(proposal);
+        if was_tabled {
+            self.note("no proposal", |out| {
+                out.bytes(proposal.as_bytes());
+            });
+        }
+        was_tabled
     }
 
     pub(crate) fn put_recognition(&mut self, record: RecognitionRecord) {

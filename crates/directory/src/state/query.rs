@@ -12,8 +12,8 @@ use entente_signing::Digest;
 use super::State;
 use crate::change::{Author, Change, ChangeHeader, Mode, Policy};
 use crate::record::{
-    AgreementRecord, AuthorPosition, MemberRecord, RecognitionRecord, RegistryRecord, ServerRecord,
-    ServiceRecord, ShardRecord, Standing,
+    AgreementRecord, AuthorPosition, MemberRecord, ProposalRecord, RecognitionRecord,
+    RegistryRecord, ServerRecord, ServiceRecord, ShardRecord, Standing,
 };
 
 impl State {
@@ -243,6 +243,11 @@ impl State {
             }
         }
         state
+    }
+
+    /// What takes several registrars and is not in effect yet, by the hash of the change.
+    pub fn proposals(&self) -> impl Iterator<Item = &ProposalRecord> {
+        self.core.proposals.values().map(AsRef::as_ref)
     }
 
     /// What this registry says of another jurisdiction's, in force or not.

@@ -2,8 +2,8 @@
 
 use entente_directory::{
     AgreementAct, Author, Change, KeyAdd, KeyRevoke, KeyRole, Kind, MemberAct, NewKey, Policy,
-    RecognitionAct, RecognitionLimits, ServerUpdate, ServicePublish, ServiceRetire, SessionRevoke,
-    StateClaim,
+    ProposalAct, RecognitionAct, RecognitionLimits, Registrars, ServerUpdate, ServicePublish,
+    ServiceRetire, SessionRevoke, StateClaim,
 };
 use entente_reason::Reason;
 use entente_signing::{Digest, P256Key, Signer};
@@ -114,6 +114,17 @@ fn next_changes(world: &World) -> Vec<(Change, Vec<&'static str>)> {
             vec!["registrar"],
         ),
     ]);
+    resumable.push((
+        Change::Registrars(Registrars {
+            keys: vec![key(0x75).verifying_key().clone()],
+            quorum: 1,
+            clerk: None,
+        }),
+        vec!["registrar"],
+    ));
+    let tabled = world.state.proposals().next().unwrap().change.hash();
+    let proposal = ProposalAct { change: tabled };
+    resumable.push((Change::ProposalWithdraw(proposal), vec!["registrar"]));
     let acts: [fn(RecognitionAct) -> Change; 3] = [
         Change::RecognitionSuspend,
         Change::RecognitionResume,
@@ -121,6 +132,14 @@ fn next_changes(world: &World) -> Vec<(Change, Vec<&'static str>)> {
     ];
     resumable.extend(acts.map(|of| (of(act_on_recognition("ca-demo-qc")), vec!["registrar"])));
     resumable
+}
+
+/// One registrar proposes it, and it has notice.
+fn weaker() -> Change {
+    Change::Policy(Policy {
+        validity_hours: 48,
+        ..Policy::usual()
+    })
 }
 
 fn signers(world: &World) -> Vec<(String, Author, &P256Key)> {
@@ -155,6 +174,7 @@ fn every_change_is_accepted_from_those_who_may_make_it_and_from_nobody_else() {
     let genesis = Digest::of(b"genesis");
     let recognised = recognise("ca-demo-qc", genesis, RecognitionLimits::default());
     world.by_registrar(recognised).unwrap();
+    world.by_registrar(weaker()).unwrap();
     for (change, may) in next_changes(&world) {
         for (name, author, signer) in signers(&world) {
             let signed = world.sign(author, signer, &change);
@@ -212,7 +232,8 @@ fn an_altered_change_does_not_verify() {
 
 #[test]
 fn every_kind_is_tried_above_or_in_the_story() {
-    let world = World::demo();
+    let mut world = World::demo();
+    world.by_registrar(weaker()).unwrap();
     let tried: std::collections::BTreeSet<Kind> = next_changes(&world)
         .iter()
         .map(|(change, _)| change.kind())
@@ -222,7 +243,8 @@ fn every_kind_is_tried_above_or_in_the_story() {
         .iter()
         .filter(|kind| !tried.contains(kind))
         .collect();
-    // Resuming needs something suspended first; `agreements` tries it.
-    assert_eq!(untried, [&Kind::AgreementResume]);
+    // Resuming needs something suspended first, and approving a second registrar: `agreements` and
+    // `registrars` try them.
+    assert_eq!(untried, [&Kind::AgreementResume, &Kind::ProposalApprove]);
     let _: AgreementAct = world.next_act();
 }

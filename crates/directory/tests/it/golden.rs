@@ -5,8 +5,9 @@ use std::path::PathBuf;
 use bytes::Bytes;
 use entente_directory::{
     Application, Author, Blobs, Change, ChangeHeader, KeyAdd, KeyRevoke, KeyRole, Kind, MemberAct,
-    MemoryBlobs, NewKey, Policy, RecognitionAct, RecognitionLimits, RegistryEntry, ServerUpdate,
-    ServicePublish, ServiceRetire, SessionRevoke, SignedChange, State, StateClaim, apply,
+    MemoryBlobs, NewKey, Policy, ProposalAct, RecognitionAct, RecognitionLimits, Registrars,
+    RegistryEntry, ServerUpdate, ServicePublish, ServiceRetire, SessionRevoke, SignedChange, State,
+    StateClaim, apply,
 };
 use entente_signing::cbor::Writer;
 use entente_signing::{Digest, Signer};
@@ -114,6 +115,16 @@ fn changes() -> Vec<Change> {
             ..act_on_recognition("ca-demo-qc")
         }),
         Change::RecognitionRevoke(act_on_recognition("ca-demo-qc")),
+        Change::ProposalApprove(ProposalAct { change: hash }),
+        Change::ProposalWithdraw(ProposalAct { change: hash }),
+        Change::Registrars(Registrars {
+            keys: vec![
+                key(0x61).verifying_key().clone(),
+                key(0x62).verifying_key().clone(),
+            ],
+            quorum: 2,
+            clerk: Some(key(0x63).verifying_key().clone()),
+        }),
     ]
 }
 

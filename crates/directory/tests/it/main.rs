@@ -16,6 +16,7 @@ mod order;
 mod parse;
 mod property;
 mod recognition;
+mod registrars;
 mod services;
 mod shards;
 mod two;

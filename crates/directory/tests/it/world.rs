@@ -236,6 +236,7 @@ impl World {
             registrars: vec![self.registrar.verifying_key().clone()],
             quorum: 1,
             policy: Policy::usual(),
+            clerk: None,
         })
     }
 
