@@ -12,7 +12,6 @@ use entente_sandbox::{AGENCIES, Desk, DeskError, Layout, MemberFile, Office, Off
 use entente_sandbox::{Registrar, RegistrarError, Seams};
 use std::sync::Arc;
 
-use super::log::Scratch;
 use crate::exit::{Exit, Failure};
 use crate::output::Screen;
 use crate::texts::{Fact, Text};
@@ -37,38 +36,6 @@ pub(crate) enum DeskFile {
 pub(crate) struct Reading {
     pub(crate) desk: Desk,
     pub(crate) view: Arc<View>,
-}
-
-/// A view over a copy of somebody's copy of the registry, which is there for as long as this is: the texts of
-/// agreements are read from it.
-#[derive(Debug)]
-pub(crate) struct Borrowed {
-    pub(crate) view: Arc<View>,
-    _copy: Scratch,
-}
-
-// === impl Borrowed ===
-
-impl Borrowed {
-    /// The copy is opened as a copy of itself: its owner may be using it. One that is not there is not needed,
-    /// when the registry answers.
-    pub(crate) async fn open(
-        anchor: Anchor,
-        copy: &Path,
-        screen: &Screen,
-    ) -> Result<Self, Failure> {
-        let scratch = match copy.is_dir() {
-            true => Scratch::copy_of(copy),
-            false => Scratch::empty(),
-        };
-        let scratch = scratch.map_err(|error| Failure::of(Exit::Failed, &error))?;
-        let Reading { desk, view } = Reading::open(anchor, scratch.path(), screen).await?;
-        desk.close().await;
-        Ok(Self {
-            view,
-            _copy: scratch,
-        })
-    }
 }
 
 // === impl DeskArgs ===

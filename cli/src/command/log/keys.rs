@@ -16,7 +16,7 @@ use entente_ledger::note::NoteKey;
 use entente_sandbox::{Desk, Seams};
 use entente_signing::VerifyingKey;
 
-use super::super::desk::DeskFile;
+use super::super::desk::{DeskFile, Reading};
 use crate::exit::{Exit, Failure};
 use crate::output::Screen;
 use crate::texts::Text;
@@ -212,6 +212,23 @@ impl HeldView {
     pub(crate) fn new(view: Arc<View>, copy: &Arc<Scratch>) -> Self {
         let copy = Arc::clone(copy);
         Self { view, _copy: copy }
+    }
+
+    /// The view in somebody's copy of the registry, which is opened as a copy of itself: its owner may be using
+    /// it. One that is not there is not needed, when the registry answers.
+    pub(crate) async fn borrow(
+        anchor: Anchor,
+        copy: &Path,
+        screen: &Screen,
+    ) -> Result<Self, Failure> {
+        let scratch = match copy.is_dir() {
+            true => Scratch::copy_of(copy),
+            false => Scratch::empty(),
+        };
+        let scratch = scratch.map_err(|error| Failure::of(Exit::Failed, &error))?;
+        let Reading { desk, view } = Reading::open(anchor, scratch.path(), screen).await?;
+        desk.close().await;
+        Ok(Self::new(view, &Arc::new(scratch)))
     }
 }
 

@@ -23,9 +23,9 @@ use tokio::time::{Instant, timeout};
 
 use super::ground::Ground;
 use super::step::{End, Step};
-use crate::command::desk::Borrowed;
 use crate::command::dial::{Dialled, WITHIN, dial, nobody};
 use crate::command::doctor::{role_file, words};
+use crate::command::log::HeldView;
 use crate::exit::{Exit, Failure};
 use crate::output::{Screen, print_out};
 use crate::texts::{Fact, Text};
@@ -71,15 +71,14 @@ pub(crate) async fn run(args: &TraceArgs, screen: &Screen) -> Result<(), Failure
     let began = Instant::now();
     let anchor = Anchor::load(config.anchor.as_path())?;
     let copy = config.data.as_path().join("directory");
-    let borrowed = Borrowed::open(anchor, &copy, screen).await?;
-    let view = &borrowed.view;
+    let view = HeldView::borrow(anchor, &copy, screen).await?;
     let facts: [Fact<'_>; 2] = [("size", &view.size), ("origin", &view.origin)];
     let found = screen.text(Text::TraceRegistry, &facts);
     let mut steps = vec![Step::passed("registry", found, began.elapsed())];
     let way = Way {
         config: &config,
         seams: &seams,
-        view,
+        view: &view,
         screen,
         now: seams.clock.now(),
     };

@@ -11,8 +11,8 @@ use entente_security_server::backup::{self, BackupError, Made, PutBack, Restore,
 use entente_signing::VerifyingKey;
 use serde_json::{Value, json};
 
-use super::super::desk::Borrowed;
 use super::super::doctor::role_file;
+use super::super::log::HeldView;
 use super::super::{admin, in_folder};
 use crate::exit::{Exit, Failure};
 use crate::output::{Screen, print_out};
@@ -135,8 +135,8 @@ impl Keys {
         let own = own.ok().map(|key| key.verifying_key().clone());
         let directory = config.data.as_path().join("directory");
         let anchor = entente_follow::Anchor::load(config.anchor.as_path())?;
-        let shards = match Borrowed::open(anchor, &directory, screen).await {
-            Ok(Borrowed { view, .. }) => {
+        let shards = match HeldView::borrow(anchor, &directory, screen).await {
+            Ok(view) => {
                 let live = view.state.shards(&config.server, Mode::Live);
                 let test = view.state.shards(&config.server, Mode::Test);
                 let named = live.iter().chain(test).filter_map(|shard| {

@@ -22,6 +22,9 @@ impl Town {
         let up = entente(dir, &["sandbox", "up"]);
         assert_eq!(up.code, 0, "{up:?}");
         assert_eq!(entente(dir, &["sandbox", "down"]).code, 0);
+        // The server comes and goes, and nobody else may take its ports meanwhile.
+        let yaml = fs::read_to_string(dir.join(SERVER)).unwrap();
+        fs::write(dir.join(SERVER), yaml.replace("127.0.0.1:", OWN)).unwrap();
         let serve = |role: &str, file: &str, event: &str| {
             let serving = Serving::start(dir, &[role, "--config", file]);
             serving.hears(event);
@@ -40,6 +43,19 @@ impl Town {
             ],
         };
         town.up();
+        let (_, address) = yaml.split_once("127.0.0.1:").unwrap();
+        let address = format!("{OWN}{}", address.lines().next().unwrap());
+        let update = ["server", "update", "ca-demo/vital-events/@ss1", "--address"];
+        let moved = town.run(&[&update[..], &[&address, "--config", MEMBER]].concat());
+        assert_eq!(moved.code, 0, "{moved:?}");
+        // Until the consumer's server has heard of it.
+        let heard = (0..150).any(|_| {
+            town.ask().code == 0 || {
+                std::thread::park_timeout(Duration::from_millis(100));
+                false
+            }
+        });
+        assert!(heard, "{:?}", town.ask());
         town
     }
 
@@ -71,6 +87,12 @@ impl Town {
     /// One exchange; its transaction.
     #[track_caller]
     pub(super) fn exchange(&self) -> String {
+        let ran = self.ask();
+        assert_eq!(ran.code, 0, "{ran:?}");
+        ran.json()["transaction"].as_str().unwrap().to_owned()
+    }
+
+    fn ask(&self) -> Ran {
         let call = [
             "call",
             "ca-demo/vital-events/registry",
@@ -82,9 +104,7 @@ impl Town {
             "-o",
             "json",
         ];
-        let ran = self.run(&call);
-        assert_eq!(ran.code, 0, "{ran:?}");
-        ran.json()["transaction"].as_str().unwrap().to_owned()
+        self.run(&call)
     }
 
     pub(super) fn backup(&self, to: &str, more: &[&str]) -> Ran {
@@ -162,3 +182,6 @@ impl Town {
         of_it.next().cloned().unwrap_or_default()
     }
 }
+
+/// A loopback address that nobody else listens on.
+const OWN: &str = "127.0.0.77:";

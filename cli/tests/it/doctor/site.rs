@@ -178,14 +178,16 @@ impl Serving {
     pub(crate) fn heard(&self, event: &str, field: &str) -> String {
         let mut lines = self.lines.lock().unwrap();
         let mut line = String::new();
+        let mut said = String::new();
         while lines.read_line(&mut line).unwrap() > 0 {
             let logged: Value = serde_json::from_str(&line).unwrap();
             if logged["event"] == event {
                 return logged[field].as_str().unwrap().to_owned();
             }
+            said.push_str(&line);
             line.clear();
         }
-        panic!("it ended before {event}");
+        panic!("it ended before {event}: {said}");
     }
 }
 
