@@ -17,7 +17,7 @@ use entente_ledger::{
     Runner,
 };
 use entente_reason::Reason;
-use entente_signing::Signer;
+use entente_signing::{Signer, VerifyingKey};
 
 use crate::config::{Config, FORMAT, LEDGER_KEY, STATE_KEY, TLS_KEY};
 use crate::cosigning::Cosigning;
@@ -31,6 +31,28 @@ pub struct Initialised {
     /// The operator's registrar key. It lies in the key folder under the label [`OPERATOR`] and
     /// should be moved away from the server.
     pub registrar: Arc<dyn Signer>,
+}
+
+/// What a registry begins with.
+#[derive(Clone, Debug)]
+pub struct Founding {
+    /// What it asks of everybody.
+    pub policy: Policy,
+    /// The P-256 keys of registrars beside the operator.
+    pub registrars: Vec<VerifyingKey>,
+    /// How many of all of them decide together.
+    pub quorum: u32,
+}
+
+/// One registrar, who decides alone.
+impl From<Policy> for Founding {
+    fn from(policy: Policy) -> Self {
+        Self {
+            policy,
+            registrars: Vec::new(),
+            quorum: 1,
+        }
+    }
 }
 
 /// Why a registry could not be made. Variants are alphabetical.
@@ -79,7 +101,7 @@ pub enum InitError {
 /// When there is a registry already, or something cannot be written.
 pub async fn init(
     config: &Config,
-    policy: Policy,
+    founding: impl Into<Founding>,
     clock: Arc<dyn Clock>,
     disk: Arc<dyn Disk>,
     runner: Runner,
@@ -96,13 +118,19 @@ pub async fn init(
     // If we crash here, the keys are there and nothing has been said with them: they are used next
     // time.
 
+    let Founding {
+        policy,
+        registrars,
+        quorum,
+    } = founding.into();
+    let registrars = std::iter::once(registrar.verifying_key().clone()).chain(registrars);
     let now = clock.now();
     let genesis = Genesis {
         jurisdiction: config.jurisdiction.clone(),
         origin: Genesis::origin_of(&config.jurisdiction),
         ledger: ledger_key.verifying_key().clone(),
-        registrars: vec![registrar.verifying_key().clone()],
-        quorum: 1,
+        registrars: registrars.collect(),
+        quorum,
         policy,
         // It lies on the server: whoever takes that over is no registrar.
         clerk: Some(state.verifying_key().clone()),

@@ -29,7 +29,7 @@ mod tasks;
 mod witness;
 
 pub use config::{Config, LEDGER_KEY, Limits, STATE_KEY, TLS_KEY, WITNESS_KEY};
-pub use init::{InitError, Initialised, OPERATOR, init};
+pub use init::{Founding, InitError, Initialised, OPERATOR, init};
 pub use role::{CentralRegistry, Deps, Running, StartError};
 pub use standby::{Standby, backup};
 pub use takeover::{TakenOver, Takeover, TakeoverError, take_over};

@@ -8,7 +8,7 @@ use std::path::PathBuf;
 use std::sync::Arc;
 
 use clap::{Args, Subcommand};
-use entente_central_registry::{Config, InitError};
+use entente_central_registry::{Config, Founding, InitError};
 use entente_clock::SystemClock;
 use entente_config::{DurationText, ListenAddr};
 use entente_directory::Policy;
@@ -16,6 +16,7 @@ use entente_identity::Jurisdiction;
 use entente_ledger::Runner;
 use entente_ledger::disk::RealDisk;
 use entente_ledger::witness::{MAX_POLICY, WitnessPolicy};
+use entente_signing::VerifyingKey;
 use serde_json::json;
 
 use super::desk::{DeskArgs, registrar_failure};
@@ -61,6 +62,12 @@ pub(crate) struct InitArgs {
     /// Where it listens: 127.0.0.1:7100
     #[arg(long, value_name = "ADDRESS")]
     listen: Option<ListenAddr>,
+    /// Another registrar's key, as `entente registry registrars --own` prints it; may be repeated
+    #[arg(long, value_name = "KEY", value_parser = quorum::public_key)]
+    registrar: Vec<VerifyingKey>,
+    /// How many registrars decide together what weakens, and what the policy names
+    #[arg(long, value_name = "N", default_value_t = 1)]
+    quorum: u32,
 }
 
 /// Say which witnesses cosign the ledgers of servers, and how many of them a checkpoint needs
@@ -160,8 +167,12 @@ async fn init(args: &InitArgs, screen: &Screen) -> Result<(), Failure> {
     }
     let config: Config = entente_config::load(&super::in_folder(&args.config))?;
     let (clock, disk) = (Arc::new(SystemClock), Arc::new(RealDisk));
-    let made =
-        entente_central_registry::init(&config, Policy::usual(), clock, disk, Runner::Thread).await;
+    let founding = Founding {
+        policy: Policy::usual(),
+        registrars: args.registrar.clone(),
+        quorum: args.quorum,
+    };
+    let made = entente_central_registry::init(&config, founding, clock, disk, Runner::Thread).await;
     let made = made.map_err(|error| match error {
         InitError::Exists => Failure::new(Exit::Refused, screen.text(Text::RegistryExists, &[])),
         error => Failure::for_reason(error.reason(), &error, screen.lang),

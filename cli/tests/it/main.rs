@@ -16,6 +16,7 @@ mod life;
 mod omission;
 mod peer;
 mod rebuilt;
+mod registrars;
 mod run;
 mod samples;
 mod signed;

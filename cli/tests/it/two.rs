@@ -115,7 +115,7 @@ impl Side {
     }
 }
 
-fn address() -> String {
+pub(crate) fn address() -> String {
     let free = TcpListener::bind("127.0.0.1:0").unwrap();
     free.local_addr().unwrap().to_string()
 }

@@ -210,7 +210,7 @@ fn own(args: &RegistrarsArgs, screen: &Screen) -> Result<(), Failure> {
     Ok(())
 }
 
-fn public_key(text: &str) -> Result<VerifyingKey, String> {
+pub(super) fn public_key(text: &str) -> Result<VerifyingKey, String> {
     let expected = "expected a public key as `entente registry registrars --own` prints it";
     let der = hex::decode(text).map_err(|_| expected.to_owned())?;
     VerifyingKey::from_spki_der(&der).map_err(|_| expected.to_owned())
