@@ -4,7 +4,8 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use bytes::Bytes;
-use entente_directory::{Author, Change, MemberAct, SignedChange, Standing};
+use entente_clock::Timestamp;
+use entente_directory::{Author, Change, MemberAct, RegistryEntry, SignedChange, Standing};
 use entente_follow::author::Pen;
 use entente_follow::{AlarmKind, Directory, Follower, View};
 use entente_ledger::tree::{leaf_hash, node_hash};
@@ -106,6 +107,22 @@ impl Scene {
         if let Some(witness) = witness {
             note = witness.cosign_blindly(&note);
         }
+        self.said.checkpoint(note).await;
+    }
+
+    /// The same, at a time of the registry's choosing, after `entries`.
+    async fn log_at(
+        &self,
+        at: Timestamp,
+        change: &SignedChange,
+        entries: &mut Vec<Bytes>,
+        witness: &Onlooker,
+    ) {
+        let next = Bytes::from(RegistryEntry::encode_parts(at, change.bytes()));
+        let index = entries.len() as u64;
+        entries.push(next.clone());
+        self.said.entries(index, &[next]).await;
+        let note = witness.cosign_blindly(&self.fake.checkpoint(entries));
         self.said.checkpoint(note).await;
     }
 
@@ -341,6 +358,7 @@ async fn a_revocation_withheld_is_bounded_by_the_age_of_cosignatures_and_known_f
     assert!(directory.age() >= 16 * MINUTE);
 }
 
+/// A policy without witnesses is on the table, at a registry whose own clock nobody has to believe.
 #[tokio::test(flavor = "multi_thread")]
 async fn a_weakened_witness_policy_is_caught_by_the_follower_though_witnesses_cosign_it() {
     for has_floor in [true, false] {
@@ -352,15 +370,48 @@ async fn a_weakened_witness_policy_is_caught_by_the_follower_though_witnesses_co
         if has_floor {
             town.anchor.witnesses = witness.policy();
         }
-        let scene = Scene::after(town, follower).await;
+        let mut entries = crate::faults::entries_of(&town, "follower");
+        let mut scene = Scene::after(town, follower).await;
+        let before = scene.directory().view().state.policy().cloned();
         let nobody = witnessed_by(&scene.directory(), Default::default());
         let change = scene.town.registrar_pen(&scene.held).sign(&nobody).unwrap();
-        scene.log(&change, Some(&witness)).await;
-        let kind = match has_floor {
-            true => AlarmKind::WeakenedPolicy,
-            // By the rules: one registrar may not.
-            false => AlarmKind::RefusedChange,
-        };
-        scene.caught_by_the_follower(kind).await;
+        scene
+            .log_at(scene.town.now(), &change, &mut entries, &witness)
+            .await;
+        caught_up(&scene.directory(), 3).await;
+        scene.held = scene.directory().view();
+        assert_eq!(scene.held.state.policy(), before.as_ref(), "it has notice");
+
+        // Its day comes no sooner for an entry that says it has come.
+        let day = scene.town.now().saturating_add(NOTICE);
+        let admit = admission(&Member::vital().application());
+        let mut pen = scene.town.registrar_pen(&scene.held);
+        let admit = pen.sign(&admit).unwrap();
+        let mut early = entries.clone();
+        scene.log_at(day, &admit, &mut early, &witness).await;
+        scene.said.hung_up().await;
+        assert_eq!(scene.directory().view().size, 3);
+
+        scene.town.clock.advance(NOTICE);
+        let (_, said) = scene.fake.next().await;
+        scene.said = said;
+        let mut pen = scene.town.registrar_pen(&scene.held);
+        let admit = pen
+            .sign(&admission(&Member::vital().application()))
+            .unwrap();
+        let now = scene.town.now();
+        scene.log_at(now, &admit, &mut entries, &witness).await;
+        if has_floor {
+            // Whatever the registry's rules allow, this follower's anchor does not.
+            scene
+                .caught_by_the_follower(AlarmKind::WeakenedPolicy)
+                .await;
+        } else {
+            caught_up(&scene.directory(), 4).await;
+            assert_ne!(scene.directory().view().state.policy(), before.as_ref());
+        }
     }
 }
+
+/// What asks less of anybody waits this long.
+const NOTICE: Duration = Duration::from_secs(7 * 24 * 3_600);

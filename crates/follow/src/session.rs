@@ -192,6 +192,10 @@ impl Session {
             let entry = RegistryEntry::parse(&bytes).ok();
             if let Some(entry) = &entry {
                 self.deny_early(entry)?;
+                // What has notice takes effect by the registry's own time: that may not run ahead of ours.
+                if entry.at.since(self.shared.now()) > FUTURE {
+                    return Err(Broken::Unexpected("an entry of a time to come"));
+                }
             }
             self.pending.push(Pending { bytes, entry });
         }
@@ -421,6 +425,8 @@ impl Session {
 const SILENCE: Duration = Duration::from_secs(5);
 /// Dialling, the handshake and the stream's headers.
 const OPENING: Duration = Duration::from_secs(10);
+/// How far the registry's clock, as its entries show it, may be ahead of ours. What is later waits for its time.
+const FUTURE: Duration = Duration::from_secs(300);
 /// Entries in one step.
 const MAX_STEP: usize = 256;
 /// A registry of a million changes.
