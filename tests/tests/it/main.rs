@@ -15,6 +15,7 @@ mod full_disk;
 mod gossip;
 mod minimisation;
 mod omission;
+mod outage;
 mod receipts;
 mod refusals;
 mod retention;
