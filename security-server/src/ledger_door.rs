@@ -36,7 +36,8 @@ pub(crate) struct LedgerDoor {
 
 /// A peer that asks, and the place it takes until it is answered.
 struct Asker {
-    peer: ServerId,
+    /// Whoever it may be by the key it showed; not empty.
+    peers: Vec<ServerId>,
     _place: Place<Option<ServerId>>,
 }
 
@@ -57,11 +58,13 @@ impl LedgerDoor {
         let adopted = self.server.adopted()?;
         let peer = request.extensions().get::<PeerInfo>();
         let spki = peer.and_then(|peer| peer.spki).ok_or(Reason::PeerUnknown)?;
-        let peer = adopted.server_with_tls_key(&spki);
-        let peer = peer.ok_or(Reason::PeerUnknown)?;
+        let peers: Vec<ServerId> = adopted.servers_with_tls_key(&spki).cloned().collect();
+        if peers.is_empty() {
+            return Err(Reason::PeerUnknown);
+        }
         let place = self.server.place_for(Some(spki));
         let _place = place.ok_or(Reason::Overloaded)?;
-        Ok(Asker { peer, _place })
+        Ok(Asker { peers, _place })
     }
 
     /// The open ledger, when it is of this origin.
@@ -145,10 +148,10 @@ impl LedgerDoor {
         Ok(proven)
     }
 
-    /// The entries of a range, when each is of an exchange with `peer`.
+    /// The entries of a range, when each is of an exchange with one of `peers`.
     async fn entries(
         &self,
-        peer: &ServerId,
+        peers: &[ServerId],
         asked: &wire::StreamEntriesRequest,
     ) -> Result<wire::StreamEntriesResponse, Reason> {
         let ledger = self.ledger(&asked.origin)?;
@@ -158,7 +161,7 @@ impl LedgerDoor {
         let limit = usize::try_from(asked.count).unwrap_or(usize::MAX);
         let entries = ledger.entries(asked.first_index, limit).await;
         let entries = entries.map_err(|error| error.reason())?;
-        if !entries.iter().all(|entry| is_of(peer, entry)) {
+        if !entries.iter().all(|entry| is_of(peers, entry)) {
             return Err(Reason::SenderNotAllowed);
         }
         Ok(wire::StreamEntriesResponse {
@@ -173,7 +176,7 @@ fn bytes_of(hash: &Digest) -> Bytes {
 }
 
 /// Whether an entry is of an exchange with this peer.
-fn is_of(peer: &ServerId, entry: &Bytes) -> bool {
+fn is_of(peers: &[ServerId], entry: &Bytes) -> bool {
     let statement = match Entry::decode(entry).map(|entry| entry.body) {
         Ok(Body::In(entry)) => entry.statement,
         Ok(Body::Out(entry)) => entry.statement,
@@ -185,7 +188,7 @@ fn is_of(peer: &ServerId, entry: &Bytes) -> bool {
     };
     SignedStatement::parse(statement).is_ok_and(|signed| {
         let says = signed.statement();
-        says.sender_server == *peer || says.receiver_server == *peer
+        peers.contains(&says.sender_server) || peers.contains(&says.receiver_server)
     })
 }
 
@@ -285,7 +288,7 @@ impl LedgerService for LedgerDoor {
         request: Request<wire::StreamEntriesRequest>,
     ) -> Result<Response<Self::StreamEntriesStream>, Status> {
         let asker = self.peer(&request).map_err(refuse)?;
-        let entries = self.entries(&asker.peer, request.get_ref()).await;
+        let entries = self.entries(&asker.peers, request.get_ref()).await;
         let entries = entries.map_err(refuse)?;
         Ok(Response::new(Box::pin(tokio_stream::once(Ok(entries)))))
     }

@@ -236,7 +236,9 @@ impl Views {
 impl Freshness for Views {
     fn fresh_at(&self, jurisdiction: &Jurisdiction) -> Timestamp {
         let directory = self.directories.of(jurisdiction);
-        directory.map_or_else(Timestamp::default, |directory| directory.fresh_at())
+        // Stale may also be what a registry that answers does not have cosigned any more.
+        let fresh = directory.filter(|directory| !directory.is_stale());
+        fresh.map_or_else(Timestamp::default, |directory| directory.fresh_at())
     }
 }
 
@@ -316,10 +318,10 @@ impl Adopted {
         }
     }
 
-    /// The registered server that may show this key in TLS.
-    pub(crate) fn server_with_tls_key(&self, spki: &Digest) -> Option<ServerId> {
-        let record = self.federation.server_by_tls_spki(spki)?;
-        Some(record.id.clone())
+    /// The registered servers that may show this key in TLS: one, or one in each registry that names it.
+    pub(crate) fn servers_with_tls_key(&self, spki: &Digest) -> impl Iterator<Item = &ServerId> {
+        let records = self.federation.servers_by_tls_spki(spki);
+        records.map(|record| &record.id)
     }
 
     /// A registered server of a member in good standing.

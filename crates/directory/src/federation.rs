@@ -178,10 +178,11 @@ impl Federation {
             .flat_map(move |state| state.servers_for(system))
     }
 
-    /// The server that may show this TLS key now, by the SHA-256 of its SubjectPublicKeyInfo.
-    pub fn server_by_tls_spki(&self, spki: &Digest) -> Option<&ServerRecord> {
+    /// The servers that may show this TLS key now, by the SHA-256 of its SubjectPublicKeyInfo. A registry gives
+    /// a key once; another registry may name it, too, and takes nothing from whoever holds it.
+    pub fn servers_by_tls_spki(&self, spki: &Digest) -> impl Iterator<Item = &ServerRecord> {
         self.registries()
-            .find_map(|state| state.server_by_tls_spki(spki))
+            .filter_map(|state| state.server_by_tls_spki(spki))
     }
 
     /// Whether a session of this server, issued at this time, was revoked. A server that is not known has

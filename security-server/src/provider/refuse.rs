@@ -133,7 +133,7 @@ impl Server {
     /// The server at the other end of a connection, by the key it proved there.
     fn server_at(&self, spki: Option<Digest>) -> Option<ServerId> {
         let adopted = self.views.current()?;
-        adopted.server_with_tls_key(&spki?)
+        adopted.servers_with_tls_key(&spki?).next().cloned()
     }
 
     /// Refuses what came over a connection before any statement in it verified.

@@ -103,8 +103,13 @@ fn who_is_not_recognised_has_no_standing_here() {
     assert_eq!(two.seen_by_on().standing(&pensions), Ok(Standing::Active));
     assert!(two.seen_by_on().server(&two.qc.pensions.server).is_some());
     let spki = two.qc.pensions.tls.verifying_key().spki_digest();
-    // Both worlds made their servers of the same keys.
-    assert!(two.seen_by_on().server_by_tls_spki(&spki).is_some());
+    // Both worlds made their servers of the same keys: whoever holds one is either, to both registries.
+    let federation = two.seen_by_on();
+    let named: Vec<_> = federation
+        .servers_by_tls_spki(&spki)
+        .map(|record| record.id.as_str())
+        .collect();
+    assert_eq!(named, ["ca-demo/pensions/@ss1", "ca-demo-qc/pensions/@ss1"]);
 
     let unknown = "ca-demo-qc/nobody".parse().unwrap();
     assert_eq!(two.seen_by_on().standing(&unknown), Err(Absent::Member));
