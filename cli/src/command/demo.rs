@@ -1,6 +1,7 @@
 //! `entente demo`: one real exchange from end to end. Every line comes from something that happened
 //! just before, was looked at, and was as the line says; otherwise the demo fails.
 
+mod across;
 mod ask;
 mod evidence;
 
@@ -22,7 +23,8 @@ use crate::texts::{Fact, Text};
 /// Show one real exchange from end to end, on this machine, in under 20 seconds
 ///
 /// Starts a registry and three agencies on loopback, asks an old database a question under a signed
-/// agreement, shows what is refused, proves both ledgers, and finds a byte flipped in a copy.
+/// agreement, and shows what is refused. A province with a registry of its own joins in, asks across, and
+/// is refused while its recognition is suspended. Proves every ledger, and finds a byte flipped in a copy.
 /// Leaves everything in ./sandbox. Example: entente demo --lang fr
 #[derive(Args, Debug)]
 pub(crate) struct DemoArgs {
@@ -71,12 +73,15 @@ pub(crate) async fn run(args: DemoArgs, screen: &Screen) -> Result<(), Failure> 
 impl Demo<'_> {
     async fn all(&mut self) -> Result<(), Failure> {
         self.line(&self.screen.bold(&self.screen.text(Text::DemoTitle, &[])));
-        let federation = self.build().await?;
+        let mut federation = self.build().await?;
         let transaction = self.ask(&federation).await?;
         let agreement = self.agreement(&federation).await?;
         self.refuse(&federation).await?;
         let agreement = self.revoke(&federation, &agreement).await?;
-        self.both_sides(&transaction)?;
+        self.section(Text::DemoLedgers);
+        self.both_sides(PENSIONS, &transaction)?;
+        self.province(&mut federation).await?;
+        self.across(&federation).await?;
         let draft = federation.draft_next(3, &agreement);
         draft.map_err(|error| broken(&error))?;
         federation
@@ -125,7 +130,9 @@ impl Demo<'_> {
         let pensions = "--config sandbox/pensions/member.yaml";
         let vital_events = "--config sandbox/vital-events/member.yaml";
         let registry = "--config sandbox/registry/registry.yaml";
-        let steps: [(Text, Vec<String>); 9] = [
+        let province = "--config sandbox/qc/registry/registry.yaml";
+        let across = format!("{CALL} --config sandbox/qc/health/member.yaml");
+        let steps: [(Text, Vec<String>); 11] = [
             (Text::HandUp, vec!["entente sandbox up".into()]),
             (
                 Text::HandRegistry,
@@ -167,9 +174,31 @@ impl Demo<'_> {
                 ],
             ),
             (
+                Text::HandAcross,
+                vec![
+                    format!("entente registry show {province}"),
+                    format!("entente trust list {registry}"),
+                    across.clone(),
+                    "entente log show sandbox/qc/health".into(),
+                ],
+            ),
+            (
+                Text::HandSuspend,
+                vec![
+                    format!(
+                        "entente trust suspend ca-demo-qc --reason SAFEGUARD_BREACH {registry}"
+                    ),
+                    across.clone(),
+                    "entente help JURISDICTION_NOT_RECOGNISED".into(),
+                    format!("entente trust resume ca-demo-qc {registry}"),
+                    across,
+                ],
+            ),
+            (
                 Text::HandVerify,
                 vec![
-                    "entente log verify sandbox/pensions sandbox/vital-events".into(),
+                    "entente log verify sandbox/pensions sandbox/vital-events sandbox/qc/health"
+                        .into(),
                     "entente log verify sandbox/altered-copy --config sandbox/pensions/member.yaml"
                         .into(),
                 ],

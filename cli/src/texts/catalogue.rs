@@ -659,6 +659,10 @@ catalogue! {
         "{member} a signé {name} ({hash}…) : tous ont signé, elle est en vigueur";
     StepPublished = "{member} published the contract {service}  (registry entry {index})",
         "{member} a publié le contrat {service}  (entrée {index} du registre central)";
+    StepRecognised = "the registrar of {by} compared the fingerprint {fingerprint} … and recognised the registry of {jurisdiction}  (registry entry {index})",
+        "le registraire de {by} a comparé l’empreinte {fingerprint} … et reconnu le registre central de {jurisdiction}  (entrée {index} du registre central)";
+    StepRecognisedAgain = "the registrar of {by} recognises {jurisdiction} again  (registry entry {index})",
+        "le registraire de {by} reconnaît de nouveau {jurisdiction}  (entrée {index} du registre central)";
     StepRegistered = "{server} is registered at {address}  (registry entry {index})",
         "{server} est inscrit à {address}  (entrée {index} du registre central)";
     StepRegistry = "the registry of {jurisdiction} answers at {address}",
@@ -668,10 +672,18 @@ catalogue! {
     StepServes = "{server} serves peers on {peer}, and its own system on {caller}",
         "{server} sert ses pairs à {peer}, et son propre système à {caller}";
     StepSigned = "{member} signed {name} ({hash}…)", "{member} a signé {name} ({hash}…)";
+    StepSuspended = "the registrar of {by} suspended the recognition of {jurisdiction}  (registry entry {index})",
+        "le registraire de {by} a suspendu la reconnaissance de {jurisdiction}  (entrée {index} du registre central)";
 
     // demo
+    DemoAcross = "A question across, and a recognition suspended",
+        "Une question d’une administration à l’autre, et une reconnaissance suspendue";
+    DemoAcrossAgain = "the same question is answered again: {answer}",
+        "la même question reçoit de nouveau réponse : {answer}";
     DemoAfterRevocation = "the same question, {millis} ms after the revocation",
         "la même question, {millis} ms après la révocation";
+    DemoAfterSuspension = "the same question, {millis} ms after the suspension",
+        "la même question, {millis} ms après la suspension";
     DemoAgain = "both signed the next version, and the same question is answered again: {answer}",
         "les deux ont signé la version suivante, et la même question reçoit de nouveau réponse : {answer}";
     DemoAgreement = "An agreement, signed by both", "Une entente, signée par les deux";
@@ -695,6 +707,9 @@ catalogue! {
     DemoNothingPersonal = "no entry holds the person's number, the official's or the file's",
         "aucune entrée ne contient le numéro de la personne, ni l’agent, ni le dossier";
     DemoProof = "Every ledger, proven from its entries", "Chaque journal, prouvé par ses entrées";
+    DemoProvince = "A province with a registry of its own", "Une province qui a son propre registre central";
+    DemoProvinceSays = "   Each registry speaks for its own names. Each registrar recognises the other's, for this one service.",
+        "   Chaque registre central parle pour ses propres noms. Chaque registraire reconnaît celui de l’autre, pour ce seul service.";
     DemoQuestion = "A question, answered with what was agreed and no more",
         "Une question, à laquelle on répond ce qui est convenu et rien de plus";
     DemoReceipt = "with the provider's signed receipt: {receipt}  (transaction {transaction})",
@@ -710,13 +725,15 @@ catalogue! {
     DemoSide = "   In the ledger of {member}:", "   Dans le journal de {member} :";
     DemoStayed = "the contract has these elements too, and none of them crossed: {elements}",
         "le contrat a aussi ces éléments, et aucun n’a été communiqué : {elements}";
-    DemoTitle = "One real exchange: a registry, three agencies, an old database. All of it here, all fictional.",
-        "Un échange réel : un registre central, trois organismes, une vieille base. Tout est ici, tout est fictif.";
+    DemoTitle = "Real exchanges: two registries, four agencies, an old database. All of it here, all fictional.",
+        "Des échanges réels : deux registres centraux, quatre organismes, une vieille base. Tout est ici, tout est fictif.";
     DemoVerified = "{ledger}: {entries} entries, root {root}…",
         "{ledger} : {entries} entrées, racine {root}…";
     DemoWrongElement = "pensions asks for death.cause, which no clause releases",
         "les Rentes demandent death.cause, qu’aucune clause ne communique";
     DemoWrongPurpose = "pensions asks for RESEARCH", "les Rentes demandent pour RESEARCH";
+    HandAcross = "   Ask across, and see what lets you:",
+        "   Demander d’une administration à l’autre, et voir ce qui le permet :";
     HandAlias = "   So that `entente` is this program:", "   Pour que `entente` soit ce programme :";
     HandAsk = "   Ask:", "   Demander :";
     HandDown = "   Stop it:", "   L’arrêter :";
@@ -728,9 +745,11 @@ catalogue! {
     HandRevoke = "   Revoke the agreement, and ask again:", "   Révoquer l’entente, et redemander :";
     HandSign = "   Sign its next version for both parties:",
         "   Signer la version suivante pour les deux parties :";
+    HandSuspend = "   Suspend the recognition, be refused, and resume it:",
+        "   Suspendre la reconnaissance, être refusé, et la reprendre :";
     HandUp = "   Start it again, in the background:", "   Le redémarrer, en arrière-plan :";
-    HandVerify = "   Prove both ledgers, and find the flipped byte (exit code 6):",
-        "   Prouver les deux journaux, et trouver l’octet changé (code 6) :";
+    HandVerify = "   Prove the ledgers, and find the flipped byte (exit code 6):",
+        "   Prouver les journaux, et trouver l’octet changé (code 6) :";
 
     // doctor.
     DoctorAdapterNotServing = "the adapter at {address} answers that it does not serve",

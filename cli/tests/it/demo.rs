@@ -2,6 +2,7 @@
 
 use std::fs;
 use std::path::{Path, PathBuf};
+use std::time::Duration;
 
 use serde_json::Value;
 
@@ -36,8 +37,17 @@ fn the_demo_runs_and_all_of_it_can_be_done_again_by_hand() {
     let lines = demo.lines();
     assert!(lines.iter().all(|line| line["schema"] == "entente.cli/v1"));
     let kinds = |kind: &str| lines.iter().filter(|line| line["kind"] == kind).count();
-    assert_eq!(kinds("demo.section"), 10);
+    assert_eq!(kinds("demo.section"), 12);
     assert!(kinds("sandbox.step") >= 15 && kinds("demo.command") >= 15);
+    tells_of_the_province(
+        &lines,
+        [
+            "8  Une province qui a son propre",
+            "9  Une question d’une administration à l’autre, et une reconnaissance suspendue",
+        ],
+        "L’administration de l’autre partie n’est pas reconnue ici",
+        "la même question reçoit de nouveau réponse",
+    );
 
     // What it left is whole, but for the copy it altered.
     let sound = [
@@ -46,6 +56,8 @@ fn the_demo_runs_and_all_of_it_can_be_done_again_by_hand() {
         "sandbox/pensions",
         "sandbox/vital-events",
         "sandbox/registry",
+        "sandbox/qc/health",
+        "sandbox/qc/registry",
     ];
     let verified = entente(dir, &sound);
     assert_eq!(verified.code, 0, "{verified:?}");
@@ -122,6 +134,7 @@ fn the_demo_runs_and_all_of_it_can_be_done_again_by_hand() {
 
     live_ledger_is_checked_as_a_copy(dir);
     agreements_end_and_begin_again(dir);
+    a_registrar_suspends_and_resumes_the_province(dir);
     a_member_certifies_its_server_for_a_court(dir);
     omission::a_promise_that_was_kept_is_no_omission(dir);
     omission::a_proof_with_keys_of_others_proves_nothing(dir);
@@ -136,9 +149,138 @@ fn the_demo_runs_and_all_of_it_can_be_done_again_by_hand() {
         .iter()
         .map(|item| &item["state"]);
     assert!(states.clone().all(|state| state == "ready"), "{status}");
+    let names = status["items"].as_array().unwrap().iter();
+    let names: Vec<&str> = names.filter_map(|item| item["name"].as_str()).collect();
+    let expected = [
+        "ca-demo",
+        "ca-demo-qc",
+        "ca-demo/vital-events/@ss1",
+        "ca-demo/pensions/@ss1",
+        "ca-demo/transport/@ss1",
+        "ca-demo-qc/health/@ss1",
+    ];
+    assert_eq!(names, expected);
     assert_eq!(entente(dir, &["sandbox", "down"]).code, 0);
     let silent = call(dir, &["--purpose", "PROGRAM_ADMINISTRATION"]);
     assert_eq!(silent.code, 5, "{silent:?}");
+}
+
+#[test]
+fn the_demo_tells_of_the_province_in_english() {
+    let dir = tempfile::tempdir().unwrap();
+    let demo = entente(dir.path(), &["demo", "-o", "ndjson", "--lang", "en"]);
+    assert_eq!(demo.code, 0, "{demo:?}");
+    tells_of_the_province(
+        &demo.lines(),
+        [
+            "8  A province with a registry of its own",
+            "9  A question across, and a recognition suspended",
+        ],
+        "The other party's jurisdiction is not recognised here",
+        "the same question is answered again",
+    );
+}
+
+/// Recognised either way by the same fingerprints that the registries have, signed by both, answered with an
+/// entry on either side, refused, answered again: in this order.
+#[track_caller]
+fn tells_of_the_province(lines: &[Value], titles: [&str; 2], refused: &str, again: &str) {
+    let title = |title: &str| {
+        let is_it = |line: &Value| line["title"].as_str().is_some_and(|t| t.starts_with(title));
+        lines.iter().position(is_it).expect(title)
+    };
+    let (built, asked) = (title(titles[0]), title(titles[1]));
+    let steps = |lines: &[Value], kind: &str| {
+        let of_kind = lines.iter().filter(|line| line["step"] == kind);
+        of_kind.cloned().collect::<Vec<_>>()
+    };
+    let genesis = |jurisdiction: &str| {
+        let started = steps(lines, "registry_started");
+        let of = started.iter().find(|s| s["jurisdiction"] == jurisdiction);
+        of.unwrap()["genesis"].clone()
+    };
+    let building = &lines[built..asked];
+    let recognised = steps(building, "registry_recognised");
+    for (step, (by, other)) in recognised
+        .iter()
+        .zip([("ca-demo", "ca-demo-qc"), ("ca-demo-qc", "ca-demo")])
+    {
+        assert_eq!(
+            (&step["by"], &step["jurisdiction"]),
+            (&by.into(), &other.into())
+        );
+        assert_eq!(step["fingerprint"], genesis(other), "{step}");
+    }
+    assert_eq!(recognised.len(), 2, "{recognised:?}");
+    let signed = steps(building, "agreement_signed");
+    let by: Vec<_> = signed
+        .iter()
+        .filter_map(|step| step["by"].as_str())
+        .collect();
+    assert_eq!(by, ["ca-demo/vital-events", "ca-demo-qc/health"]);
+    assert!(signed[1]["active"] == true && signed[0]["active"] == false);
+
+    let across = &lines[asked..];
+    let at = |what: &str, is_it: &dyn Fn(&Value) -> bool| {
+        across
+            .iter()
+            .position(is_it)
+            .unwrap_or_else(|| panic!("{what}"))
+    };
+    let says = |line: &Value, text: &str| line["text"].as_str().is_some_and(|t| t.contains(text));
+    let in_order = [
+        at("answered", &|line| {
+            says(line, r#""dateOfDeath":"2026-03-14""#)
+        }),
+        at("their ledger", &|line| {
+            says(line, "ca-demo-qc/health :") || says(line, "ca-demo-qc/health:")
+        }),
+        at("our ledger", &|line| {
+            says(line, "ca-demo/vital-events :") || says(line, "ca-demo/vital-events:")
+        }),
+        at("suspended", &|line| line["step"] == "recognition_suspended"),
+        at("refused", &|line| {
+            says(line, "JURISDICTION_NOT_RECOGNISED") && says(line, refused)
+        }),
+        at("resumed", &|line| line["step"] == "recognition_resumed"),
+        at("again", &|line| says(line, again)),
+        at("by hand", &|line| {
+            let command = line["command"].as_str().unwrap_or_default();
+            command.starts_with("entente trust suspend ca-demo-qc")
+        }),
+    ];
+    assert!(in_order.is_sorted(), "{in_order:?}");
+}
+
+/// What the demo says to type.
+fn a_registrar_suspends_and_resumes_the_province(dir: &Path) {
+    let health = ["--config", "sandbox/qc/health/member.yaml"];
+    let purpose = ["--purpose", "PROGRAM_ADMINISTRATION", "-o", "json"];
+    let until = |reason: Option<&str>| {
+        for _ in 0..150 {
+            let json = call(dir, &[&purpose[..], &health].concat()).json();
+            if json["error"]["reason"].as_str() == reason {
+                return json;
+            }
+            std::thread::park_timeout(Duration::from_millis(100));
+        }
+        panic!("never {reason:?}");
+    };
+    let registry = ["--config", "sandbox/registry/registry.yaml", "-o", "json"];
+    let trust = |act: &[&str]| {
+        let ran = entente(dir, &[&["trust"], act, &registry].concat());
+        assert_eq!(ran.code, 0, "{ran:?}");
+        ran.json()
+    };
+    assert_eq!(until(None)["answer"]["dateOfDeath"], "2026-03-14");
+    assert!(trust(&["suspend", "ca-demo-qc"])["changed"] == true);
+    until(Some("JURISDICTION_NOT_RECOGNISED"));
+    let listed = trust(&["list"]);
+    assert_eq!(listed["items"][0]["standing"], "suspended", "{listed}");
+    let limits = &listed["items"][0]["limits"];
+    assert_eq!(limits[0], "entente.demo.vitalevents.v1.VitalEvents");
+    assert!(trust(&["resume", "ca-demo-qc"])["changed"] == true);
+    assert_eq!(until(None)["answer"]["registered"], true);
 }
 
 fn a_member_certifies_its_server_for_a_court(dir: &Path) {
@@ -199,7 +341,8 @@ fn agreements_end_and_begin_again(dir: &Path) {
         .iter()
         .filter_map(|item| item["state"].as_str())
         .collect();
-    assert_eq!(states, ["REVOKED", "REVOKED", "ACTIVE"], "{list}");
+    // The last is DEMO-002, with the province.
+    assert_eq!(states, ["REVOKED", "REVOKED", "ACTIVE", "ACTIVE"], "{list}");
     let shown = entente(dir, &["agreement", "show", "DEMO-001", "-o", "json"]).json();
     assert_eq!(shown["document"]["version"], 3);
     let transport = fs::read_to_string(dir.join("sandbox/transport/member.yaml")).unwrap();

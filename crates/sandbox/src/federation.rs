@@ -2,6 +2,7 @@
 
 mod adapter;
 mod build;
+mod province;
 
 use std::io;
 use std::path::PathBuf;
@@ -13,7 +14,7 @@ use entente_agreement::{Agreement, AgreementError};
 use entente_central_registry as registry;
 use entente_config::ConfigError;
 use entente_follow::Behind;
-use entente_identity::InvalidName;
+use entente_identity::{InvalidName, Jurisdiction};
 use entente_keys::KeyStoreError;
 use entente_ledger::LedgerError;
 use entente_security_server as security;
@@ -22,7 +23,7 @@ use entente_tls::net::Endpoint;
 
 use crate::ask::{AskError, Door};
 use crate::files;
-use crate::layout::{AGENCIES, Agency, Layout, NotASandbox};
+use crate::layout::{AGENCIES, Agency, FEDERAL, Layout, NotASandbox};
 use crate::office::{Office, OfficeError};
 use crate::ports;
 use crate::registrar::RegistrarError;
@@ -50,6 +51,8 @@ pub struct Federation {
     layout: Layout,
     seams: Seams,
     registry: registry::Running,
+    /// The province's, once there is one.
+    abroad: Option<registry::Running>,
     servers: Vec<(Agency, security::Running)>,
     adapter: AdapterTask,
 }
@@ -75,6 +78,12 @@ pub enum BuildError {
         /// What the system said.
         #[source]
         source: io::Error,
+    },
+    /// What a registry says of itself is not what its anchor file says.
+    #[error("the fingerprint is not that of the anchor of {jurisdiction}: nothing was recognised")]
+    FingerprintDiffers {
+        /// Whose anchor.
+        jurisdiction: Jurisdiction,
     },
     /// The folder.
     #[error(transparent)]
@@ -159,9 +168,9 @@ impl Federation {
             path: layout.root().to_owned(),
             source,
         })?;
-        let registry = make_registry(layout, &seams, show).await?;
-        let offices = admit_members(layout, &seams, show).await?;
-        register_servers(layout, &offices, &ports.numbers, show).await?;
+        let registry = make_registry(layout, &FEDERAL, &seams, show).await?;
+        let offices = admit_members(layout, &FEDERAL, &seams, show).await?;
+        register_servers(layout, &FEDERAL, &offices, show).await?;
         entente_adapter_sql::samples::vital_events(&make_folder(layout.adapter())?)?;
         let adapter = AdapterTask::start(layout, &seams, show).await?;
         let contract = publish(&offices[0], show).await?;
@@ -175,6 +184,7 @@ impl Federation {
             layout: layout.clone(),
             seams,
             registry,
+            abroad: None,
             servers,
             adapter,
         };
@@ -193,13 +203,18 @@ impl Federation {
     ) -> Result<Self, BuildError> {
         let began = seams.clock.now();
         layout.require()?;
-        let registry = start_registry(layout, &seams, show).await?;
+        let registry = start_registry(layout, &FEDERAL, &seams, show).await?;
+        let abroad = province::start_registry(layout, &seams, show).await?;
         let adapter = AdapterTask::start(layout, &seams, show).await?;
-        let servers = start_servers(layout, &seams, show).await?;
+        let mut servers = start_servers(layout, &seams, show).await?;
+        if abroad.is_some() {
+            servers.push(province::start_server(layout, &seams, show).await?);
+        }
         let federation = Self {
             layout: layout.clone(),
             seams,
             registry,
+            abroad,
             servers,
             adapter,
         };
@@ -212,7 +227,7 @@ impl Federation {
         &self.layout
     }
 
-    /// The registry.
+    /// The registry of the first jurisdiction.
     pub const fn registry(&self) -> &registry::Running {
         &self.registry
     }
@@ -300,13 +315,15 @@ impl Federation {
         Ok(())
     }
 
-    /// Waits until every server has verified all that the registry holds now.
+    /// Waits until every server has verified all that the registry of its own jurisdiction holds now.
     ///
     /// # Errors
     /// When one has not in 2 s.
     pub async fn settle(&self) -> Result<(), Behind> {
-        let size = self.registry.size();
-        for (_, server) in &self.servers {
+        for (agency, server) in &self.servers {
+            let is_here = agency.jurisdiction == FEDERAL.jurisdiction;
+            let own = (!is_here).then_some(self.abroad.as_ref()).flatten();
+            let size = own.unwrap_or(&self.registry).size();
             let directory = server.directory();
             let mut reached = directory.catch_up(size, SETTLED_WITHIN).await;
             // A busy disk may take its time over the registry's checkpoint.
@@ -321,15 +338,18 @@ impl Federation {
         Ok(())
     }
 
-    /// Stops everything: servers first, each finishing what it began, the registry last.
+    /// Stops everything: servers first, each finishing what it began, the registries last.
     ///
     /// # Errors
-    /// When the registry's ledger cannot be closed.
+    /// When a registry's ledger cannot be closed.
     pub async fn shutdown(self) -> Result<(), BuildError> {
         for (_, server) in self.servers {
             server.shutdown().await;
         }
         self.adapter.stop().await;
+        if let Some(abroad) = self.abroad {
+            abroad.shutdown().await?;
+        }
         Ok(self.registry.shutdown().await?)
     }
 

@@ -7,22 +7,24 @@ use std::{fs, io};
 use entente_clock::Timestamp;
 use entente_signing::Digest;
 
-use crate::layout::{AGENCIES, Agency, JURISDICTION, Layout};
+use crate::layout::{Agency, FEDERAL, Layout, PROVINCE, Realm};
 
 /// Writes what must be there before anything starts.
 pub(crate) fn write(layout: &Layout, ports: &[u16]) -> io::Result<()> {
-    let [registry, ports @ ..] = ports else {
-        return Err(io::ErrorKind::InvalidInput.into());
-    };
-    fs::create_dir_all(layout.registry())?;
-    put(&layout.registry_config(), &registry_yaml(*registry))?;
-    for (agency, ports) in AGENCIES.iter().zip(ports.chunks_exact(2)) {
-        fs::create_dir_all(layout.data(agency))?;
-        put(&layout.member_file(agency), &member_yaml(agency))?;
+    let mut ports = ports.iter().copied();
+    let mut port = || ports.next().ok_or(io::ErrorKind::InvalidInput);
+    for realm in [FEDERAL, PROVINCE] {
+        fs::create_dir_all(layout.registry(&realm))?;
         put(
-            &layout.server_config(agency),
-            &server_yaml(agency, ports[0], ports[1]),
+            &layout.registry_config(&realm),
+            &registry_yaml(&realm, port()?),
         )?;
+        for agency in realm.agencies {
+            fs::create_dir_all(layout.data(agency))?;
+            put(&layout.member_file(agency), &member_yaml(agency))?;
+            let server = server_yaml(agency, port()?, port()?);
+            put(&layout.server_config(agency), &server)?;
+        }
     }
     put(&layout.root().join("README.md"), README)
 }
@@ -31,10 +33,11 @@ fn put(path: &Path, text: &str) -> io::Result<()> {
     fs::write(path, text)
 }
 
-fn registry_yaml(port: u16) -> String {
+fn registry_yaml(realm: &Realm, port: u16) -> String {
+    let jurisdiction = realm.jurisdiction;
     format!(
-        "# The registry of {JURISDICTION}. Start it: entente serve registry --config registry.yaml\n\
-         jurisdiction: {JURISDICTION}\n\
+        "# The registry of {jurisdiction}. Start it: entente serve registry --config registry.yaml\n\
+         jurisdiction: {jurisdiction}\n\
          listen: 127.0.0.1:{port}\n\
          data: ./data\n\
          keys: ./keys\n\
@@ -110,9 +113,18 @@ pub(crate) fn agreement_yaml(
         .replace("@descriptor_set", &descriptor_set.to_string())
 }
 
+/// The agreement of the provider here and the agency of the province.
+pub(crate) fn agreement_across_yaml(descriptor_set: &Digest, now: Timestamp) -> String {
+    ACROSS
+        .replace("@not_before", &now.day().to_string())
+        .replace("@not_after", &now.saturating_add(TERM).day().to_string())
+        .replace("@descriptor_set", &descriptor_set.to_string())
+}
+
 /// How long an agreement of the sandbox is in force.
 const TERM: Duration = Duration::from_secs(365 * 24 * 3600);
 const AGREEMENT: &str = include_str!("files/agreement.yaml");
+const ACROSS: &str = include_str!("files/agreement-across.yaml");
 const README: &str = include_str!("files/README.md");
 
 #[cfg(test)]
@@ -132,5 +144,22 @@ mod tests {
         let second = Document::from_yaml(&agreement_yaml(2, &contract, Some(&hash), now)).unwrap();
         assert_eq!((second.version, second.supersedes), (2, Some(hash)));
         assert_eq!(second.clauses, first.clauses);
+    }
+
+    #[test]
+    fn the_agreement_across_has_none_of_the_five_faults_and_parties_of_both_jurisdictions() {
+        let now = Timestamp::from_millis(1_800_000_000_000);
+        let across = agreement_across_yaml(&Digest::of(b"contract"), now);
+        let across = Document::from_yaml(&across).unwrap();
+        assert!(across.in_dates(now));
+        assert_eq!(lint::check(&across), []);
+        let parties: Vec<_> = across.parties.iter().map(|party| &party.member).collect();
+        let [provider, ..] = FEDERAL.agencies else {
+            panic!("nobody answers");
+        };
+        assert_eq!(
+            parties,
+            [&provider.member(), &PROVINCE.agencies[0].member()]
+        );
     }
 }

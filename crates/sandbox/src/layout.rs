@@ -6,11 +6,26 @@ use std::path::{Path, PathBuf};
 
 use entente_identity::{MemberId, ServerId, SystemId};
 
+/// A jurisdiction of the sandbox, which has a registry of its own.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Realm {
+    /// Whose names its registry speaks for.
+    pub jurisdiction: &'static str,
+    /// Where its registry is, from the sandbox's folder.
+    registry: &'static str,
+    /// Its agencies.
+    pub agencies: &'static [Agency],
+}
+
 /// An agency of the sandbox.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct Agency {
-    /// The last part of its member name, and of its folder.
+    /// The jurisdiction whose registry admits it.
+    pub jurisdiction: &'static str,
+    /// The last part of its member name.
     pub label: &'static str,
+    /// Where it is, from the sandbox's folder.
+    folder: &'static str,
     /// The last part of its system's name.
     pub system: &'static str,
     /// Its name in English.
@@ -21,30 +36,61 @@ pub struct Agency {
     pub asks: bool,
 }
 
-/// The agencies, provider first.
+/// The agencies of the first jurisdiction, provider first.
 pub const AGENCIES: [Agency; 3] = [
     Agency {
+        jurisdiction: "ca-demo",
         label: "vital-events",
+        folder: "vital-events",
         system: "registry",
         en: "Vital Events Agency",
         fr: "Agence de l’état civil",
         asks: false,
     },
     Agency {
+        jurisdiction: "ca-demo",
         label: "pensions",
+        folder: "pensions",
         system: "benefits",
         en: "Department of Pensions",
         fr: "Ministère des Rentes",
         asks: true,
     },
     Agency {
+        jurisdiction: "ca-demo",
         label: "transport",
+        folder: "transport",
         system: "licences",
         en: "Department of Transport",
         fr: "Ministère des Transports",
         asks: true,
     },
 ];
+
+/// The agency of the province, which asks across.
+pub const HEALTH: Agency = Agency {
+    jurisdiction: "ca-demo-qc",
+    label: "health",
+    folder: "qc/health",
+    system: "cards",
+    en: "Ministry of Health",
+    fr: "Ministère de la Santé",
+    asks: true,
+};
+
+/// The jurisdiction that a sandbox begins with.
+pub const FEDERAL: Realm = Realm {
+    jurisdiction: "ca-demo",
+    registry: "registry",
+    agencies: &AGENCIES,
+};
+
+/// The one that it recognises.
+pub const PROVINCE: Realm = Realm {
+    jurisdiction: "ca-demo-qc",
+    registry: "qc/registry",
+    agencies: &[HEALTH],
+};
 
 /// The paths of a sandbox. Nothing is touched by asking for one.
 #[derive(Clone, Debug)]
@@ -84,17 +130,18 @@ pub enum NotASandbox {
 impl Agency {
     /// `ca-demo/pensions`.
     pub fn member(&self) -> MemberId {
-        name(&format!("{JURISDICTION}/{}", self.label))
+        name(&format!("{}/{}", self.jurisdiction, self.label))
     }
 
     /// `ca-demo/pensions/benefits`.
     pub fn system(&self) -> SystemId {
-        name(&format!("{JURISDICTION}/{}/{}", self.label, self.system))
+        let Self { label, system, .. } = self;
+        name(&format!("{}/{label}/{system}", self.jurisdiction))
     }
 
     /// `ca-demo/pensions/@ss1`.
     pub fn server(&self) -> ServerId {
-        name(&format!("{JURISDICTION}/{}/@ss1", self.label))
+        name(&format!("{}/{}/@ss1", self.jurisdiction, self.label))
     }
 }
 
@@ -136,24 +183,24 @@ impl Layout {
         self.root.join("sandbox.log")
     }
 
-    /// The registry's folder.
-    pub fn registry(&self) -> PathBuf {
-        self.root.join("registry")
+    /// A registry's folder.
+    pub fn registry(&self, realm: &Realm) -> PathBuf {
+        self.root.join(realm.registry)
     }
 
     /// `registry.yaml`.
-    pub fn registry_config(&self) -> PathBuf {
-        self.registry().join("registry.yaml")
+    pub fn registry_config(&self, realm: &Realm) -> PathBuf {
+        self.registry(realm).join("registry.yaml")
     }
 
     /// The anchor that the registry writes.
-    pub fn anchor(&self) -> PathBuf {
-        self.registry().join("anchor.yaml")
+    pub fn anchor(&self, realm: &Realm) -> PathBuf {
+        self.registry(realm).join("anchor.yaml")
     }
 
     /// An agency's folder.
     pub fn agency(&self, agency: &Agency) -> PathBuf {
-        self.root.join(agency.label)
+        self.root.join(agency.folder)
     }
 
     /// An agency's `member.yaml`.
@@ -199,6 +246,21 @@ impl Layout {
     /// The agreement's file; one for each version, from 1.
     pub fn agreement(&self, version: u32) -> PathBuf {
         self.root.join(format!("agreement-v{version}.yaml"))
+    }
+
+    /// The file of the agreement between an agency here and one of the province.
+    pub fn agreement_across(&self) -> PathBuf {
+        self.root.join("agreement-across.yaml")
+    }
+
+    /// Says that the province was built too.
+    pub(crate) fn province_built(&self) -> PathBuf {
+        self.root.join("qc/.built")
+    }
+
+    /// Whether the province was built here to the end.
+    pub fn has_province(&self) -> bool {
+        self.province_built().is_file()
     }
 
     /// Says that everything was built, and may be started.
@@ -273,8 +335,6 @@ impl Layout {
     }
 }
 
-/// The sandbox's jurisdiction.
-pub(crate) const JURISDICTION: &str = "ca-demo";
 const MARKER: &str = "entente-sandbox 1\nThis folder was made by `entente demo` or `entente sandbox`, and they replace it.\n";
 
 #[cfg(test)]
@@ -283,9 +343,12 @@ mod tests {
 
     #[test]
     fn names_of_the_sandbox_are_names() {
-        for agency in AGENCIES {
-            assert_eq!(agency.system().member(), agency.member());
-            assert_eq!(agency.server().member(), agency.member());
+        for realm in [FEDERAL, PROVINCE] {
+            for agency in realm.agencies {
+                assert_eq!(agency.jurisdiction, realm.jurisdiction);
+                assert_eq!(agency.system().member(), agency.member());
+                assert_eq!(agency.server().member(), agency.member());
+            }
         }
     }
 

@@ -1,4 +1,5 @@
-//! A federation in one process: a registry, three agencies and a legacy database, on loopback only.
+//! A federation in one process: a registry, three agencies and a legacy database, and a province with a
+//! registry and an agency of its own, on loopback only.
 //!
 //! [`Federation`] runs the real roles over real files, so that `entente serve` could take over any
 //! of them; what it shows of itself is a [`Step`], made only from something that happened. [`Desk`],
@@ -22,7 +23,7 @@ mod step;
 pub use ask::{Answer, AskError, Door, Question, Refused};
 pub use desk::{Desk, DeskError};
 pub use federation::{BuildError, Federation, Options};
-pub use layout::{AGENCIES, Agency, Layout, NotASandbox};
+pub use layout::{AGENCIES, Agency, FEDERAL, HEALTH, Layout, NotASandbox, PROVINCE, Realm};
 pub use member_file::{CallerDoor, ClassText, MemberFile, NameText};
 pub use office::{AddedKey, Office, OfficeError, RevokedKey, Signed};
 pub use registrar::{Registrar, RegistrarError};

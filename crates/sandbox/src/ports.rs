@@ -2,8 +2,8 @@
 
 use std::net::{Ipv4Addr, SocketAddr, TcpListener};
 
-/// The registry, then each agency's peer and admin ports.
-pub(crate) const USUAL: [u16; 7] = [7100, 7110, 7111, 7120, 7121, 7130, 7131];
+/// Of each jurisdiction the registry, then each agency's peer and admin ports.
+pub(crate) const USUAL: [u16; 10] = [7100, 7110, 7111, 7120, 7121, 7130, 7131, 7200, 7210, 7211];
 
 /// Whoever listens here may take the usual ports: of several sandboxes that are built at one moment, one.
 const CLAIM: u16 = 7109;

@@ -2,7 +2,7 @@
 
 use std::time::Duration;
 
-use entente_identity::{MemberId, ServerId, ServiceName, SystemId};
+use entente_identity::{Jurisdiction, MemberId, ServerId, ServiceName, SystemId};
 use entente_signing::Digest;
 use serde::{Deserialize, Serialize};
 
@@ -83,6 +83,36 @@ pub enum Step {
         /// Who revoked it.
         by: MemberId,
         /// The entry of the registry's ledger that says so.
+        index: u64,
+    },
+    /// A registrar heard the fingerprint of another registry, found it to be the anchor's, and
+    /// recognised that registry.
+    RegistryRecognised {
+        /// Whose registrar.
+        by: Jurisdiction,
+        /// Whose registry is recognised.
+        jurisdiction: Jurisdiction,
+        /// What the two registrars compared by telephone.
+        fingerprint: String,
+        /// The entry of the registrar's own ledger that says so.
+        index: u64,
+    },
+    /// A registrar resumed a recognition.
+    RecognitionResumed {
+        /// Whose registrar.
+        by: Jurisdiction,
+        /// Whose registry counts again.
+        jurisdiction: Jurisdiction,
+        /// The entry of the registrar's own ledger that says so.
+        index: u64,
+    },
+    /// A registrar suspended a recognition.
+    RecognitionSuspended {
+        /// Whose registrar.
+        by: Jurisdiction,
+        /// Whose registry counts no longer.
+        jurisdiction: Jurisdiction,
+        /// The entry of the registrar's own ledger that says so.
         index: u64,
     },
     /// A security server answers its callers and its peers.

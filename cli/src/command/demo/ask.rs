@@ -9,7 +9,7 @@ use entente_clock::{Clock as _, SystemClock};
 use entente_contract::{Contract, Direction};
 use entente_identity::{ElementName, MethodName};
 use entente_reason::Reason;
-use entente_sandbox::{Answer, AskError, Door, Federation, Question, Refused};
+use entente_sandbox::{Agency, Answer, AskError, Door, Federation, Question, Refused};
 use serde_json::{Value, json};
 
 use super::{Demo, PENSIONS, PROVIDER, TRANSPORT, broken};
@@ -18,7 +18,7 @@ use crate::exit::Failure;
 use crate::texts::{Fact, Text};
 
 /// The contract of the demo, and the method asked.
-struct Asked {
+pub(super) struct Asked {
     contract: Contract,
     method: MethodName,
 }
@@ -31,18 +31,26 @@ impl Demo<'_> {
         self.section(Text::DemoQuestion);
         let asked = Asked::new()?;
         let question = asked.question(self)?;
-        let json = asked.request().to_string();
-        let from = PENSIONS.system();
+        self.tell_question(&asked, PENSIONS, &question);
+        let door = federation.door(PENSIONS).map_err(|error| broken(&error))?;
+        let answer = door.ask(&question).await.map_err(|error| broken(&error))?;
+        self.tell_answer(&asked, answer)
+    }
+
+    /// What is about to be asked.
+    pub(super) fn tell_question(&self, asked: &Asked, from: &Agency, question: &Question) {
         let facts: [Fact<'_>; 4] = [
-            ("from", &from),
+            ("from", &from.system()),
             ("to", &question.to),
             ("method", &asked.method.method()),
             ("purpose", &PURPOSE),
         ];
         self.tell(Text::DemoAsks, &facts);
-        self.line(&format!("     {json}"));
-        let door = federation.door(PENSIONS).map_err(|error| broken(&error))?;
-        let answer = door.ask(&question).await.map_err(|error| broken(&error))?;
+        self.line(&format!("     {}", asked.request()));
+    }
+
+    /// An answer, which holds what was released and no more. Its transaction.
+    pub(super) fn tell_answer(&self, asked: &Asked, answer: Answer) -> Result<String, Failure> {
         let told = asked.read(&answer.body)?;
         self.tell(Text::DemoAnswered, &[]);
         self.line(&format!("     {told}"));
@@ -54,7 +62,7 @@ impl Demo<'_> {
             fields.as_deref() == Some(&released),
             "the answer has other fields",
         )?;
-        self.show_what_stayed(&asked, &answer.body)?;
+        self.show_what_stayed(asked, &answer.body)?;
         let missing = || self.not_as_told("the answer has no transaction or receipt");
         let transaction = answer.transaction.ok_or_else(missing)?;
         let receipt = answer.receipt.ok_or_else(missing)?;
@@ -132,16 +140,9 @@ impl Demo<'_> {
         revoked.await.map_err(|error| broken(&error))?;
         let revoked_at = SystemClock.now();
         let question = asked.question(self)?;
-        let within = self.until(|| async {
-            match door.ask(&question).await {
-                Err(AskError::Refused(told)) => Ok(Some(*told)),
-                Ok(_) => Ok(None),
-                Err(error) => Err(broken(&error)),
-            }
-        });
-        let told = within.await?;
-        let as_revoked = told.reason == Some(Reason::AgreementRevoked);
-        self.ensure(as_revoked, "the call was refused for another reason")?;
+        let told = self
+            .until_refused(&door, &question, Reason::AgreementRevoked)
+            .await?;
         let millis = SystemClock.now().since(revoked_at).as_millis();
         let refusal = self
             .screen
@@ -152,23 +153,52 @@ impl Demo<'_> {
         let next = next.map_err(|error| broken(&error))?;
         federation.settle().await.map_err(|error| broken(&error))?;
         let question = asked.question(self)?;
-        let answer: Answer = self
-            .until(|| async {
-                match door.ask(&question).await {
-                    Ok(answer) => Ok(Some(answer)),
-                    // The servers have the new agreement; they are about to log that they do.
-                    Err(AskError::Refused(_)) => Ok(None),
-                    Err(error) => Err(broken(&error)),
-                }
-            })
-            .await?;
+        let answer = self.until_answered(&door, &question, WITHIN).await?;
         let told = asked.read(&answer.body)?;
         self.done(Text::DemoAgain, &[("answer", &told)]);
         Ok(next)
     }
 
-    /// Tries until it has come, at most [`WITHIN`].
-    async fn until<T, F>(&self, mut attempt: impl FnMut() -> F) -> Result<T, Failure>
+    /// Asks until it is refused, which must be for `reason`.
+    pub(super) async fn until_refused(
+        &self,
+        door: &Door,
+        question: &Question,
+        reason: Reason,
+    ) -> Result<Refused, Failure> {
+        let refused = async || match door.ask(question).await {
+            Err(AskError::Refused(told)) => Ok(Some(*told)),
+            Ok(_) => Ok(None),
+            Err(error) => Err(broken(&error)),
+        };
+        let told = self.until(WITHIN, refused).await?;
+        let as_told = told.reason == Some(reason);
+        self.ensure(as_told, "the call was refused for another reason")?;
+        Ok(told)
+    }
+
+    /// Asks until it is answered: what changed a registry is on its way to the servers.
+    pub(super) async fn until_answered(
+        &self,
+        door: &Door,
+        question: &Question,
+        within: Duration,
+    ) -> Result<Answer, Failure> {
+        let answered = async || match door.ask(question).await {
+            Ok(answer) => Ok(Some(answer)),
+            // The servers have the change, or are about to; they are about to log that they do.
+            Err(AskError::Refused(_)) => Ok(None),
+            Err(error) => Err(broken(&error)),
+        };
+        self.until(within, answered).await
+    }
+
+    /// Tries until it has come.
+    async fn until<T, F>(
+        &self,
+        within: Duration,
+        mut attempt: impl FnMut() -> F,
+    ) -> Result<T, Failure>
     where
         F: Future<Output = Result<Option<T>, Failure>>,
     {
@@ -180,9 +210,12 @@ impl Demo<'_> {
                 tokio::time::sleep(PAUSE).await;
             }
         };
-        match tokio::time::timeout(WITHIN, trying).await {
+        match tokio::time::timeout(within, trying).await {
             Ok(came) => came,
-            Err(_) => Err(self.not_as_told("it did not take effect within 5 s")),
+            Err(_) => {
+                let what = format!("it did not take effect within {} s", within.as_secs());
+                Err(self.not_as_told(&what))
+            }
         }
     }
 
@@ -208,7 +241,7 @@ impl Demo<'_> {
         self.refused(&self.with_reason(&what, told));
     }
 
-    fn with_reason(&self, what: &str, told: &Refused) -> String {
+    pub(super) fn with_reason(&self, what: &str, told: &Refused) -> String {
         let said = told
             .reason
             .map_or("", |reason| reason.text(self.screen.lang));
@@ -219,7 +252,7 @@ impl Demo<'_> {
 // === impl Asked ===
 
 impl Asked {
-    fn new() -> Result<Self, Failure> {
+    pub(super) fn new() -> Result<Self, Failure> {
         let method: MethodName = METHOD.parse().map_err(|error| broken(&error))?;
         let set = entente_proto::VITAL_EVENTS_DESCRIPTOR_SET;
         let contract = Contract::parse(set, &method.service()).map_err(|error| broken(&error))?;
@@ -230,7 +263,7 @@ impl Asked {
         json!({ "person_number": DECEASED })
     }
 
-    fn question(&self, demo: &Demo<'_>) -> Result<Question, Failure> {
+    pub(super) fn question(&self, demo: &Demo<'_>) -> Result<Question, Failure> {
         let json = self.request().to_string();
         let body = self
             .contract
@@ -245,7 +278,7 @@ impl Asked {
         })
     }
 
-    fn read(&self, body: &Bytes) -> Result<Value, Failure> {
+    pub(super) fn read(&self, body: &Bytes) -> Result<Value, Failure> {
         let json = self
             .contract
             .encode_json(&self.method, Direction::Response, body);
@@ -258,5 +291,5 @@ const PURPOSE: &str = "PROGRAM_ADMINISTRATION";
 /// What the agreement of the sandbox releases.
 const RELEASED: [&str; 2] = ["death.date", "death.registered"];
 /// What a revocation may take (G8).
-const WITHIN: Duration = Duration::from_secs(5);
+pub(super) const WITHIN: Duration = Duration::from_secs(5);
 const PAUSE: Duration = Duration::from_millis(20);

@@ -1,11 +1,11 @@
-//! Sections 7 to 9: an entry on each side, both ledgers proven, and a flipped byte found.
+//! Sections 7, 10 and 11: an entry on each side, both ledgers proven, and a flipped byte found.
 
 use std::fs;
 use std::path::{Path, PathBuf};
 
 use bytes::Bytes;
 use entente_ledger::tree::leaf_hash;
-use entente_sandbox::Agency;
+use entente_sandbox::{Agency, FEDERAL, HEALTH, PROVINCE};
 
 use super::{Demo, PENSIONS, PROVIDER, broken};
 use crate::command::log::verify::{Verdict, check, print_verdict};
@@ -20,10 +20,9 @@ type Entries = Vec<(Line, Bytes)>;
 
 impl Demo<'_> {
     /// The exchange as each side logged it, and that both logged the same.
-    pub(super) fn both_sides(&mut self, transaction: &str) -> Result<(), Failure> {
-        self.section(Text::DemoLedgers);
+    pub(super) fn both_sides(&self, asked: &Agency, transaction: &str) -> Result<(), Failure> {
         let mut sides = Vec::with_capacity(2);
-        for agency in [PENSIONS, PROVIDER] {
+        for agency in [asked, PROVIDER] {
             let entries = self.entries(agency, transaction)?;
             self.tell(Text::DemoSide, &[("member", &agency.member())]);
             for (line, _) in &entries {
@@ -91,7 +90,9 @@ impl Demo<'_> {
         for dir in [
             self.layout.ledgers(PENSIONS),
             self.layout.ledgers(PROVIDER),
-            self.layout.registry(),
+            self.layout.registry(&FEDERAL),
+            self.layout.ledgers(&HEALTH),
+            self.layout.registry(&PROVINCE),
         ] {
             for ledger in ledgers_in(&dir, self.screen)? {
                 let verdict = self.check(&ledger, None).await?;

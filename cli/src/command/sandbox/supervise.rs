@@ -1,5 +1,6 @@
 //! The process that keeps a sandbox up, in the background or before your eyes.
 
+use std::collections::BTreeMap;
 use std::io::{self, Write as _};
 use std::sync::Arc;
 
@@ -18,7 +19,8 @@ use crate::texts::{Fact, Text};
 /// Where a running sandbox listens, as it wrote it down.
 #[derive(Clone, Debug, Default, Serialize, Deserialize)]
 pub(crate) struct Status {
-    pub(crate) registry: Option<String>,
+    /// By jurisdiction.
+    pub(crate) registries: BTreeMap<String, String>,
     pub(crate) servers: Vec<ServerStatus>,
 }
 
@@ -107,10 +109,25 @@ async fn bring_up(
     show: &mut (dyn FnMut(Step) + Send),
 ) -> Result<Federation, BuildError> {
     if layout.is_built() {
-        Federation::start(layout, Seams::real(), show).await
-    } else {
-        Federation::build(layout, Options::default(), show).await
+        return Federation::start(layout, Seams::real(), show).await;
     }
+    // Ready is said once, when the province is there too.
+    let mut before = 0;
+    let mut federation = Federation::build(layout, Options::default(), &mut |step| match step {
+        Step::Ready { millis } => before = millis,
+        step => show(step),
+    })
+    .await?;
+    let whole = |step| match step {
+        Step::Ready { millis } => Step::Ready {
+            millis: before.saturating_add(millis),
+        },
+        step => step,
+    };
+    federation
+        .add_province(&mut |step| show(whole(step)))
+        .await?;
+    Ok(federation)
 }
 
 /// A line to whoever started us, who may have gone.
@@ -197,6 +214,39 @@ fn step_line(step: &Step, screen: &Screen) -> Option<String> {
             Text::StepRevoked,
             &[("name", name), ("member", by), ("index", index)],
         ),
+        Step::RegistryRecognised {
+            by,
+            jurisdiction,
+            fingerprint,
+            index,
+        } => {
+            let short = fingerprint.get(..16).unwrap_or(fingerprint);
+            screen.text(
+                Text::StepRecognised,
+                &[
+                    ("by", by),
+                    ("jurisdiction", jurisdiction),
+                    ("fingerprint", &short),
+                    ("index", index),
+                ],
+            )
+        }
+        Step::RecognitionResumed {
+            by,
+            jurisdiction,
+            index,
+        } => screen.text(
+            Text::StepRecognisedAgain,
+            &[("by", by), ("jurisdiction", jurisdiction), ("index", index)],
+        ),
+        Step::RecognitionSuspended {
+            by,
+            jurisdiction,
+            index,
+        } => screen.text(
+            Text::StepSuspended,
+            &[("by", by), ("jurisdiction", jurisdiction), ("index", index)],
+        ),
         Step::ServerStarted {
             server,
             peer,
@@ -218,7 +268,14 @@ fn step_line(step: &Step, screen: &Screen) -> Option<String> {
 impl Status {
     fn note(&mut self, step: &Step) {
         match step {
-            Step::RegistryStarted { address, .. } => self.registry = Some(address.clone()),
+            Step::RegistryStarted {
+                jurisdiction,
+                address,
+                ..
+            } => {
+                let (jurisdiction, address) = (jurisdiction.clone(), address.clone());
+                self.registries.insert(jurisdiction, address);
+            }
             Step::ServerStarted {
                 server,
                 peer,

@@ -15,7 +15,7 @@ use entente_signing::Digest;
 
 use super::BuildError;
 use crate::files;
-use crate::layout::{AGENCIES, Agency, JURISDICTION, Layout};
+use crate::layout::{AGENCIES, Agency, Layout, Realm};
 use crate::member_file::MemberFile;
 use crate::office::{Office, OfficeError};
 use crate::registrar::Registrar;
@@ -24,17 +24,19 @@ use crate::step::Step;
 
 pub(super) async fn make_registry(
     layout: &Layout,
+    realm: &Realm,
     seams: &Seams,
     show: &mut (dyn FnMut(Step) + Send),
 ) -> Result<registry::Running, BuildError> {
-    let config: registry::Config = load(layout.registry_config())?;
+    let config: registry::Config = load(layout.registry_config(realm))?;
     let (clock, disk) = (seams.clock.clone(), seams.disk.clone());
     registry::init(&config, Policy::usual(), clock, disk, Runner::Thread).await?;
-    start_registry(layout, seams, show).await
+    start_registry(layout, realm, seams, show).await
 }
 
 pub(super) async fn start_registry(
     layout: &Layout,
+    realm: &Realm,
     seams: &Seams,
     show: &mut (dyn FnMut(Step) + Send),
 ) -> Result<registry::Running, BuildError> {
@@ -44,10 +46,10 @@ pub(super) async fn start_registry(
         disk: seams.disk.clone(),
         runner: Runner::Thread,
     };
-    let config = load(layout.registry_config())?;
+    let config = load(layout.registry_config(realm))?;
     let running = registry::CentralRegistry::start(config, deps).await?;
     show(Step::RegistryStarted {
-        jurisdiction: JURISDICTION.to_owned(),
+        jurisdiction: realm.jurisdiction.to_owned(),
         address: running.endpoint().to_string(),
         genesis: running.anchor().genesis.to_string(),
     });
@@ -56,13 +58,14 @@ pub(super) async fn start_registry(
 
 pub(super) async fn admit_members(
     layout: &Layout,
+    realm: &Realm,
     seams: &Seams,
     show: &mut (dyn FnMut(Step) + Send),
 ) -> Result<Vec<Office>, BuildError> {
-    let config = load(layout.registry_config())?;
+    let config = load(layout.registry_config(realm))?;
     let registrar = Registrar::open(&config, seams, Lang::En).await?;
-    let mut offices = Vec::with_capacity(AGENCIES.len());
-    for agency in &AGENCIES {
+    let mut offices = Vec::with_capacity(realm.agencies.len());
+    for agency in realm.agencies {
         let office = office(layout, seams, agency).await?;
         let applied = office.apply().await.map_err(|e| failed(agency, e))?;
         let member = agency.member();
@@ -84,15 +87,14 @@ pub(super) async fn admit_members(
 
 pub(super) async fn register_servers(
     layout: &Layout,
+    realm: &Realm,
     offices: &[Office],
-    ports: &[u16],
     show: &mut (dyn FnMut(Step) + Send),
 ) -> Result<(), BuildError> {
-    let peers = ports.iter().skip(1).step_by(2);
-    for ((agency, office), port) in AGENCIES.iter().zip(offices).zip(peers) {
+    for (agency, office) in realm.agencies.iter().zip(offices) {
         let config: security::Config = load(layout.server_config(agency))?;
         let keys = KeyStore::open(config.keys.as_path())?;
-        let address = format!("127.0.0.1:{port}");
+        let address = config.peer.listen.to_string();
         let addresses = address.parse().into_iter().collect();
         let systems = config.systems.keys().cloned().collect();
         let accepted = office
@@ -145,19 +147,32 @@ pub(super) async fn sign(
     let document = draft(layout, seams, version, contract, supersedes.as_ref())?;
     let agreement = Agreement::of(&document)?;
     for (agency, office) in AGENCIES.iter().zip(offices) {
-        let signed = office.sign(&document).await;
-        let signed = signed.map_err(|e| failed(agency, e))?;
-        let active = signed.missing.is_empty() && document.in_dates(seams.clock.now());
-        let member = agency.member();
-        show(Step::signed(
-            &document,
-            &agreement.id(),
-            &member,
-            signed.signatures,
-            active,
-        ));
+        sign_as(agency, office, seams, &agreement, show).await?;
     }
     Ok(agreement)
+}
+
+/// One party's signature, in its own registry.
+pub(super) async fn sign_as(
+    agency: &Agency,
+    office: &Office,
+    seams: &Seams,
+    agreement: &Agreement,
+    show: &mut (dyn FnMut(Step) + Send),
+) -> Result<(), BuildError> {
+    let document = agreement.document();
+    let signed = office.sign(document).await;
+    let signed = signed.map_err(|e| failed(agency, e))?;
+    let active = signed.missing.is_empty() && document.in_dates(seams.clock.now());
+    let (hash, member) = (agreement.id(), agency.member());
+    show(Step::signed(
+        document,
+        &hash,
+        &member,
+        signed.signatures,
+        active,
+    ));
+    Ok(())
 }
 
 pub(super) fn draft(
@@ -168,10 +183,13 @@ pub(super) fn draft(
     supersedes: Option<&Digest>,
 ) -> Result<Document, BuildError> {
     let yaml = files::agreement_yaml(version, contract, supersedes, seams.clock.now());
-    let path = layout.agreement(version);
-    write(path.clone(), &yaml)?;
-    Document::from_yaml_named(&yaml, &path.display().to_string())
-        .map_err(|error| BuildError::Config(Box::new(error)))
+    write_agreement(layout.agreement(version), &yaml)
+}
+
+pub(super) fn write_agreement(path: PathBuf, yaml: &str) -> Result<Document, BuildError> {
+    let named = path.display().to_string();
+    write(path, yaml)?;
+    Document::from_yaml_named(yaml, &named).map_err(|error| BuildError::Config(Box::new(error)))
 }
 
 pub(super) async fn start_servers(
@@ -179,33 +197,47 @@ pub(super) async fn start_servers(
     seams: &Seams,
     show: &mut (dyn FnMut(Step) + Send),
 ) -> Result<Vec<(Agency, security::Running)>, BuildError> {
-    let start = async |agency: &'static Agency| {
-        let config = load(layout.server_config(agency))?;
-        let deps = security::Deps {
-            clock: seams.clock.clone(),
-            net: seams.net.clone(),
-            disk: seams.disk.clone(),
-            ..security::Deps::real()
-        };
-        let started = security::SecurityServer::start(config, deps).await;
-        started.map_err(|source| BuildError::Server {
-            agency: agency.label,
-            source,
-        })
-    };
+    let start = async |agency| start_server(layout, seams, agency).await;
     let [first, second, third] = &AGENCIES;
     let (first, second, third) = tokio::try_join!(start(first), start(second), start(third))?;
     let servers: Vec<_> = AGENCIES.into_iter().zip([first, second, third]).collect();
     for (agency, running) in &servers {
-        let callers = running.caller_endpoints().iter();
-        show(Step::ServerStarted {
-            server: agency.server(),
-            peer: running.peer_endpoint().to_string(),
-            admin: running.admin_addr().to_string(),
-            callers: callers.map(|(_, endpoint)| endpoint.to_string()).collect(),
-        });
+        show_server(agency, running, show);
     }
     Ok(servers)
+}
+
+pub(super) async fn start_server(
+    layout: &Layout,
+    seams: &Seams,
+    agency: &Agency,
+) -> Result<security::Running, BuildError> {
+    let config = load(layout.server_config(agency))?;
+    let deps = security::Deps {
+        clock: seams.clock.clone(),
+        net: seams.net.clone(),
+        disk: seams.disk.clone(),
+        ..security::Deps::real()
+    };
+    let started = security::SecurityServer::start(config, deps).await;
+    started.map_err(|source| BuildError::Server {
+        agency: agency.label,
+        source,
+    })
+}
+
+pub(super) fn show_server(
+    agency: &Agency,
+    running: &security::Running,
+    show: &mut (dyn FnMut(Step) + Send),
+) {
+    let callers = running.caller_endpoints().iter();
+    show(Step::ServerStarted {
+        server: agency.server(),
+        peer: running.peer_endpoint().to_string(),
+        admin: running.admin_addr().to_string(),
+        callers: callers.map(|(_, endpoint)| endpoint.to_string()).collect(),
+    });
 }
 
 pub(super) async fn office(
@@ -242,4 +274,4 @@ pub(super) fn make_folder(path: PathBuf) -> Result<PathBuf, BuildError> {
 }
 
 /// The contract of the sandbox's provider.
-const VITAL_EVENTS: &str = "entente.demo.vitalevents.v1.VitalEvents";
+pub(super) const VITAL_EVENTS: &str = "entente.demo.vitalevents.v1.VitalEvents";

@@ -5,16 +5,20 @@
     reason = "a test's own errors; clippy does not see it in functions beside the tests"
 )]
 
+use std::fs;
 use std::time::Duration;
 
 use bytes::Bytes;
 use entente_adapter_sql::samples::{DECEASED, LIVING};
 use entente_contract::{Contract, Direction};
+use entente_directory::Standing;
 use entente_identity::MethodName;
 use entente_reason::Reason;
 use entente_sandbox::{
-    AGENCIES, AskError, Door, Federation, Layout, Office, Options, Question, Refused, Seams, Step,
+    AGENCIES, AskError, BuildError, Door, Federation, HEALTH, Layout, Office, Options, PROVINCE,
+    Question, Refused, Seams, Step,
 };
+use entente_signing::Digest;
 use serde_json::{Value, json};
 
 const SERVICE: &str = "entente.demo.vitalevents.v1.VitalEvents";
@@ -129,4 +133,96 @@ async fn answers_what_was_agreed_and_refuses_the_rest() {
         "also after a restart"
     );
     again.shutdown().await.unwrap();
+}
+
+/// Asks until what a registrar did has come to the servers.
+async fn until(door: &Door, reason: Option<Reason>) {
+    let ended = async || match door.ask(&question(DECEASED)).await {
+        Ok(_) => None,
+        Err(AskError::Refused(told)) => told.reason,
+        Err(other) => panic!("neither answered nor refused: {other:?}"),
+    };
+    let came = async {
+        while ended().await != reason {
+            tokio::task::yield_now().await;
+        }
+    };
+    let within = tokio::time::timeout(Duration::from_secs(30), came).await;
+    within.unwrap_or_else(|_| panic!("never {reason:?}"));
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_province_asks_across_until_its_recognition_is_suspended() {
+    let dir = tempfile::tempdir().unwrap();
+    let layout = Layout::of(dir.path().join("sandbox"));
+    layout.prepare().unwrap();
+    let options = Options {
+        usual_ports: false,
+        ..Options::default()
+    };
+    let mut federation = Federation::build(&layout, options, &mut |_| {})
+        .await
+        .unwrap();
+    assert!(!layout.has_province() && federation.server(&HEALTH).is_none());
+    federation.add_province(&mut |_| {}).await.unwrap();
+    assert!(layout.has_province() && federation.server(&HEALTH).is_some());
+    let health = federation.door(&HEALTH).unwrap();
+    until(&health, None).await;
+    federation
+        .stand(Standing::Suspended, None, &mut |_| {})
+        .await
+        .unwrap();
+    until(&health, Some(Reason::JurisdictionNotRecognised)).await;
+    // Nobody at home is refused for it.
+    let pensions = federation.door(&AGENCIES[1]).unwrap();
+    pensions.ask(&question(DECEASED)).await.unwrap();
+
+    federation.shutdown().await.unwrap();
+    let again = Federation::start(&layout, Seams::real(), &mut |_| {})
+        .await
+        .unwrap();
+    let health = again.door(&HEALTH).unwrap();
+    until(&health, Some(Reason::JurisdictionNotRecognised)).await;
+    again
+        .stand(Standing::Active, None, &mut |_| {})
+        .await
+        .unwrap();
+    until(&health, None).await;
+    again.shutdown().await.unwrap();
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_registry_is_not_recognised_by_an_anchor_of_another() {
+    let dir = tempfile::tempdir().unwrap();
+    let layout = Layout::of(dir.path().join("sandbox"));
+    layout.prepare().unwrap();
+    let options = Options {
+        usual_ports: false,
+        ..Options::default()
+    };
+    let mut federation = Federation::build(&layout, options, &mut |_| {})
+        .await
+        .unwrap();
+    let other = Digest::of(b"another first change").to_string();
+    let (mut genesis, mut recognised) = (String::new(), 0);
+    let added = federation
+        .add_province(&mut |step| match step {
+            Step::RegistryStarted {
+                genesis: stated, ..
+            } => genesis = stated,
+            Step::ServerRegistered { .. } => {
+                let anchor = fs::read_to_string(layout.anchor(&PROVINCE)).unwrap();
+                assert!(anchor.contains(&genesis));
+                fs::write(layout.anchor(&PROVINCE), anchor.replace(&genesis, &other)).unwrap();
+            }
+            Step::RegistryRecognised { .. } => recognised += 1,
+            _ => {}
+        })
+        .await;
+    assert!(
+        matches!(added, Err(BuildError::FingerprintDiffers { .. })),
+        "{added:?}"
+    );
+    assert!(recognised == 0 && !layout.has_province());
+    federation.shutdown().await.unwrap();
 }
