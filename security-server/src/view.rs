@@ -87,6 +87,11 @@ impl Views {
         self.directories.home()
     }
 
+    /// How old what is known of each other registry is.
+    pub(crate) fn ages_abroad(&self) -> Vec<(Jurisdiction, Duration)> {
+        self.directories.ages()
+    }
+
     /// Changes whenever a registry that is followed does.
     pub(crate) fn news(&self) -> watch::Receiver<u64> {
         self.directories.news()

@@ -178,6 +178,12 @@ impl Shown<'_> {
         self.figures.sum("refusals_total", None)
     }
 
+    /// Age of what is known of each other registry, in seconds.
+    fn recognised(&self) -> Vec<(String, f64)> {
+        self.figures
+            .by("recognised_registry_age_seconds", "jurisdiction")
+    }
+
     fn in_flight(&self) -> u64 {
         self.figures.sum("exchanges_in_flight", None)
     }
@@ -212,6 +218,9 @@ impl Shown<'_> {
             "ready": self.is_ready,
             "conditions": self.conditions.iter().map(Condition::value).collect::<Vec<_>>(),
             "registry": registry,
+            "recognised": self.recognised().into_iter().map(|(jurisdiction, age)| {
+                json!({ "jurisdiction": jurisdiction, "age_seconds": age.round() })
+            }).collect::<Vec<_>>(),
             "ledger": ledger,
             "agreements": agreements,
             "calls": {
@@ -254,6 +263,12 @@ impl Shown<'_> {
                 Text::HeadRegistry,
                 screen.text(Text::StatusRegistry, &facts),
             );
+        }
+        for (jurisdiction, age) in self.recognised() {
+            let age = words(Duration::from_secs_f64(age.clamp(0.0, MOST)));
+            let facts: [Fact<'_>; 2] = [("jurisdiction", &jurisdiction), ("age", &age)];
+            let said = screen.text(Text::StatusRecognised, &facts);
+            print_out(format!("  {:<11} {said}", ""));
         }
         if let Some(ledger) = self.ledger {
             let age = ledger.checkpoint_age.map_or_else(|| "-".to_owned(), words);

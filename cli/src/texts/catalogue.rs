@@ -925,6 +925,7 @@ catalogue! {
     StatusNoRole = "{file} is not the file of a security server or a registry", "{file} n’est pas le fichier d’un serveur de sécurité ni d’un registre central";
     StatusNotReady = "not ready", "pas prêt";
     StatusOther = "another role answers at {address}", "un autre rôle répond à {address}";
+    StatusRecognised = "{jurisdiction}, heard {age} ago", "{jurisdiction}, entendu il y a {age}";
     StatusRegistry = "{size} changes, heard {age} ago, good for {left} more", "{size} changements, entendu il y a {age}, valable encore {left}";
     StatusSilent = "{role} does not answer at its admin port {address}: it is not running", "{role} ne répond pas à son port d’administration {address} : il ne fonctionne pas";
     StatusSince = "{version}, since {since}", "{version}, depuis le {since}";

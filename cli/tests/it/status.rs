@@ -84,6 +84,8 @@ fn a_role_that_runs_is_on_one_screen_and_one_that_does_not_has_a_remedy() {
     assert!(conditions.len() >= 6 && conditions.iter().all(|c| c["ok"] == true));
     assert!(json["registry"]["size"].as_u64() > Some(10), "{json:#}");
     assert_eq!(json["registry"]["validity_seconds"], 86_400);
+    assert_eq!(json["recognised"][0]["jurisdiction"], "ca-demo-qc");
+    assert!(json["recognised"][0]["age_seconds"].as_f64() < Some(600.0));
     assert!(json["registry"]["left_seconds"].as_f64() > Some(86_000.0));
     assert!(json["ledger"]["size"].as_u64() >= Some(5), "{json:#}");
     assert_eq!(json["agreements"]["active"], 2);

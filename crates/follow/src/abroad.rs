@@ -154,6 +154,14 @@ impl Directories {
             .cloned()
     }
 
+    /// How long ago each other registry was heard to have nothing newer; see [`Directory::age`].
+    pub fn ages(&self) -> Vec<(Jurisdiction, Duration)> {
+        let others = self.others.load();
+        let ages = others.iter();
+        ages.map(|(jurisdiction, other)| (jurisdiction.clone(), other.age()))
+            .collect()
+    }
+
     /// The newest view of each registry, the own one first. Those without a first view are left out.
     pub fn views(&self) -> Vec<Arc<View>> {
         let others = self.others.load();

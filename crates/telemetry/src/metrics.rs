@@ -7,7 +7,7 @@ use std::sync::atomic::{AtomicU64, AtomicUsize, Ordering};
 use std::time::Duration;
 
 use entente_clock::Timestamp;
-use entente_identity::{MethodName, ServerId};
+use entente_identity::{Jurisdiction, MethodName, ServerId};
 use entente_reason::{GrpcCode, Reason};
 use prometheus_client::encoding::text::encode;
 use prometheus_client::encoding::{EncodeLabel, EncodeLabelSet, LabelSetEncoder};
@@ -57,6 +57,7 @@ struct Inner {
     log_size: Gauge,
     log_cosigned_age: Gauge<f64, AtomicU64>,
     registry_age: Gauge<f64, AtomicU64>,
+    recognised_age: Family<Of, Gauge<f64, AtomicU64>>,
     started_at: Gauge<f64, AtomicU64>,
     cert_expiry: Family<OneLabel, Gauge>,
     store_rebuilds: Family<OneLabel, Counter>,
@@ -82,6 +83,9 @@ struct Ends {
 struct Refused(Reason);
 
 #[derive(Clone, Debug, PartialEq, Eq, Hash)]
+struct Of(Jurisdiction);
+
+#[derive(Clone, Debug, PartialEq, Eq, Hash)]
 struct OneLabel {
     name: &'static str,
     value: &'static str,
@@ -104,6 +108,7 @@ impl Metrics {
             log_size: Gauge::default(),
             log_cosigned_age: Gauge::default(),
             registry_age: Gauge::default(),
+            recognised_age: Family::default(),
             started_at: Gauge::default(),
             cert_expiry: Family::default(),
             store_rebuilds: Family::default(),
@@ -161,6 +166,11 @@ impl Metrics {
             "registry_age_seconds",
             "Age of what is known of the registry; exchange stops at the policy's limit",
             inner.registry_age.clone(),
+        );
+        registry.register(
+            "recognised_registry_age_seconds",
+            "Age of what is known of another jurisdiction's registry; calls across stop at its limit",
+            inner.recognised_age.clone(),
         );
         registry.register(
             "start_time_seconds",
@@ -265,6 +275,17 @@ impl Metrics {
         self.0.registry_age.set(age.as_secs_f64());
     }
 
+    /// The same of every other registry that is followed: at most 256. One that is not named is followed no
+    /// more.
+    pub fn recognised_ages(&self, ages: impl IntoIterator<Item = (Jurisdiction, Duration)>) {
+        let ages: Vec<_> = ages.into_iter().collect();
+        self.0.recognised_age.clear();
+        for (jurisdiction, age) in ages {
+            let gauge = self.0.recognised_age.get_or_create(&Of(jurisdiction));
+            gauge.set(age.as_secs_f64());
+        }
+    }
+
     /// Notes when the role began to serve.
     pub fn started_at(&self, at: Timestamp) {
         self.0.started_at.set(at.as_millis() as f64 / 1e3);
@@ -360,6 +381,12 @@ impl EncodeLabelSet for Exchange {
             _ => self.code.name().unwrap_or(&number),
         };
         ("code", code).encode(encoder.encode_label())
+    }
+}
+
+impl EncodeLabelSet for Of {
+    fn encode(&self, encoder: &mut LabelSetEncoder<'_>) -> fmt::Result {
+        ("jurisdiction", self.0.as_str()).encode(encoder.encode_label())
     }
 }
 

@@ -90,6 +90,7 @@ pub(super) fn look(server: &Server, health: &Health) {
     server.metrics.log_cosigned_age(cosigned_age);
     server.metrics.log_size(ledger.size());
     server.metrics.registry_age(server.views.directory().age());
+    server.metrics.recognised_ages(server.views.ages_abroad());
 }
 
 /// Passes on whether it is ready, to whoever asks by gRPC.

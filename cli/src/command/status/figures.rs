@@ -65,6 +65,14 @@ impl Figures {
         named.next().map(|sample| sample.value)
     }
 
+    /// Every sample of a metric, by the value of a label.
+    pub(super) fn by(&self, name: &str, label: &str) -> Vec<(String, f64)> {
+        let named = self.0.iter().filter(|sample| sample.name == name);
+        let labelled =
+            named.filter_map(|sample| Some((sample.label(label)?.to_owned(), sample.value)));
+        labelled.collect()
+    }
+
     /// A label of a metric's first sample.
     pub(super) fn text(&self, name: &str, label: &str) -> Option<String> {
         let sample = self.0.iter().find(|sample| sample.name == name)?;

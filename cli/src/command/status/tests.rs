@@ -18,6 +18,8 @@ fn reads_what_a_role_really_says_of_itself() {
     metrics.refusal(entente_reason::Reason::NoAgreement);
     let flying = metrics.in_flight(Side::Consumer);
     metrics.registry_age(std::time::Duration::from_millis(2_500));
+    let qc = ("ca-qc".parse().unwrap(), std::time::Duration::from_secs(3));
+    metrics.recognised_ages([qc]);
     metrics.started_at(entente_clock::Timestamp::from_millis(1_800_000_000_500));
     let figures = Figures::parse(&metrics.encode());
     drop(flying);
@@ -31,6 +33,8 @@ fn reads_what_a_role_really_says_of_itself() {
     assert_eq!(figures.sum("exchanges_in_flight", None), 1);
     assert_eq!(figures.first("registry_age_seconds"), Some(2.5));
     assert_eq!(figures.first("start_time_seconds"), Some(1_800_000_000.5));
+    let abroad = figures.by("recognised_registry_age_seconds", "jurisdiction");
+    assert_eq!(abroad, [("ca-qc".to_owned(), 3.0)]);
     assert_eq!(figures.first("nothing"), None);
 }
 

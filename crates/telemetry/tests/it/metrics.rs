@@ -40,6 +40,12 @@ fn says_each_figure_under_the_name_dashboards_use() {
     metrics.log_size(42);
     metrics.log_cosigned_age(Duration::from_secs(7));
     metrics.registry_age(Duration::from_millis(1500));
+    let ages = |names: &[&str]| {
+        let ages = names.iter().map(|name| name.parse().unwrap());
+        metrics.recognised_ages(ages.map(|of| (of, Duration::from_millis(2500))));
+    };
+    ages(&["ca-on", "ca-qc"]);
+    ages(&["ca-qc"]);
     metrics.cert_expiry("session", -5);
     metrics.store_rebuilt("unreadable");
     let under_way = metrics.in_flight(Side::Provider);
@@ -59,6 +65,7 @@ fn says_each_figure_under_the_name_dashboards_use() {
         "entente_log_size 42".to_owned(),
         "entente_log_cosigned_age_seconds 7.0".to_owned(),
         "entente_registry_age_seconds 1.5".to_owned(),
+        "entente_recognised_registry_age_seconds{jurisdiction=\"ca-qc\"} 2.5".to_owned(),
         "entente_cert_expiry_seconds{use=\"session\"} -5".to_owned(),
         "entente_store_rebuilds_total{cause=\"unreadable\"} 1".to_owned(),
         "entente_exchanges_in_flight{side=\"provider\"} 1".to_owned(),
@@ -66,6 +73,7 @@ fn says_each_figure_under_the_name_dashboards_use() {
     ] {
         assert!(text.lines().any(|l| l == line), "{line}\nnot in\n{text}");
     }
+    assert!(!text.contains("ca-on"), "it is followed no more");
     drop(under_way);
     let line = "entente_exchanges_in_flight{side=\"provider\"} 0";
     assert!(metrics.encode().contains(line));
