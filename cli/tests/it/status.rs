@@ -29,6 +29,19 @@ fn call(dir: &Path, purpose: &str) -> i32 {
     entente(dir, &question).code
 }
 
+/// The gauges are looked at each second, and a registry that was just recognised is heard soon.
+fn hears_of_the_province(dir: &Path) -> bool {
+    (0..100).any(|_| {
+        let json = status(dir, SERVER, &["-o", "json"]).json();
+        let heard = &json["recognised"][0];
+        let is_heard = heard["age_seconds"].as_f64().is_some_and(|age| age < 600.0);
+        (is_heard && heard["jurisdiction"] == "ca-demo-qc") || {
+            std::thread::park_timeout(Duration::from_millis(100));
+            false
+        }
+    })
+}
+
 /// Both parties sign an agreement that ends in ten days.
 fn sign_a_short_one(dir: &Path) {
     let text = fs::read_to_string(dir.join("sandbox/agreement-v1.yaml")).unwrap();
@@ -58,6 +71,7 @@ fn a_role_that_runs_is_on_one_screen_and_one_that_does_not_has_a_remedy() {
     assert_eq!(up.code, 0, "{up:?}");
     assert_eq!(call(dir, "PROGRAM_ADMINISTRATION"), 0);
     assert_eq!(call(dir, "RESEARCH"), 3);
+    assert!(hears_of_the_province(dir));
     sign_a_short_one(dir);
     // Until the server has heard of the agreement.
     let ending = || {
@@ -84,8 +98,6 @@ fn a_role_that_runs_is_on_one_screen_and_one_that_does_not_has_a_remedy() {
     assert!(conditions.len() >= 6 && conditions.iter().all(|c| c["ok"] == true));
     assert!(json["registry"]["size"].as_u64() > Some(10), "{json:#}");
     assert_eq!(json["registry"]["validity_seconds"], 86_400);
-    assert_eq!(json["recognised"][0]["jurisdiction"], "ca-demo-qc");
-    assert!(json["recognised"][0]["age_seconds"].as_f64() < Some(600.0));
     assert!(json["registry"]["left_seconds"].as_f64() > Some(86_000.0));
     assert!(json["ledger"]["size"].as_u64() >= Some(5), "{json:#}");
     assert_eq!(json["agreements"]["active"], 2);
