@@ -1,7 +1,7 @@
 //! A copy of a server's data that can be put back, made while the server runs or is down.
 //!
 //! A ledger that was put back is older than what was written, or may be, so a server never goes on in it
-//! unless nothing can have been written since ([`restored`]): it opens a new shard that says so.
+//! unless nothing can have been written since (`restored`): it opens a new shard that says so.
 //! KEKs are left out, so that what is destroyed stays destroyed; so is the mark of the newest checkpoint, which
 //! would make an old copy look new; and what is rebuilt or fetched again.
 
