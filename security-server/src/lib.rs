@@ -31,6 +31,7 @@ mod provider;
 mod receipts;
 mod recover;
 mod refusal;
+mod registries;
 mod running;
 mod seals;
 mod server;

@@ -28,9 +28,10 @@ use crate::door::{LocalDoor, PeerDoor, Proof};
 use crate::index::Index;
 use crate::ledger_door::LedgerDoor;
 use crate::receipts::{self, Checked};
+use crate::registries::Registries;
 use crate::server::Server;
 use crate::shard;
-use crate::start::{Registries, StartError};
+use crate::start::StartError;
 use health::{look, report, watch_health};
 
 /// A server that listens. Dropping it stops it at once; [`Running::shutdown`] stops it well.

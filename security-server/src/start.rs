@@ -7,7 +7,7 @@ use entente_clock::{Clock, SystemClock};
 use entente_config::ConfigError;
 use entente_evidence::statement::Mode;
 use entente_follow::author::AuthorError;
-use entente_follow::{Abroad, AbroadConfig, Anchor, Follower, FollowerConfig, Keep, OpenError};
+use entente_follow::{Anchor, OpenError};
 use entente_identity::{ServerId, SystemId};
 use entente_keys::{Chain, KeyStore, KeyStoreError, TokenError};
 use entente_ledger::disk::{Disk, DiskError, RealDisk};
@@ -38,6 +38,7 @@ use crate::plans::Plans;
 use crate::probe::{NoProbe, Probe};
 use crate::receipts::Receipts;
 use crate::recover::{self, Found, RecoverError};
+use crate::registries::Registries;
 use crate::running::{Running, listen};
 use crate::seals::{SealsIn, SealsOut};
 use crate::server::Server;
@@ -63,13 +64,6 @@ pub struct Deps {
     pub probe: Arc<dyn Probe>,
     /// Who writes the ledger: a thread, or (in simulations) a task.
     pub runner: Runner,
-}
-
-/// The registries a server follows: its own, and those that its own recognises.
-#[derive(Debug)]
-pub(crate) struct Registries {
-    pub(crate) follower: Follower,
-    pub(crate) abroad: Abroad,
 }
 
 /// Starts security servers.
@@ -184,16 +178,6 @@ impl Deps {
     }
 }
 
-// === impl Registries ===
-
-impl Registries {
-    /// Follows them no more, and waits until their copies are closed.
-    pub(crate) async fn shutdown(self) {
-        self.abroad.shutdown().await;
-        self.follower.shutdown().await;
-    }
-}
-
 // === impl SecurityServer ===
 
 impl SecurityServer {
@@ -225,26 +209,7 @@ impl SecurityServer {
         health.pass(Condition::Keys);
         let anchor = Anchor::load(config.anchor.as_path())
             .map_err(|error| StartError::Anchor(Box::new(error)))?;
-        let follower = Follower::open(FollowerConfig {
-            anchor,
-            dir: config.data.as_path().join("directory"),
-            net: Arc::clone(&deps.net),
-            identity: identity.clone(),
-            keep: Keep::OfParty(config.server.member()),
-            clock: Arc::clone(&deps.clock),
-            disk: Arc::clone(&deps.disk),
-        })
-        .await?;
-        let abroad = Abroad::open(AbroadConfig {
-            home: follower.directory(),
-            dir: config.data.as_path().join("abroad"),
-            net: Arc::clone(&deps.net),
-            identity: identity.clone(),
-            clock: Arc::clone(&deps.clock),
-            disk: Arc::clone(&deps.disk),
-        })
-        .await;
-        let registries = Registries { follower, abroad };
+        let registries = Registries::open(&config, &deps, anchor, &identity).await?;
         let follower = &registries.follower;
         let opened = opening::open(&config, &deps, &keys, follower, stamping).await?;
         let again = (config.clone(), deps.clone());

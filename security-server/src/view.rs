@@ -3,13 +3,15 @@
 //! A view decides nothing before its VIEW entry is durable in our ledger; every entry then says
 //! under which view it was made. A peer whose view of a registry contradicts ours was shown another one.
 
+mod server;
+
 use std::collections::{BTreeMap, BTreeSet};
 use std::sync::Arc;
 use std::time::Duration;
 
 use entente_clock::Timestamp;
 use entente_contract::Contract;
-use entente_directory::{Federation, HpkeKey, Policy, ServerRecord, ShardOpen};
+use entente_directory::{Federation, Policy};
 use entente_evidence::opening::Opened;
 use entente_evidence::statement::{Actor, LogOrigin, Mode, Statement, View as Seen};
 use entente_follow::{Directories, Directory, View};
@@ -17,12 +19,14 @@ use entente_identity::{ElementName, Jurisdiction, ServerId, ServiceName, SystemI
 use entente_ledger::entry::{Body, View as ViewEntry};
 use entente_policy::{self as policy, Freshness, Named, Permit};
 use entente_reason::Reason;
-use entente_signing::{Digest, VerifyingKey};
+use entente_signing::Digest;
 use tokio::sync::watch;
 
 use crate::call::Call;
 use crate::journal::Journal;
 use crate::refusal::Refusal;
+
+pub(crate) use server::ServerView;
 
 /// The registries this server follows, and the views of them in force.
 #[derive(Debug)]
@@ -55,12 +59,6 @@ pub(crate) struct Moment<'a> {
     pub(crate) now: Timestamp,
     /// Who knows when each registry last confirmed its view.
     pub(crate) views: &'a Views,
-}
-
-/// A registered server, as one view knows it.
-#[derive(Clone, Copy, Debug)]
-pub(crate) struct ServerView<'a> {
-    record: &'a ServerRecord,
 }
 
 /// How long a request waits for a view its sender has and we do not (DESIGN.md §5).
@@ -423,52 +421,5 @@ const fn mode(mode: Mode) -> entente_directory::Mode {
     match mode {
         Mode::Live => entente_directory::Mode::Live,
         Mode::Test => entente_directory::Mode::Test,
-    }
-}
-
-// === impl ServerView ===
-
-impl<'a> ServerView<'a> {
-    /// Its name.
-    pub(crate) const fn id(&self) -> &'a ServerId {
-        &self.record.id
-    }
-
-    /// The key that certifies its sessions.
-    pub(crate) fn key(&self) -> Option<&'a VerifyingKey> {
-        let mut keys = self.record.keys.iter().filter(|key| key.is_current());
-        keys.next_back().map(|key| &key.value)
-    }
-
-    /// Whether it may show this key in TLS.
-    pub(crate) fn speaks_tls_with(&self, spki: &Digest) -> bool {
-        self.tls_keys().any(|key| key == *spki)
-    }
-
-    /// The keys it may show in TLS.
-    pub(crate) fn tls_keys(&self) -> impl Iterator<Item = Digest> + use<'a> {
-        let keys = self.record.tls.iter().filter(|key| key.is_current());
-        keys.map(|key| key.value.spki_digest())
-    }
-
-    /// Whether it may sign for a system.
-    pub(crate) fn signs_for(&self, system: &SystemId) -> bool {
-        self.record.systems.contains(system)
-    }
-
-    /// Whether a ledger is one of its own. The origin says so itself: which shards are open is
-    /// not asked, since a peer may have opened one we have not heard of.
-    pub(crate) fn logs_in(&self, log: &LogOrigin) -> bool {
-        ShardOpen::is_origin_of(self.id(), log.as_str())
-    }
-
-    /// Where it is reached.
-    pub(crate) fn addresses(&self) -> impl Iterator<Item = &'a str> + use<'a> {
-        self.record.addresses.iter().map(|address| address.as_str())
-    }
-
-    /// The newest key to seal to it with.
-    pub(crate) fn seal_key(&self) -> Option<&'a HpkeKey> {
-        self.record.hpke_newest()
     }
 }

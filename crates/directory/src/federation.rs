@@ -279,9 +279,11 @@ impl Federation {
 
     /// Whether all parties are of the own jurisdiction: nobody else has to be asked.
     fn is_local(&self, record: &AgreementRecord) -> bool {
-        let parties = &record.terms.parties;
-        let home = self.home.registry().map(|registry| &registry.jurisdiction);
-        home.is_some_and(|home| parties.iter().all(|party| party.jurisdiction() == *home))
+        let mut parties = record.terms.parties.iter();
+        parties.all(|party| {
+            let jurisdiction = party.as_str().split('/').next();
+            jurisdiction.is_some_and(|jurisdiction| is_of(&self.home, jurisdiction))
+        })
     }
 
     /// What the registry of one party says of an agreement.
