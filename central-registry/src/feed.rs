@@ -156,7 +156,7 @@ impl Feed {
 
 /// Steps waiting for the connection.
 pub(crate) const QUEUE: usize = 4;
-/// Between heartbeats; followers think the connection lost after five.
+/// Between heartbeats; followers think the connection lost after three.
 const HEARTBEAT: Duration = Duration::from_secs(1);
 /// How long a follower may leave a step or a blob lying: one that begins with nothing, at the end of a slow
 /// line, fetches some thousand blobs between steps.

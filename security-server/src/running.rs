@@ -90,6 +90,11 @@ impl Running {
         self.registries.follower.directory()
     }
 
+    /// The same, with those of the registries that its own recognises.
+    pub fn directories(&self) -> entente_follow::Directories {
+        self.registries.abroad.directories()
+    }
+
     /// How many entries its ledger holds.
     pub fn ledger_size(&self) -> u64 {
         self.server.journal.ledger().size()

@@ -6,6 +6,7 @@ pub mod hostile;
 pub mod needles;
 pub mod offer;
 pub mod plain;
+pub mod simulation;
 pub mod softhsm;
 pub mod ticker;
 pub mod town;

@@ -1,10 +1,13 @@
 //! Asking a registry: submit, apply, approve, fetch. Following is [`crate::Follower`]'s business.
 
+mod lines;
+
 use std::fmt;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicUsize, Ordering};
 use std::time::Duration;
 
+use arc_swap::ArcSwap;
 use bytes::Bytes;
 use entente_clock::Timestamp;
 use entente_directory::MAX_BLOB;
@@ -15,19 +18,18 @@ use entente_reason::{Lang, Reason};
 use entente_signing::Digest;
 use entente_tls::Channel;
 use entente_tls::net::Net;
-use entente_tls::{ChannelOptions, ClientTls, IdentitySlot, Pins, TlsError, channel, reason_of};
+use entente_tls::{IdentitySlot, TlsError, reason_of};
 use tonic::metadata::AsciiMetadataValue;
 use tonic::{Request, Status, Streaming};
 
 use crate::anchor::Anchor;
+use lines::{Dialling, Lines};
 
 /// A registry, at any of its addresses. Clones share the connections, which are made when needed.
 #[derive(Clone)]
 pub struct RegistryClient {
-    channels: Arc<[RegistryServiceClient<Channel>]>,
-    /// To the same addresses, for many blobs: on the connection of a stream that nobody reads meanwhile,
-    /// its bytes would leave no room for them.
-    bulk: Arc<[RegistryServiceClient<Channel>]>,
+    dialling: Arc<Dialling>,
+    lines: Arc<ArcSwap<Lines>>,
     /// The address that answered last: the first to try.
     preferred: Arc<AtomicUsize>,
     lang: Lang,
@@ -121,25 +123,33 @@ impl RegistryClient {
         net: &Arc<dyn Net>,
         identity: impl Into<IdentitySlot>,
     ) -> Result<Self, RegistryError> {
-        let pins = Pins::new(anchor.tls_keys.iter().copied());
-        let tls = ClientTls::new(identity, pins).map_err(RegistryError::Tls)?;
-        let connect = |address: &_| {
-            let channel = channel(
-                net.clone(),
-                Clone::clone(address),
-                Some(tls.clone()),
-                &ChannelOptions::default(),
-            );
-            RegistryServiceClient::new(channel)
-                .max_decoding_message_size(MAX_MESSAGE)
-                .max_encoding_message_size(MAX_MESSAGE)
-        };
+        let dialling = Dialling::new(anchor, net, identity).map_err(RegistryError::Tls)?;
+        let lines = Arc::new(ArcSwap::from_pointee(dialling.lines()));
         Ok(Self {
-            channels: anchor.addresses.iter().map(connect).collect(),
-            bulk: anchor.addresses.iter().map(connect).collect(),
+            dialling: Arc::new(dialling),
+            lines,
             preferred: Arc::default(),
             lang: Lang::default(),
         })
+    }
+
+    /// The same registry over connections of its own, made when needed, and for the `nth` time: each tries
+    /// another address first.
+    pub(crate) fn afresh(&self, nth: usize) -> Self {
+        let first = self.preferred.load(Ordering::Relaxed).wrapping_add(nth);
+        Self {
+            dialling: self.dialling.clone(),
+            lines: Arc::new(ArcSwap::from_pointee(self.dialling.lines())),
+            preferred: Arc::new(AtomicUsize::new(first)),
+            lang: self.lang,
+        }
+    }
+
+    /// From here on this client and its clones ask over the connections of another, which are good.
+    pub(crate) fn take_over(&self, other: &Self) {
+        self.lines.store(other.lines.load_full());
+        let first = other.preferred.load(Ordering::Relaxed);
+        self.preferred.store(first, Ordering::Relaxed);
     }
 
     /// Asks for refusals in this language.
@@ -295,9 +305,12 @@ impl RegistryClient {
         };
         // A deadline would also end the stream; who calls this bounds each wait.
         let stream = self
-            .ask_over(&self.bulk, question, None, async |mut client, request| {
-                client.fetch_blobs(request).await
-            })
+            .ask_over(
+                &self.lines.load_full().bulk,
+                question,
+                None,
+                async |mut client, request| client.fetch_blobs(request).await,
+            )
             .await?;
         Ok(BlobStream(stream))
     }
@@ -338,7 +351,8 @@ impl RegistryClient {
             Request<Q>,
         ) -> Result<tonic::Response<A>, Status>,
     ) -> Result<A, RegistryError> {
-        self.ask_over(&self.channels, question, within, call).await
+        let lines = self.lines.load_full();
+        self.ask_over(&lines.calls, question, within, call).await
     }
 
     /// Asks one address after the other until one answers, whatever it answers, unless it says that it is
@@ -356,7 +370,7 @@ impl RegistryClient {
         let first = self.preferred.load(Ordering::Relaxed);
         let mut failure = RegistryError::Unreachable(Status::unavailable("no address").into());
         for offset in 0..channels.len() {
-            let at = (first + offset) % channels.len();
+            let at = first.wrapping_add(offset) % channels.len();
             let mut request = Request::new(question.clone());
             if let Some(within) = within {
                 request.set_timeout(within);
@@ -385,7 +399,7 @@ impl RegistryClient {
 impl fmt::Debug for RegistryClient {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         f.debug_struct("RegistryClient")
-            .field("addresses", &self.channels.len())
+            .field("addresses", &self.lines.load().calls.len())
             .finish_non_exhaustive()
     }
 }
@@ -456,5 +470,3 @@ const SERVES_NOBODY: [Reason; 3] = [
 const READ: Option<Duration> = Some(Duration::from_secs(10));
 /// For what may carry a blob either way.
 const SUBMIT: Option<Duration> = Some(Duration::from_secs(60));
-/// The largest message either way: two blobs and their framing.
-const MAX_MESSAGE: usize = 2 * MAX_BLOB + (64 << 10);

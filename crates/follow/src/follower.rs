@@ -253,8 +253,8 @@ async fn run(mut session: Session) {
         }
         let pause = match end {
             End::Alarmed => ALARMED,
-            End::Lost { advanced } => {
-                failures = if advanced { 0 } else { failures + 1 };
+            End::Lost { was_of_use } => {
+                failures = if was_of_use { 0 } else { failures + 1 };
                 backoff(failures)
             }
         };
@@ -273,8 +273,9 @@ async fn run(mut session: Session) {
     }
 }
 
-/// 100 ms, doubled with each failure up to 10 s, of which a random half to the whole is waited: many
-/// servers lose one registry at the same moment.
+/// 100 ms, doubled with each failure up to 2 s, of which a random half to the whole is waited: many servers
+/// lose one registry at the same moment. No longer: what was revoked meanwhile holds within 5 s of when the
+/// registry can be reached again.
 fn backoff(failures: u32) -> Duration {
     let longest = SHORTEST.saturating_mul(1 << failures.min(8)).min(LONGEST);
     let mut random = [0; 2];
@@ -297,7 +298,7 @@ impl OpenError {
 }
 
 const SHORTEST: Duration = Duration::from_millis(100);
-const LONGEST: Duration = Duration::from_secs(10);
+const LONGEST: Duration = Duration::from_secs(2);
 /// Between looks at the mirrors while the registry does not answer.
 const LOOK_EVERY: Duration = Duration::from_secs(10);
 /// A registry at fault is asked again, in case it comes back to what it had signed.
@@ -308,7 +309,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn waits_longer_after_each_failure_but_never_beyond_ten_seconds() {
+    fn waits_longer_after_each_failure_but_never_beyond_two_seconds() {
         for failures in 0..100 {
             let full = SHORTEST.saturating_mul(1 << failures.min(8)).min(LONGEST);
             let pause = backoff(failures);

@@ -96,9 +96,11 @@ impl Mirror {
     }
 
     async fn get(&self, path: &str, longest: usize) -> Result<Bytes, MirrorError> {
+        // The registry is not tried meanwhile: a mirror behind a dead line must not keep it waiting.
+        let wait = if longest <= MAX_NOTE { NOTE_WAIT } else { WAIT };
         let at = self.at.beneath(path)?;
         let request = Request::new(Bytes::new());
-        let answer = timeout(WAIT, plain::send(&*self.net, &at, request, longest));
+        let answer = timeout(wait, plain::send(&*self.net, &at, request, longest));
         let answer = answer.await.map_err(|_| MirrorError::Slow)??;
         match answer.status() {
             StatusCode::OK => Ok(answer.into_body()),
@@ -110,5 +112,7 @@ impl Mirror {
 
 /// The longest note read, in bytes.
 const MAX_NOTE: usize = 64 * 1024;
-/// For one file.
+/// For a note.
+const NOTE_WAIT: Duration = Duration::from_secs(2);
+/// For any other file.
 const WAIT: Duration = Duration::from_secs(30);

@@ -3,7 +3,9 @@
 mod cosigned;
 mod fetch;
 mod mirrored;
+mod open;
 mod raise;
+mod stream;
 
 use std::sync::Arc;
 use std::time::Duration;
@@ -15,7 +17,6 @@ use entente_ledger::SignedCheckpoint;
 use entente_ledger::disk::DiskError;
 use entente_proto::registry::v1::follow_response::Step;
 use entente_proto::registry::v1::{Entries, Heartbeat};
-use tokio::time::timeout;
 
 use crate::ahead::Ahead;
 use crate::alarm::AlarmKind;
@@ -26,6 +27,7 @@ use crate::directory::Shared;
 use crate::mirror::{Mirror, MirrorError};
 use crate::replica::Replica;
 use crate::view::View;
+use stream::Stream;
 
 /// Everything a follower has, between streams and during one.
 #[derive(Debug)]
@@ -47,6 +49,8 @@ pub(crate) struct Session {
     max_unproven: usize,
     /// Whether this stream brought a view forward.
     advanced: bool,
+    /// What is followed; none before it is opened, and while a mirror is looked at.
+    stream: Option<Stream>,
 }
 
 /// An entry as it came.
@@ -62,8 +66,8 @@ struct Pending {
 pub(crate) enum End {
     /// The registry is at fault; the alarm is raised.
     Alarmed,
-    /// The stream broke, or something here did.
-    Lost { advanced: bool },
+    /// The stream broke, or something here did. Whether it was of use: it brought a view forward, or lasted.
+    Lost { was_of_use: bool },
 }
 
 /// Why a stream is given up. Variants are alphabetical.
@@ -81,7 +85,7 @@ enum Broken {
     Mirror(#[source] MirrorError),
     #[error("opening the registry's stream")]
     Open(#[source] RegistryError),
-    #[error("the registry was silent for {} s", SILENCE.as_secs())]
+    #[error("the registry was silent for {} s", stream::SILENCE.as_secs())]
     Silent,
     #[error("reading the registry's stream")]
     Stream(#[source] Box<tonic::Status>),
@@ -114,6 +118,7 @@ impl Session {
             pending_bytes: 0,
             max_unproven: MAX_UNPROVEN,
             advanced: false,
+            stream: None,
         }
     }
 
@@ -126,6 +131,7 @@ impl Session {
 
     fn begin(&mut self) {
         self.advanced = false;
+        self.stream = None;
         self.pending.clear();
         self.pending_bytes = 0;
         self.ahead.is_resumed = self.ahead.size() > self.shared.view().size;
@@ -146,32 +152,22 @@ impl Session {
                 }
                 let cause = std::error::Error::source(&broken).map(ToString::to_string);
                 tracing::debug!(event = "registry.stream_ended", why = %broken, cause);
+                let has_lasted = self.stream.as_ref().is_some_and(Stream::has_lasted);
                 End::Lost {
-                    advanced: self.advanced,
+                    was_of_use: self.advanced || has_lasted,
                 }
             }
         }
     }
 
     async fn steps(&mut self) -> Result<std::convert::Infallible, Broken> {
-        let from = self.ahead.size();
-        let mut stream = timeout(OPENING, self.client.follow(from))
-            .await
-            .map_err(|_| Broken::Silent)?
-            .map_err(Broken::Open)?;
+        self.stream = Some(self.open().await?);
         self.shared.count_session();
         loop {
-            let step = timeout(SILENCE, stream.message())
-                .await
-                .map_err(|_| Broken::Silent)?
-                .map_err(|status| Broken::Stream(Box::new(status)))?
-                .ok_or(Broken::Unexpected("it ended"))?;
-            self.shared.heard();
-            match step.step {
-                Some(Step::Entries(entries)) => self.receive(entries).await?,
-                Some(Step::Checkpoint(note)) => self.conclude(note).await?,
-                Some(Step::Heartbeat(heartbeat)) => self.compare(&heartbeat)?,
-                None => return Err(Broken::Unexpected("an unknown step")),
+            match self.next().await? {
+                Step::Entries(entries) => self.receive(entries).await?,
+                Step::Checkpoint(note) => self.conclude(note).await?,
+                Step::Heartbeat(heartbeat) => self.compare(&heartbeat)?,
             }
         }
     }
@@ -212,7 +208,8 @@ impl Session {
         let chunk = std::mem::replace(&mut self.pending, rest);
         self.pending_bytes = self.pending.iter().map(|entry| entry.bytes.len()).sum();
         let (mut worked_off, mut outcome) = (Vec::with_capacity(chunk.len()), Ok(()));
-        self.fetch_blobs(&chunk).await?;
+        let missing = self.missing_blobs(&chunk);
+        self.meanwhile(self.fetching().blobs(missing)).await?;
         for pending in &chunk {
             outcome = self.apply(pending).await;
             if outcome.is_err() {
@@ -236,7 +233,8 @@ impl Session {
             if fetched == Some(missing) {
                 return Err(Broken::Unexpected("a blob was lost"));
             }
-            self.fetch(&[missing.0]).await?;
+            self.meanwhile(self.fetching().blobs(vec![missing.0]))
+                .await?;
             fetched = Some(missing);
         }
     }
@@ -421,10 +419,6 @@ impl Session {
     }
 }
 
-/// A registry sends a heartbeat every second. Longer than this without a word is no connection.
-const SILENCE: Duration = Duration::from_secs(5);
-/// Dialling, the handshake and the stream's headers.
-const OPENING: Duration = Duration::from_secs(10);
 /// How far the registry's clock, as its entries show it, may be ahead of ours. What is later waits for its time.
 const FUTURE: Duration = Duration::from_secs(300);
 /// Entries in one step.

@@ -1,5 +1,6 @@
 //! The systems at either end of an exchange, and what they say.
 
+use std::fmt;
 use std::path::Path;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicUsize, Ordering};
@@ -15,12 +16,14 @@ use tonic::{Request, Response, Status};
 use super::{METHOD, PURPOSE, Site};
 
 /// The provider's system: answers every call alike and counts them.
-#[derive(Clone, Debug)]
+#[derive(Clone)]
 pub struct Source {
     asked: Arc<AtomicUsize>,
     answer: Arc<std::sync::Mutex<Result<Bytes, Status>>>,
     /// The elements it was last asked for.
     elements: Arc<std::sync::Mutex<String>>,
+    /// Called with the asking system, before a call is answered.
+    watcher: Arc<dyn Fn(&str) + Send + Sync>,
 }
 
 /// A consumer system with its socket.
@@ -31,6 +34,13 @@ pub struct Consumer {
 
 // === impl Source ===
 
+impl fmt::Debug for Source {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        let asked = self.asked();
+        f.debug_struct("Source").field("asked", &asked).finish()
+    }
+}
+
 impl Source {
     /// A system that answers with `answer`.
     pub fn answering(answer: Bytes) -> Self {
@@ -38,7 +48,15 @@ impl Source {
             asked: Arc::default(),
             answer: Arc::new(std::sync::Mutex::new(Ok(answer))),
             elements: Arc::default(),
+            watcher: Arc::new(|_| {}),
         }
+    }
+
+    /// Tells `watcher` of each call before it is answered: which system asks, as the server names it.
+    #[must_use]
+    pub fn watched(mut self, watcher: impl Fn(&str) + Send + Sync + 'static) -> Self {
+        self.watcher = Arc::new(watcher);
+        self
     }
 
     /// Answers otherwise from now on.
@@ -61,7 +79,15 @@ impl Source {
     /// # Errors
     /// When it cannot listen.
     pub async fn serve(&self, socket: &Path) -> anyhow::Result<()> {
-        let listener = TokioNet.listen(&Endpoint::Unix(socket.to_owned())).await?;
+        self.serve_on(&TokioNet, socket).await
+    }
+
+    /// The same on a network of the test's.
+    ///
+    /// # Errors
+    /// When it cannot listen.
+    pub async fn serve_on(&self, net: &dyn Net, socket: &Path) -> anyhow::Result<()> {
+        let listener = net.listen(&Endpoint::Unix(socket.to_owned())).await?;
         let plain = entente_tls::ServerSecurity::Plain { system: None };
         let incoming = entente_tls::incoming(listener, plain, Default::default());
         let source = self.clone();
@@ -89,6 +115,8 @@ impl tonic::server::UnaryService<Bytes> for Asked {
     type Future = std::future::Ready<Result<Response<Bytes>, Status>>;
 
     fn call(&mut self, request: Request<Bytes>) -> Self::Future {
+        let client = request.metadata().get("entente-client");
+        (self.0.watcher)(client.and_then(|it| it.to_str().ok()).unwrap_or_default());
         let elements = request.metadata().get("entente-elements");
         let elements = elements.and_then(|named| named.to_str().ok());
         *self.0.elements.lock().expect("no holder panics") =
@@ -114,7 +142,11 @@ impl Consumer {
 
     /// A system that calls at any local address.
     pub fn at_endpoint(endpoint: Endpoint) -> Self {
-        let net: Arc<dyn Net> = Arc::new(TokioNet);
+        Self::on(Arc::new(TokioNet), endpoint)
+    }
+
+    /// The same on a network of the test's.
+    pub fn on(net: Arc<dyn Net>, endpoint: Endpoint) -> Self {
         let channel = channel(net, endpoint, None, &ChannelOptions::default());
         Self {
             grpc: Grpc::new(channel),

@@ -21,6 +21,7 @@ mod refusals;
 mod retention;
 mod rotation;
 mod shards;
+mod simulation;
 mod subjects;
 mod time;
 mod token;

@@ -17,7 +17,7 @@ use crate::mirror::Mirror;
 impl Session {
     /// Looks at one mirror after the other until one brings the view forward or has nothing newer.
     pub(crate) async fn look_at_mirrors(&mut self) -> End {
-        let mut end = End::Lost { advanced: false };
+        let mut end = End::Lost { was_of_use: false };
         for mirror in self.mirrors.clone() {
             self.begin();
             self.mirror = Some(Arc::clone(&mirror));
@@ -25,8 +25,8 @@ impl Session {
             self.mirror = None;
             match looked {
                 Ok(()) => {
-                    let advanced = self.advanced;
-                    return End::Lost { advanced };
+                    let was_of_use = self.advanced;
+                    return End::Lost { was_of_use };
                 }
                 Err(broken) => {
                     let cause = std::error::Error::source(&broken).map(ToString::to_string);

@@ -65,7 +65,10 @@ async fn a_registry_that_sends_without_end_and_signs_nothing_is_cut_at_a_bound()
     assert!(matches!(broken, Broken::Unproven(_)));
     assert!(on_disk() > 10 << 20, "worked off as it came");
     // None of it stays: the next stream begins where the view is.
-    assert!(matches!(session.end(broken), End::Lost { advanced: false }));
+    assert!(matches!(
+        session.end(broken),
+        End::Lost { was_of_use: false }
+    ));
     assert_eq!((session.ahead.size(), on_disk()), (0, 0));
     assert_eq!(session.shared.view().size, 0);
 }
