@@ -5,7 +5,9 @@ use entente_directory::{Author, Change, MemberAct, Standing};
 use entente_follow::author::{Pen, next_act};
 
 use crate::fake::{Fake, entry};
+use crate::faults::entries_of;
 use crate::town::{LONG, Member, Town, admission, caught_up};
+use crate::witnessed::until;
 
 #[tokio::test(flavor = "multi_thread")]
 async fn a_revocation_is_in_effect_before_its_checkpoint_and_after_a_restart_without_the_registry()
@@ -151,4 +153,47 @@ async fn a_denial_seen_early_is_settled_by_the_ledger_and_can_be_lifted_there() 
         assert_eq!(view.state.standing(&vital.id), Some(standing));
         assert_eq!(view.state.denied().count(), 0);
     }
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_suspension_is_in_effect_while_a_document_before_it_is_still_on_its_way() {
+    let mut town = Town::found().await;
+    let follower = town.follow("first").await;
+    let directory = follower.directory();
+    let (vital, pensions) = (Member::vital(), Member::pensions());
+    town.admit(&directory, &vital).await;
+    town.admit(&directory, &pensions).await;
+    let admitted = directory.view().size as usize;
+    town.agree(&directory, &vital, &pensions).await;
+    let agreed = directory.view().size as usize;
+    let act = MemberAct {
+        member: pensions.id.clone(),
+        reason: None,
+    };
+    let suspend = Change::MemberSuspend(act);
+    let registrar = town.registrar.clone();
+    town.submit(&directory, Author::Registrar, &*registrar, &suspend, vec![])
+        .await
+        .unwrap();
+    let entries = entries_of(&town, "first");
+    follower.shutdown().await;
+    town.stop().await;
+
+    let mut fake = Fake::of(&town).await;
+    fake.withhold();
+    town.anchor.addresses = vec![fake.endpoint.clone()];
+    let newcomer = town.follow("newcomer").await;
+    let directory = newcomer.directory();
+    let (_, said) = fake.next().await;
+    said.entries(0, &entries[..admitted]).await;
+    said.checkpoint(fake.checkpoint(&entries[..admitted])).await;
+    caught_up(&directory, admitted as u64).await;
+    said.entries(admitted as u64, &entries[admitted..agreed])
+        .await;
+    said.checkpoint(fake.checkpoint(&entries[..agreed])).await;
+    said.entries(agreed as u64, &entries[agreed..]).await;
+    let suspended = || directory.view().state.standing(&pensions.id) == Some(Standing::Suspended);
+    until("the suspension", suspended).await;
+    assert_eq!(directory.view().size, admitted as u64, "the document waits");
+    newcomer.shutdown().await;
 }

@@ -1,5 +1,6 @@
 //! A registry with the real keys that says whatever a test wants.
 
+use std::sync::atomic::{AtomicBool, Ordering};
 use std::sync::{Arc, Mutex};
 
 use bytes::Bytes;
@@ -32,6 +33,8 @@ pub(crate) struct Fake {
     /// Streams that followers opened, with the size they asked from.
     opened: mpsc::Receiver<(u64, mpsc::Sender<Result<wire::FollowResponse, Status>>)>,
     blobs: Arc<Mutex<Vec<Bytes>>>,
+    /// Whether blobs that are asked for never come.
+    withholds: Arc<AtomicBool>,
     task: JoinHandle<()>,
 }
 
@@ -41,6 +44,7 @@ pub(crate) struct Said(mpsc::Sender<Result<wire::FollowResponse, Status>>);
 struct Mute {
     opened: mpsc::Sender<(u64, mpsc::Sender<Result<wire::FollowResponse, Status>>)>,
     blobs: Arc<Mutex<Vec<Bytes>>>,
+    withholds: Arc<AtomicBool>,
 }
 
 impl Fake {
@@ -55,9 +59,11 @@ impl Fake {
         let security = ServerSecurity::Tls(ServerTls::any_key(identity).unwrap());
         let (to, opened) = mpsc::channel(8);
         let blobs = Arc::default();
+        let withholds = Arc::default();
         let mute = Mute {
             opened: to,
             blobs: Arc::clone(&blobs),
+            withholds: Arc::clone(&withholds),
         };
         let serving = entente_tls::server()
             .add_service(RegistryServiceServer::new(mute))
@@ -71,6 +77,7 @@ impl Fake {
             origin: town.anchor.origin().to_owned(),
             opened,
             blobs,
+            withholds,
             task,
         }
     }
@@ -86,6 +93,11 @@ impl Fake {
 
     pub(crate) fn hold(&self, blob: Bytes) {
         self.blobs.lock().unwrap().push(blob);
+    }
+
+    /// From now on no blob that is asked for comes, and nothing is said of it.
+    pub(crate) fn withhold(&self) {
+        self.withholds.store(true, Ordering::SeqCst);
     }
 
     /// A checkpoint with the real key, over whatever is claimed.
@@ -185,6 +197,10 @@ impl RegistryService for Mute {
     ) -> Result<Response<Self::FetchBlobsStream>, Status> {
         let asked = request.into_inner().sha256;
         let (to, blobs) = mpsc::channel(asked.len().max(1));
+        if self.withholds.load(Ordering::SeqCst) {
+            tokio::spawn(async move { to.closed().await });
+            return Ok(Response::new(ReceiverStream::new(blobs)));
+        }
         for sha256 in asked {
             let found = self.fetch_blob(Request::new(wire::FetchBlobRequest { sha256 }));
             let found = found.await.map(|found| {
