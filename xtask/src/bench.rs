@@ -9,6 +9,7 @@ mod goals;
 mod ledger;
 mod measured;
 mod nginx;
+mod revocation;
 mod running;
 
 use std::time::Duration;
@@ -39,6 +40,7 @@ cargo xtask bench exchange [-o json] [--rounds N] [--seconds S] [--check] [--dev
                      [--case NAME]…
 cargo xtask bench directory [-o json] [--rounds N] [--check] [--dev] [--no-build]
 cargo xtask bench ledger [-o json] [--rounds N] [--check] [--dev] [--no-build]
+cargo xtask bench revocation [-o json] [--rounds N] [--check] [--dev] [--no-build]
   -o json       one object per figure instead of a table
   --rounds N    measure every case N times in turn, 5 by default; figures are medians
   --seconds S   measure each time for S seconds, 3 by default (exchange)
@@ -57,6 +59,7 @@ pub(crate) fn run(words: &[&str]) -> anyhow::Result<()> {
         ["directory", rest @ ..] => directory::run(&Options::parse(rest)?),
         ["exchange", rest @ ..] => exchange::run(&Options::parse(rest)?),
         ["ledger", rest @ ..] => ledger::run(&Options::parse(rest)?),
+        ["revocation", rest @ ..] => revocation::run(&Options::parse(rest)?),
         [name, ..] => bail!("no benchmark `{name}`\n{USAGE}"),
     }
 }

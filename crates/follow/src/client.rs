@@ -1,5 +1,6 @@
 //! Asking a registry: submit, apply, approve, fetch. Following is [`crate::Follower`]'s business.
 
+mod error;
 mod lines;
 
 use std::fmt;
@@ -13,16 +14,16 @@ use entente_clock::Timestamp;
 use entente_directory::MAX_BLOB;
 use entente_proto::registry::v1 as wire;
 use entente_proto::registry::v1::registry_service_client::RegistryServiceClient;
-use entente_proto::status::Told;
 use entente_reason::{Lang, Reason};
 use entente_signing::Digest;
 use entente_tls::Channel;
+use entente_tls::IdentitySlot;
 use entente_tls::net::Net;
-use entente_tls::{IdentitySlot, TlsError, reason_of};
 use tonic::metadata::AsciiMetadataValue;
 use tonic::{Request, Status, Streaming};
 
 use crate::anchor::Anchor;
+pub use error::RegistryError;
 use lines::{Dialling, Lines};
 
 /// A registry, at any of its addresses. Clones share the connections, which are made when needed.
@@ -86,29 +87,6 @@ pub struct HeldApplication {
 /// Blobs on their way, in the order asked.
 #[derive(Debug)]
 pub(crate) struct BlobStream(Streaming<wire::FetchBlobsResponse>);
-
-/// Why a registry did not do what was asked. Variants are alphabetical.
-#[derive(Debug, thiserror::Error)]
-#[non_exhaustive]
-pub enum RegistryError {
-    /// It answered something that is not an answer, or not to this question.
-    #[error("registry gave an answer that does not fit the question")]
-    Answer,
-    /// It refused.
-    #[error("registry refused: {reason}")]
-    Refused {
-        /// Why.
-        reason: Reason,
-        /// What it said, in the language asked for.
-        told: Box<Told>,
-    },
-    /// TLS cannot be set up here.
-    #[error("preparing to ask the registry")]
-    Tls(#[source] TlsError),
-    /// No address answered.
-    #[error("asking the registry")]
-    Unreachable(#[source] Box<Status>),
-}
 
 // === impl RegistryClient ===
 
@@ -427,32 +405,6 @@ impl ApplicationStanding {
             wire::ApplicationState::Pending => Self::Pending,
             wire::ApplicationState::Refused => Self::Refused,
             wire::ApplicationState::Unspecified | wire::ApplicationState::Unknown => Self::Unknown,
-        }
-    }
-}
-
-// === impl RegistryError ===
-
-impl RegistryError {
-    fn of(status: Status) -> Self {
-        let Some(told) = Told::from_status(&status) else {
-            return Self::Unreachable(Box::new(status));
-        };
-        let reason = Reason::parse(&told.reason).unwrap_or(Reason::InternalFault);
-        let told = Box::new(told);
-        Self::Refused { reason, told }
-    }
-
-    /// What the caller is told.
-    pub fn reason(&self) -> Reason {
-        match self {
-            Self::Answer => Reason::RegistryUnreachable,
-            Self::Refused { reason, .. } => *reason,
-            Self::Tls(error) => error.reason(),
-            Self::Unreachable(status) => match reason_of(&**status) {
-                Reason::PeerUntrusted => Reason::PeerUntrusted,
-                _ => Reason::RegistryUnreachable,
-            },
         }
     }
 }

@@ -36,6 +36,7 @@ const ROWS: &[(&str, u8)] = &[
     ("entente-tests", DEV),
     ("entente-directory-bench", DEV),
     ("entente-ledger-bench", DEV),
+    ("entente-revocation-bench", DEV),
     ("xtask", DEV),
 ];
 
