@@ -91,6 +91,20 @@ fn a_provider_refuses_what_the_consumers_server_cannot_know_is_denied() -> anyho
     Ok(())
 }
 
+#[test]
+fn what_is_denied_while_no_witness_can_be_asked_holds_on_sight() -> anyhow::Result<()> {
+    let registry = Machine::Federal;
+    let report = happen(&[
+        Op::Cut(registry, Machine::Province),
+        Op::Cut(registry, Machine::Watch),
+        Op::Suspend(Machine::Pensions),
+        Op::Wait(7_000),
+    ])?;
+    let known = refused(&report, Reason::MemberSuspended);
+    ensure!(known > 0, "{report:?}");
+    Ok(())
+}
+
 /// A connection that is dead says nothing of it: one that was kept for the next attempt, or was being made when
 /// the line was cut, held up what was revoked for as long as half a minute.
 #[test]
