@@ -14,9 +14,8 @@ use entente_clock::{Clock, Timestamp};
 use entente_directory::Policy;
 use entente_follow::demand;
 use entente_follow::witness::{Dissent, Witnesses, WitnessesConfig};
-use entente_ledger::note::NoteKey;
 use entente_ledger::witness::WitnessPolicy;
-use entente_ledger::{Cosigner, CosignerFuture, SignedCheckpoint, SignedTree, Witnessed};
+use entente_ledger::{Cosigner, CosignerFuture, LogKeys, SignedCheckpoint, SignedTree, Witnessed};
 use entente_tls::net::Net;
 
 use crate::desk::Record;
@@ -83,7 +82,7 @@ impl Cosigning {
         &self,
         record: Arc<Record>,
         passages: Arc<Passages>,
-        key: &NoteKey,
+        (origin, keys): (&str, &dyn LogKeys),
         held: Option<&SignedTree>,
         size: u64,
     ) -> Result<(), Behind> {
@@ -97,7 +96,7 @@ impl Cosigning {
             return Ok(());
         }
         self.witnesses.set_policy(demanded, AGAIN);
-        let survey = self.witnesses.survey(key, held).await;
+        let survey = self.witnesses.survey(origin, keys, held).await;
         match survey.newest {
             Some(newest) if newest.size() > size => {
                 return Err(Behind {

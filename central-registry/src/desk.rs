@@ -22,6 +22,7 @@ use tokio::sync::{Notify, mpsc, oneshot};
 
 use crate::applications::Applications;
 use crate::cosigning::Cosigning;
+use crate::office::Office;
 use crate::refusal::Refused;
 
 /// Hands changes in. Clones share the one task behind it.
@@ -75,6 +76,8 @@ pub(crate) struct Clerk {
     pub(crate) record: Arc<Record>,
     /// Whether the ledger may grow.
     pub(crate) cosigning: Arc<Cosigning>,
+    /// Who signs for it.
+    pub(crate) office: Arc<Office>,
 }
 
 /// The blobs held, and those that came along.
@@ -122,6 +125,14 @@ impl Record {
     pub(crate) fn new() -> Self {
         Self {
             state: ArcSwap::from_pointee(State::empty()),
+            index: RwLock::default(),
+        }
+    }
+
+    /// What is known to be in a ledger that is being written.
+    pub(crate) fn of(state: State) -> Self {
+        Self {
+            state: ArcSwap::from_pointee(state),
             index: RwLock::default(),
         }
     }
@@ -222,12 +233,21 @@ impl Clerk {
             state = apply(&state, change, at, &held)?;
             states.push(state.clone());
         }
+        // After the rules: who asks it to look for a key has signed something.
+        self.office.check(changes)?;
         // Only what an accepted change names is kept: nobody fills this disk without a signature.
         for (hash, blob) in &offered {
             self.blobs.keep(hash, blob)?;
         }
         // If we crash here, blobs are held that no change names; submitting again names them.
-        let first = self.append(changes, at).await?;
+        self.office.turn(&state);
+        let first = match self.append(changes, at).await {
+            Ok(first) => first,
+            Err(refused) => {
+                self.office.settle();
+                return Err(refused);
+            }
+        };
         // If we crash here, the changes are in the ledger and were not answered. Replaying it finds
         // them, and submitting them again answers the same.
         for ((index, change), state) in (first..).zip(changes).zip(states) {
@@ -241,6 +261,7 @@ impl Clerk {
                 kind = change.kind().as_str()
             );
         }
+        self.office.settle();
         self.grown.notify_one();
         Ok(Accepted {
             index: first,
@@ -263,7 +284,7 @@ impl Clerk {
 
     /// Says what the changes so far add up to, so that a follower whose rules differ finds out.
     async fn state_hash_when_due(&self) {
-        if self.record.index().since_stated + 1 < self.state_every {
+        if self.record.index().since_stated + 1 < self.state_every || !self.office.can_sign() {
             return;
         }
         let state = self.record.state();

@@ -11,10 +11,12 @@ use entente_directory::{
 use entente_follow::{Anchor, Floors, author};
 use entente_keys::{KeyStore, KeyStoreError, KeyUse};
 use entente_ledger::disk::{Disk, DiskError, durable};
+use entente_ledger::layout::Layout;
+use entente_ledger::log::LogError;
 use entente_ledger::note::{NoteError, NoteKey};
 use entente_ledger::{
-    Append, AppendError, Cosigner, Ledger, LedgerConfig, LedgerError, NoCompanion, ReadError,
-    Runner,
+    Append, AppendError, Cosigner, Ledger, LedgerConfig, LedgerError, NoCompanion, OneKey,
+    ReadError, Reader, Runner, Signatory,
 };
 use entente_reason::Reason;
 use entente_signing::{Signer, VerifyingKey};
@@ -80,6 +82,9 @@ pub enum InitError {
     /// The ledger could not be opened or published.
     #[error("opening the registry's ledger")]
     Ledger(#[from] LedgerError),
+    /// The ledger's files cannot be read.
+    #[error("reading the registry's ledger")]
+    Log(#[from] LogError),
     /// The jurisdiction cannot name a ledger.
     #[error("naming the ledger's key")]
     Note(#[from] NoteError),
@@ -110,6 +115,9 @@ pub async fn init(
         return Err(InitError::Format);
     }
     let witnesses = own_witnesses(config, &*disk).map_err(Box::new)?;
+    if has_begun(config, &disk)? && disk.exists(config.anchor.as_path())? {
+        return Err(InitError::Exists);
+    }
     let keys = KeyStore::open(config.keys.as_path())?;
     let registrar = keys.load_or_generate(KeyUse::Registrar, OPERATOR)?;
     let state = keys.load_or_generate(KeyUse::Registrar, STATE_KEY)?;
@@ -150,7 +158,7 @@ pub async fn init(
     let ledger = open_ledger(
         config,
         &origin,
-        ledger_key,
+        Arc::new(OneKey::new(&origin, ledger_key)),
         None,
         clock,
         disk.clone(),
@@ -159,10 +167,6 @@ pub async fn init(
     let ledger = ledger.await?;
     let first = match ledger.entries(0, 1).await?.into_iter().next() {
         Some(entry) => {
-            if disk.exists(config.anchor.as_path())? {
-                ledger.shutdown().await?;
-                return Err(InitError::Exists);
-            }
             // An earlier attempt got as far as the ledger; its first change stands.
             RegistryEntry::parse(&entry)
                 .map_err(|_| InitError::Format)?
@@ -198,17 +202,26 @@ pub async fn init(
     Ok(Initialised { anchor, registrar })
 }
 
+/// Whether there is a ledger with a first change.
+fn has_begun(config: &Config, disk: &Arc<dyn Disk>) -> Result<bool, InitError> {
+    if !disk.exists(&Layout::new(config.ledger()).format())? {
+        return Ok(false);
+    }
+    Ok(Reader::open(Arc::clone(disk), config.ledger())?.size() > 0)
+}
+
 pub(crate) async fn open_ledger(
     config: &Config,
     origin: &str,
-    key: Arc<dyn Signer>,
+    signatory: Arc<dyn Signatory>,
     cosigner: Option<Arc<Cosigning>>,
     clock: Arc<dyn Clock>,
     disk: Arc<dyn Disk>,
     runner: Runner,
 ) -> Result<Ledger, LedgerError> {
     let companion = Box::new(NoCompanion);
-    let mut ledger = LedgerConfig::new(config.ledger(), origin, key, disk, companion, clock);
+    let mut ledger =
+        LedgerConfig::signed_by(config.ledger(), origin, signatory, disk, companion, clock);
     // Changes are few and small.
     ledger.segment_bytes = 1 << 20;
     ledger.preallocate = false;
@@ -242,7 +255,9 @@ impl InitError {
             Self::Append(error) => error.reason(),
             Self::Exists => Reason::NameTaken,
             Self::Genesis(refusal) => refusal.reason(),
-            Self::Disk(_) | Self::Ledger(_) | Self::Read(_) => Reason::LogUnavailable,
+            Self::Disk(_) | Self::Ledger(_) | Self::Log(_) | Self::Read(_) => {
+                Reason::LogUnavailable
+            }
             Self::Witnesses(error) => error.reason(),
             Self::Format | Self::Keys(_) | Self::Note(_) | Self::Sign(_) => Reason::InternalFault,
         }

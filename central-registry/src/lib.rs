@@ -19,6 +19,7 @@ mod desk;
 mod feed;
 mod init;
 mod limit;
+mod office;
 mod passages;
 mod refusal;
 mod role;
@@ -30,6 +31,7 @@ mod witness;
 
 pub use config::{Config, LEDGER_KEY, Limits, STATE_KEY, TLS_KEY, WITNESS_KEY};
 pub use init::{Founding, InitError, Initialised, OPERATOR, init};
+pub use office::LedgerKeys;
 pub use role::{CentralRegistry, Deps, Running, StartError};
 pub use standby::{Standby, backup};
 pub use takeover::{TakenOver, Takeover, TakeoverError, take_over};

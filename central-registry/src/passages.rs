@@ -11,9 +11,8 @@ use std::path::{Path, PathBuf};
 use std::sync::{Arc, Mutex, PoisonError};
 
 use arc_swap::ArcSwap;
-use entente_ledger::SignedCheckpoint;
 use entente_ledger::disk::{Disk, DiskError, durable};
-use entente_ledger::note::NoteKey;
+use entente_ledger::{LogKeys, SignedCheckpoint};
 
 /// The passages so far, smallest first.
 #[derive(Debug)]
@@ -29,14 +28,18 @@ pub(crate) struct Passages {
 
 impl Passages {
     /// Reads the folder; what is not a checkpoint of this ledger is left out.
-    pub(crate) fn open(disk: Arc<dyn Disk>, dir: &Path, key: &NoteKey) -> Result<Self, DiskError> {
+    pub(crate) fn open(
+        disk: Arc<dyn Disk>,
+        dir: &Path,
+        keys: &dyn LogKeys,
+    ) -> Result<Self, DiskError> {
         disk.create_dir_all(dir)?;
         durable::sweep(&*disk, dir)?;
         durable::settle(&*disk, dir)?;
         let mut held = Vec::new();
         for item in disk.list(dir)? {
             let bytes = disk.read(&dir.join(&item.name))?;
-            match SignedCheckpoint::verify(&bytes, key) {
+            match SignedCheckpoint::verify_by(&bytes, keys) {
                 Ok(checkpoint) => held.push(Arc::new(checkpoint)),
                 Err(_) => tracing::warn!(event = "passage.unreadable", name = item.name),
             }

@@ -11,6 +11,7 @@ use tonic::Status;
 use tonic::metadata::MetadataMap;
 
 use crate::cosigning::NotVouched;
+use crate::office::NoKey;
 
 /// Why a call was not answered as asked. Variants are alphabetical.
 #[derive(Debug, thiserror::Error)]
@@ -46,6 +47,9 @@ pub(crate) enum Refused {
     /// A name is applied for that is not free, or not ours.
     #[error("name is taken or not ours")]
     Name(Reason),
+    /// The key that signs its checkpoints is not here.
+    #[error("registry's ledger key is not at hand")]
+    NoKey,
     /// Its ledger may not be the newest there was, or another of it was shown.
     #[error("registry's ledger may not grow now")]
     NotVouched(NotVouched),
@@ -79,6 +83,12 @@ impl From<NotVouched> for Refused {
     }
 }
 
+impl From<NoKey> for Refused {
+    fn from(_: NoKey) -> Self {
+        Self::NoKey
+    }
+}
+
 impl Refused {
     pub(crate) const fn reason(&self) -> Reason {
         match self {
@@ -95,6 +105,7 @@ impl Refused {
             Self::Malformed(MalformedChange::WeakKey) => Reason::KeyWeak,
             Self::Malformed(_) => Reason::ChangeMalformed,
             Self::Name(reason) => *reason,
+            Self::NoKey => Reason::LedgerKeyMissing,
             Self::NotVouched(NotVouched::Dissent) => Reason::RegistrySplit,
             Self::NotVouched(NotVouched::Unconfirmed) => Reason::RegistryUnwitnessed,
             Self::Overloaded => Reason::Overloaded,

@@ -1,21 +1,21 @@
 //! The role: opens what is on disk, serves it, and stops in order.
 
 mod error;
+mod replay;
 
 use std::sync::Arc;
 use std::time::Duration;
 
 use entente_clock::Clock;
 use entente_config::ListenAddr;
-use entente_directory::{Genesis, RegistryEntry, State, apply};
+use entente_directory::Genesis;
 use entente_follow::witness::{WitnessLimits, serve};
 use entente_follow::{Anchor, BlobStore, Floors};
 use entente_keys::{KeyStore, KeyUse};
 use entente_ledger::disk::{Disk, durable};
-use entente_ledger::layout::Layout;
 use entente_ledger::note::{NoteKey, WitnessKey};
 use entente_ledger::witness::{MAX_POLICY, WitnessPolicy};
-use entente_ledger::{Ledger, LedgerError, Reader, Runner, SignedTree};
+use entente_ledger::{Ledger, LedgerError, Runner};
 use entente_proto::registry::v1::registry_service_server::RegistryServiceServer;
 use entente_telemetry::{AdminLimits, Build, Condition, Health, Metrics, serve_admin};
 use entente_tls::net::{Endpoint, Net};
@@ -25,15 +25,18 @@ use tokio::task::JoinSet;
 use tokio::time::timeout;
 
 use crate::applications::Applications;
-use crate::config::{Config, FENCED, FORMAT, LEDGER_KEY, STATE_KEY, TLS_KEY};
+use crate::config::{Config, FENCED, FORMAT, STATE_KEY, TLS_KEY};
 use crate::cosigning::{Behind, Cosigning};
 use crate::desk::{Clerk, Desk, Record};
 use crate::init::open_ledger;
 use crate::limit::Limit;
+use crate::office::Office;
 use crate::passages::Passages;
 use crate::service::Service;
 use crate::tasks::{publish, report_health, until, watch_ledger, watch_witnesses};
 use crate::witness;
+
+use replay::{published, replay};
 
 pub use error::StartError;
 
@@ -99,35 +102,34 @@ impl CentralRegistry {
             return Err(StartError::Unfinished);
         }
         let keys = KeyStore::open(config.keys.as_path())?;
-        let ledger_key = keys.load(KeyUse::Ledger, LEDGER_KEY)?;
         let state_key = keys.load(KeyUse::Registrar, STATE_KEY)?;
         let tls_key = keys.load(KeyUse::Tls, TLS_KEY)?;
         let origin = Genesis::origin_of(&config.jurisdiction);
-        let note_key = NoteKey::new(&origin, ledger_key.verifying_key().clone())?;
-        let public = ledger_key.verifying_key().clone();
         let own = own_witnesses(&config, &*disk)?;
         let cosigning = Arc::new(Cosigning::new(net.clone(), clock.clone(), own.clone()));
-        let held = published(&config, &disk, &note_key)?;
+        let limit = config.limits.blobs.as_bytes();
+        let blobs = Arc::new(BlobStore::open(disk.clone(), &config.blobs(), limit)?);
+        let record = Arc::new(Record::new());
+        let office = Office::open(&origin, record.clone(), keys.clone())?;
+        let office = Arc::new(office);
+        let held = published(&config, &disk, &record, &blobs, &office)?;
         let ledger = open_ledger(
             &config,
             &origin,
-            ledger_key,
+            office.clone(),
             Some(cosigning.clone()),
             clock.clone(),
             disk.clone(),
             runner,
         )
         .await?;
-        let limit = config.limits.blobs.as_bytes();
-        let blobs = Arc::new(BlobStore::open(disk.clone(), &config.blobs(), limit)?);
-        let record = Arc::new(Record::new());
         replay(&ledger, &record, &blobs).await?;
-        let passages = Passages::open(disk.clone(), &config.passages(), &note_key)?;
+        let passages = Passages::open(disk.clone(), &config.passages(), &*office)?;
         let passages = Arc::new(passages);
         let begun = cosigning.begin(
             record.clone(),
             passages.clone(),
-            &note_key,
+            (&origin, &*office),
             held.as_ref(),
             ledger.size(),
         );
@@ -147,9 +149,17 @@ impl CentralRegistry {
         let state = record.state();
         let registry = state
             .registry()
-            .filter(|registry| registry.origin == origin && registry.ledger == public)
+            .filter(|registry| registry.origin == origin)
             .ok_or(StartError::Uninitialised)?;
         let genesis = registry.genesis;
+        let note_key = NoteKey::new(&origin, registry.ledger.clone())?;
+        if !office.is_staffed(registry) {
+            let wanted = note_key.to_string();
+            return Err(StartError::LedgerKey { wanted });
+        }
+        if !office.can_sign() {
+            tracing::error!(event = "ledger.key_missing", wanted = %note_key);
+        }
         let applications = Arc::new(Applications::open(
             disk,
             &config.applications(),
@@ -182,6 +192,7 @@ impl CentralRegistry {
             grown: grown.clone(),
             record,
             cosigning: cosigning.clone(),
+            office: office.clone(),
         });
         let watched = health.clone();
         tasks.spawn(async move {
@@ -194,6 +205,7 @@ impl CentralRegistry {
         tasks.spawn(watched);
         tasks.spawn(watch_ledger(
             ledger.clone(),
+            office.clone(),
             health.clone(),
             metrics.clone(),
             stopped.clone(),
@@ -228,6 +240,7 @@ impl CentralRegistry {
             ledger: ledger.clone(),
             passages,
             cosigning,
+            office: office.clone(),
             blobs,
             applications,
             clock,
@@ -288,19 +301,6 @@ impl CentralRegistry {
     }
 }
 
-/// The newest checkpoint on the disk, before anything is written to the ledger.
-fn published(
-    config: &Config,
-    disk: &Arc<dyn Disk>,
-    key: &NoteKey,
-) -> Result<Option<SignedTree>, StartError> {
-    if !disk.exists(&Layout::new(config.ledger()).format())? {
-        return Ok(None);
-    }
-    let reader = Reader::open(disk.clone(), config.ledger())?;
-    Ok(SignedTree::of_folder(reader, key.clone())?)
-}
-
 /// The witnesses that the configuration names.
 pub(crate) fn own_witnesses(config: &Config, disk: &dyn Disk) -> Result<WitnessPolicy, StartError> {
     let Some(file) = &config.witnesses else {
@@ -317,30 +317,6 @@ pub(crate) fn own_witnesses(config: &Config, disk: &dyn Disk) -> Result<WitnessP
         [] => Ok(policy),
         _ => Err(StartError::Witnesses(None)),
     }
-}
-
-/// Applies every entry again. A ledger that does not add up is not served.
-pub(crate) async fn replay(
-    ledger: &Ledger,
-    record: &Record,
-    blobs: &BlobStore,
-) -> Result<(), StartError> {
-    let mut state = State::empty();
-    while state.size() < ledger.size() {
-        let damaged = |index, refusal| StartError::Damaged { index, refusal };
-        let entries = ledger.entries(state.size(), REPLAYED_AT_ONCE).await?;
-        if entries.is_empty() {
-            return Err(damaged(state.size(), None));
-        }
-        for entry in entries {
-            let index = state.size();
-            let entry = RegistryEntry::parse(&entry).map_err(|_| damaged(index, None))?;
-            state = apply(&state, &entry.change, entry.at, blobs)
-                .map_err(|refusal| damaged(index, Some(refusal)))?;
-            record.note(index, &entry.change, state.clone());
-        }
-    }
-    Ok(())
 }
 
 async fn bind_admin(
@@ -426,8 +402,6 @@ impl Running {
 
 /// The largest message either way: two blobs and their framing.
 const MAX_MESSAGE: usize = 2 * entente_directory::MAX_BLOB + (64 << 10);
-/// Entries read in one go at start.
-const REPLAYED_AT_ONCE: usize = 1024;
 /// Connections beside those of followers.
 const SPARE_CONNECTIONS: usize = 256;
 /// The longest a call may take, its message included; callers give a blob as long.

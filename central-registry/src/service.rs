@@ -24,6 +24,7 @@ use crate::applications::Applications;
 use crate::cosigning::{Cosigning, NotVouched};
 use crate::desk::Desk;
 use crate::feed::{Feed, PATIENCE, QUEUE};
+use crate::office::Office;
 use crate::passages::Passages;
 use crate::refusal::{Refused, lang};
 
@@ -34,6 +35,7 @@ pub(crate) struct Service {
     pub(crate) ledger: Ledger,
     pub(crate) passages: Arc<Passages>,
     pub(crate) cosigning: Arc<Cosigning>,
+    pub(crate) office: Arc<Office>,
     pub(crate) blobs: Arc<BlobStore>,
     pub(crate) applications: Arc<Applications>,
     pub(crate) clock: Arc<dyn Clock>,
@@ -262,7 +264,10 @@ impl RegistryService for Service {
     ) -> Result<Response<wire::LatestResponse>, Status> {
         self.answer(request, async |_, _| {
             let newest = self.ledger.checkpoint().borrow().clone();
-            let newest = newest.ok_or(Refused::Internal)?;
+            let newest = newest.ok_or_else(|| match self.office.can_sign() {
+                true => Refused::Internal,
+                false => Refused::NoKey,
+            })?;
             Ok(wire::LatestResponse {
                 checkpoint: Bytes::from(newest.note().to_string()),
             })

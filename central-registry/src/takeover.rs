@@ -8,6 +8,7 @@ mod course;
 mod error;
 
 use std::path::PathBuf;
+use std::sync::Arc;
 use std::time::Duration;
 
 use bytes::Bytes;
@@ -19,14 +20,15 @@ use entente_follow::witness::{Witnesses, WitnessesConfig};
 use entente_follow::{BlobStore, VerifiedCopy, demand};
 use entente_keys::{KeyStore, KeyUse};
 use entente_ledger::disk::durable;
-use entente_ledger::note::NoteKey;
 use entente_ledger::witness::WitnessPolicy;
 use entente_ledger::{Append, Ledger};
 use entente_signing::Signer;
 
 use crate::applications::Applications;
-use crate::config::{Config, FORMAT, LEDGER_KEY, STATE_KEY};
+use crate::config::{Config, FORMAT, STATE_KEY};
+use crate::desk::Record;
 use crate::init::open_ledger;
+use crate::office::Office;
 use crate::passages::Passages;
 use crate::role::{Deps, StartError, own_witnesses};
 use crate::standby::{APPLICATIONS, COPY, load_anchor};
@@ -78,12 +80,7 @@ pub async fn take_over(
     let file = config.standby_of.as_ref().unwrap_or(&config.anchor);
     let anchor = load_anchor(Some(file.as_path())).map_err(Box::new)?;
     let keys = KeyStore::open(config.keys.as_path())?;
-    let ledger_key = keys.load(KeyUse::Ledger, LEDGER_KEY)?;
     let state_key = keys.load(KeyUse::Registrar, STATE_KEY)?;
-    let key = NoteKey::new(anchor.origin(), ledger_key.verifying_key().clone())?;
-    if key != anchor.ledger {
-        return Err(TakeoverError::OtherKey);
-    }
     let own = own_witnesses(config, disk).map_err(Box::new)?;
     let folder = match &takeover.backup {
         Some(folder) => folder.join(COPY),
@@ -107,8 +104,15 @@ pub async fn take_over(
         fenced.recover(&mut course)?;
     }
     let recovered = course.size() - copy.view().size;
+    let record = Arc::new(Record::of(course.state.clone()));
+    let office = Arc::new(Office::open(anchor.origin(), record, keys)?);
+    let registry = course.state.registry();
+    if !registry.is_some_and(|registry| office.is_staffed(registry)) {
+        return Err(TakeoverError::OtherKey);
+    }
     let demanded = demand(&own, 0, course.state.policy());
-    ask(&demanded, takeover, &key, &course, &deps).await?;
+    let log = (anchor.origin(), &*office);
+    ask(&demanded, takeover, log, &course, &deps).await?;
     for early in copy.early() {
         // Denied on sight by whoever saw it, under no checkpoint yet: it shall not be forgotten. Refused
         // where the ledger has it.
@@ -124,7 +128,7 @@ pub async fn take_over(
     if let Some(backup) = &takeover.backup {
         keep_applications(config, &backup.join(APPLICATIONS), &deps)?;
     }
-    let passages = Passages::open(deps.disk.clone(), &config.passages(), &key)?;
+    let passages = Passages::open(deps.disk.clone(), &config.passages(), &*office)?;
     let newest = copy.view().checkpoint.as_ref();
     let cosigned = |newest: &&_| demanded.judge(newest, deps.clock.now()).is_some();
     if let Some(newest) = newest.filter(cosigned).filter(|_| demanded.is_demanding()) {
@@ -135,7 +139,7 @@ pub async fn take_over(
     let opening = open_ledger(
         config,
         anchor.origin(),
-        ledger_key,
+        office.clone(),
         None,
         clock,
         to,
@@ -150,7 +154,10 @@ pub async fn take_over(
         ledger.append(Append { entry, attachment }).await?;
     }
     let size = ledger.size();
-    ledger.publish_now().await?;
+    if office.can_sign() {
+        ledger.publish_now().await?;
+    }
+    // Otherwise the first checkpoint is signed once the registrars have put the key here in office.
     ledger.shutdown().await?;
     durable::remove(disk, &unfinished)?;
     disk.sync_dir(config.data.as_path())?;
@@ -163,7 +170,7 @@ pub async fn take_over(
 async fn ask(
     demanded: &WitnessPolicy,
     takeover: &Takeover,
-    key: &NoteKey,
+    (origin, keys): (&str, &Office),
     course: &Course<'_>,
     deps: &Deps,
 ) -> Result<(), TakeoverError> {
@@ -171,7 +178,7 @@ async fn ask(
         let asking = WitnessesConfig::new(deps.net.clone(), deps.clock.clone());
         let witnesses = Witnesses::new(asking);
         witnesses.set_policy(demanded.clone(), Duration::ZERO);
-        return course.judge(&witnesses.survey(key, None).await);
+        return course.judge(&witnesses.survey(origin, keys, None).await);
     }
     match takeover.fence.is_some() || takeover.accepts_loss {
         true => Ok(()),

@@ -9,6 +9,7 @@ use entente_telemetry::{Condition, Health, Metrics};
 use tokio::sync::{Notify, watch};
 
 use crate::cosigning::Cosigning;
+use crate::office::Office;
 use crate::service::Service;
 
 /// Publishes a checkpoint whenever the ledger grew, at once: followers wait for it.
@@ -30,6 +31,7 @@ pub(crate) async fn publish(ledger: Ledger, grown: Arc<Notify>, stopped: watch::
 
 pub(crate) async fn watch_ledger(
     ledger: Ledger,
+    office: Arc<Office>,
     health: Health,
     metrics: Metrics,
     stopped: watch::Receiver<bool>,
@@ -38,15 +40,19 @@ pub(crate) async fn watch_ledger(
     let mut sizes = ledger.sizes();
     let mut stopped = std::pin::pin!(until(stopped));
     loop {
-        if *writable.borrow_and_update() {
-            health.pass(Condition::Log);
-        } else {
-            health.fail(Condition::Log, "the ledger cannot be written");
+        let can_sign = office.can_sign();
+        match (*writable.borrow_and_update(), can_sign) {
+            (true, true) => health.pass(Condition::Log),
+            (false, _) => health.fail(Condition::Log, "the ledger cannot be written"),
+            (true, false) => {
+                health.fail(Condition::Log, "the key that signs checkpoints is not here");
+            }
         }
         metrics.log_size(*sizes.borrow_and_update());
         let changed = tokio::select! {
             changed = writable.changed() => changed,
             changed = sizes.changed() => changed,
+            () = tokio::time::sleep(WATCH), if !can_sign => Ok(()),
             () = &mut stopped => return,
         };
         if changed.is_err() {

@@ -20,6 +20,7 @@ use crate::desk::Record;
 #[derive(Debug)]
 struct Ledgers {
     record: Arc<Record>,
+    /// In the order of the files: of one registry, an older anchor's key before a newer one's.
     registries: Vec<NoteKey>,
 }
 
@@ -35,7 +36,7 @@ pub(crate) enum OpenWitnessError {
 }
 
 impl KnownLogs for Ledgers {
-    fn keys(&self, origin: &str) -> Vec<NoteKey> {
+    fn keys(&self, origin: &str, _size: u64) -> Vec<NoteKey> {
         let state = self.record.state();
         let shard = state.shard_by_origin(origin);
         let key = shard.and_then(|shard| NoteKey::new(origin, shard.key.clone()).ok());

@@ -48,7 +48,8 @@ pub struct Config {
     /// The anchor of each registry whose ledger, and whose servers' ledgers, it cosigns. *Trusted.*
     #[serde(default)]
     pub anchors: Vec<FilePath>,
-    /// Further ledgers, by the keys of their checkpoints: `origin+hash+key`.
+    /// Further ledgers, by the keys of their checkpoints: `origin+hash+key`. Of one ledger whose key is
+    /// replaced both, the old one first; what was cosigned under the new one is never gone back from.
     #[serde(default)]
     pub logs: Vec<String>,
 }
@@ -110,7 +111,7 @@ pub enum StartError {
 /// The ledgers of registries and their servers, and those that were named.
 #[derive(Debug)]
 struct Ledgers {
-    registries: Vec<(NoteKey, Directory)>,
+    registries: Vec<Directory>,
     named: Vec<NoteKey>,
 }
 
@@ -168,7 +169,6 @@ impl Running {
                 .map_err(|error| StartError::Anchor(Box::new(error)))?;
             let dir = config.data.as_path().join("directory");
             let dir = dir.join(anchor.jurisdiction.to_string());
-            let ledger = anchor.ledger.clone();
             let follower = Follower::open(FollowerConfig {
                 anchor,
                 dir,
@@ -179,7 +179,7 @@ impl Running {
                 disk: Arc::clone(&deps.disk),
             })
             .await?;
-            registries.push((ledger, follower.directory()));
+            registries.push(follower.directory());
             followers.push(follower);
         }
         let witness = Witness::open(WitnessConfig {
@@ -252,10 +252,13 @@ impl StartError {
 // === impl Ledgers ===
 
 impl KnownLogs for Ledgers {
-    fn keys(&self, origin: &str) -> Vec<NoteKey> {
+    fn keys(&self, origin: &str, size: u64) -> Vec<NoteKey> {
         let mut keys: Vec<NoteKey> = self.named.clone();
-        for (ledger, directory) in &self.registries {
-            keys.push(ledger.clone());
+        for directory in &self.registries {
+            if directory.anchor().origin() == origin {
+                // Followed, so its changes say which key signs this tree, and whoever named one more says less.
+                return vec![directory.ledger_at(size)];
+            }
             let view = directory.view();
             let shard = view.state.shard_by_origin(origin);
             keys.extend(shard.and_then(|shard| NoteKey::new(origin, shard.key.clone()).ok()));

@@ -262,12 +262,12 @@ pub(crate) async fn judge(
         return Ok(Standing::Newest);
     }
     let tree = match open() {
-        Ok(Some(reader)) => SignedTree::of_folder(reader, key.clone()),
+        Ok(Some(reader)) => SignedTree::of_folder(reader, Arc::new(key.clone())),
         Ok(None) => Ok(None),
         Err(error) => Err(error),
     };
     let tree = tree.map_err(LedgerError::from)?;
-    let survey = witnesses.survey(key, tree.as_ref()).await;
+    let survey = witnesses.survey(key.name(), key, tree.as_ref()).await;
     if let Some(newest) = survey.newest.filter(is_behind) {
         return Ok(Standing::Behind(newest.note().clone()));
     }

@@ -20,14 +20,16 @@ use entente_agreement::{Agreement, Document};
 use entente_central_registry as registry;
 use entente_clock::{Clock, SystemClock};
 use entente_directory::{
-    Application, Author, Change, Keep, KeyRole, MemberAdmit, MemberClass, Name, NewKey, Policy,
-    ServicePublish,
+    Application, Author, Change, Keep, KeyRole, LedgerKey, MemberAdmit, MemberClass, Name, NewKey,
+    Policy, ProposalAct, ServicePublish,
 };
 use entente_follow::author::{Pen, next_act};
 use entente_follow::{Anchor, Follower, FollowerConfig, RegistryClient, View};
 use entente_identity::MethodName;
+use entente_keys::KeyStore;
 use entente_ledger::Runner;
 use entente_ledger::disk::{Disk, RealDisk};
+use entente_ledger::note::NoteKey;
 use entente_proto::VITAL_EVENTS_DESCRIPTOR_SET;
 use entente_security_server::enrol::ServerKeys;
 use entente_security_server::{Config, Deps, Running, SecurityServer};
@@ -58,6 +60,10 @@ pub struct World {
     clock: Arc<dyn Clock>,
     desk: Follower,
     registrar: Arc<dyn Signer>,
+    /// Those beside the operator.
+    registrars: Vec<P256Key>,
+    /// The registry's key folder.
+    keys: PathBuf,
 }
 
 /// The method every scenario calls.
@@ -82,7 +88,16 @@ impl World {
     /// # Errors
     /// When any act is refused.
     pub async fn build_at(dir: &Path, clock: Arc<dyn Clock>) -> anyhow::Result<Self> {
-        Self::build_with(dir, clock, None).await
+        Self::build_with(dir, clock, None, Vec::new()).await
+    }
+
+    /// Builds it in `dir` under the machine's clock, with three registrars of whom two decide.
+    ///
+    /// # Errors
+    /// When any act is refused.
+    pub async fn build_of_three(dir: &Path) -> anyhow::Result<Self> {
+        let others = vec![P256Key::generate()?, P256Key::generate()?];
+        Self::build_with(dir, Arc::new(SystemClock), None, others).await
     }
 
     /// Builds it in `dir`, with the consumer's keys in a token.
@@ -90,13 +105,14 @@ impl World {
     /// # Errors
     /// When any act is refused.
     pub async fn build_with_token(dir: &Path, keys: InToken) -> anyhow::Result<Self> {
-        Self::build_with(dir, Arc::new(SystemClock), Some(keys)).await
+        Self::build_with(dir, Arc::new(SystemClock), Some(keys), Vec::new()).await
     }
 
     async fn build_with(
         dir: &Path,
         clock: Arc<dyn Clock>,
         in_token: Option<InToken>,
+        registrars: Vec<P256Key>,
     ) -> anyhow::Result<Self> {
         let net: Arc<dyn Net> = Arc::new(TokioNet);
         let disk: Arc<dyn Disk> = Arc::new(RealDisk);
@@ -107,14 +123,15 @@ impl World {
         )?;
         let config: registry::Config = entente_config::load(&config)?;
         let runner = Runner::Thread;
-        let made = registry::init(
-            &config,
-            Policy::usual(),
-            clock.clone(),
-            disk.clone(),
-            runner,
-        )
-        .await?;
+        let others = registrars.iter().map(|key| key.verifying_key().clone());
+        let founding = registry::Founding {
+            policy: Policy::usual(),
+            registrars: others.collect(),
+            quorum: if registrars.is_empty() { 1 } else { 2 },
+        };
+        let (of_now, on) = (clock.clone(), disk.clone());
+        let made = registry::init(&config, founding, of_now, on, runner).await?;
+        let keys = config.keys.as_path().to_owned();
         let deps = registry::Deps {
             clock: clock.clone(),
             net: net.clone(),
@@ -138,6 +155,8 @@ impl World {
             clock,
             desk,
             registrar: made.registrar,
+            registrars,
+            keys,
         };
         for site in [&world.consumer, &world.provider] {
             world.admit(site).await?;
@@ -215,6 +234,32 @@ impl World {
         self.submit(author, &*self.consumer.officer, &change, Vec::new())
             .await?;
         Ok(id)
+    }
+
+    /// The registrars put another ledger key in office, made beside the present one.
+    ///
+    /// # Errors
+    /// When it is refused.
+    pub async fn replace_ledger_key(&self) -> anyhow::Result<NoteKey> {
+        let state = self.view().state.clone();
+        let registry = state.registry().context("a registry")?;
+        let store = KeyStore::open(&self.keys)?;
+        let next = registry::LedgerKeys::prepare(&store, Some(registry))?;
+        let change = Change::LedgerKey(LedgerKey::prove(registry, &*next, None)?);
+        self.submit(Author::Registrar, &*self.registrar, &change, Vec::new())
+            .await?;
+        if let Some(second) = self.registrars.first() {
+            let state = self.view().state.clone();
+            let tabled = state.proposals().next().context("a proposal")?;
+            let act = ProposalAct {
+                change: tabled.change.hash(),
+            };
+            let change = Change::ProposalApprove(act);
+            self.submit(Author::Registrar, second, &change, Vec::new())
+                .await?;
+        }
+        let key = NoteKey::new(&registry.origin, next.verifying_key().clone())?;
+        Ok(key)
     }
 
     /// The provider ends the agreement.

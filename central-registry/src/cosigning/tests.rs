@@ -4,7 +4,7 @@ use entente_clock::ManualClock;
 use entente_directory::{Author, Change, ChangeHeader, SignedChange, State};
 use entente_follow::witness::{KnownLogs, Witness, WitnessConfig, WitnessLimits, serve};
 use entente_ledger::disk::RealDisk;
-use entente_ledger::note::WitnessKey;
+use entente_ledger::note::{NoteKey, WitnessKey};
 use entente_ledger::{Append, Ledger, LedgerConfig, NoCompanion, Runner, cosignature};
 use entente_signing::{Ed25519Key, P256Key, Signer};
 use entente_tls::net::{Endpoint, TokioNet};
@@ -18,7 +18,7 @@ const ORIGIN: &str = "registry.ca-demo/changes";
 struct One(NoteKey);
 
 impl KnownLogs for One {
-    fn keys(&self, _origin: &str) -> Vec<NoteKey> {
+    fn keys(&self, _origin: &str, _size: u64) -> Vec<NoteKey> {
         vec![self.0.clone()]
     }
 }
@@ -141,7 +141,7 @@ async fn other_witnesses_take_over_only_when_both_have_cosigned_one_checkpoint()
     scene.ask_for(0, &ledger, &first.policy()).await;
     let record = Arc::clone(&scene.record);
     let key = scene.key();
-    let begun = cosigning.begin(record, Arc::clone(&passages), &key, None, 1);
+    let begun = cosigning.begin(record, Arc::clone(&passages), (ORIGIN, &key), None, 1);
     begun.await.unwrap();
 
     let finality = || ledger.finality().borrow().as_ref().map(|held| held.size());

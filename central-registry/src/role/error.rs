@@ -62,6 +62,12 @@ pub enum StartError {
     /// The ledger cannot be opened.
     #[error("opening the registry's ledger")]
     Ledger(#[from] LedgerError),
+    /// The key that signs the ledger's checkpoints is not in the key folder, nor one to take its place.
+    #[error("the key folder holds neither the ledger key `{wanted}` nor one to take its place")]
+    LedgerKey {
+        /// The key in office, as it is named.
+        wanted: String,
+    },
     /// The ledger's files cannot be opened.
     #[error("reading the registry's ledger")]
     Log(#[from] LogError),
@@ -124,6 +130,7 @@ impl StartError {
             Self::Follow(error) => error.reason(),
             Self::NotCopied => Reason::RegistryUnreachable,
             Self::Behind { .. } => Reason::RegistrySplit,
+            Self::LedgerKey { .. } => Reason::LedgerKeyMissing,
             Self::Anchor(_)
             | Self::Bind(_)
             | Self::Damaged { .. }

@@ -62,7 +62,7 @@ pub enum TakeoverError {
     #[error("naming the ledger's key")]
     Note(#[from] NoteError),
     /// The ledger key here is not the registry's.
-    #[error("the ledger key here is not the one in the anchor")]
+    #[error("the key folder holds neither the registry's ledger key nor one to take its place")]
     OtherKey,
     /// The ledger cannot be read.
     #[error("reading the registry's ledger")]
@@ -98,9 +98,8 @@ impl TakeoverError {
             Self::Disk(_) | Self::Ledger(_) | Self::Log(_) | Self::Read(_) => {
                 Reason::LogUnavailable
             }
-            Self::Empty | Self::Keys(_) | Self::Note(_) | Self::OtherKey | Self::Running => {
-                Reason::InternalFault
-            }
+            Self::OtherKey => Reason::LedgerKeyMissing,
+            Self::Empty | Self::Keys(_) | Self::Note(_) | Self::Running => Reason::InternalFault,
         }
     }
 }

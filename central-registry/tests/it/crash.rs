@@ -14,7 +14,7 @@ use entente_testkit::disk::Fault;
 use crate::town::{LONG, Member, Town, caught_up};
 
 /// A registry whose data is on `disk` and nothing else is; no timer publishes behind our back.
-async fn start(town: &Town, disk: &MemDisk) -> Result<Running, String> {
+pub(crate) async fn start(town: &Town, disk: &MemDisk) -> Result<Running, String> {
     let mut deps = town.deps();
     deps.disk = Arc::new(disk.clone());
     deps.runner = entente_ledger::Runner::Task;

@@ -13,6 +13,7 @@ mod join;
 mod malicious;
 mod mirror;
 mod nginx;
+mod pivot;
 mod refusals;
 mod restart;
 mod standby;

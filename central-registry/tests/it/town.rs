@@ -6,7 +6,7 @@ use std::time::Duration;
 
 use bytes::Bytes;
 use entente_agreement::{Agreement, Document};
-use entente_central_registry::{CentralRegistry, Config, Deps, Running, init};
+use entente_central_registry::{CentralRegistry, Config, Deps, Founding, Running, init};
 use entente_clock::{Clock, ManualClock, Timestamp};
 use entente_directory::{
     Application, Author, Change, HpkeKey, Keep, KeyRole, MemberAdmit, Name, NewKey, Policy,
@@ -57,6 +57,14 @@ impl Town {
     }
 
     pub(crate) async fn found_on(disk: Arc<dyn Disk>, change: impl FnOnce(&mut Config)) -> Self {
+        Self::found_by(Policy::usual(), disk, change).await
+    }
+
+    pub(crate) async fn found_by(
+        founding: impl Into<Founding>,
+        disk: Arc<dyn Disk>,
+        change: impl FnOnce(&mut Config),
+    ) -> Self {
         let dir = tempfile::tempdir().unwrap();
         let text = "
 jurisdiction: ca-demo
@@ -71,7 +79,7 @@ anchor: ./anchor.yaml
         let clock = ManualClock::at("2026-11-22T12:00:00Z".parse().unwrap());
         let made = init(
             &config,
-            Policy::usual(),
+            founding,
             Arc::new(clock.clone()),
             disk.clone(),
             Runner::Thread,

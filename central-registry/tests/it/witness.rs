@@ -116,7 +116,7 @@ impl Onlooker {
 }
 
 impl KnownLogs for One {
-    fn keys(&self, origin: &str) -> Vec<NoteKey> {
+    fn keys(&self, origin: &str, _size: u64) -> Vec<NoteKey> {
         let known = (origin == self.0.name()).then(|| self.0.clone());
         known.into_iter().collect()
     }

@@ -5,6 +5,7 @@ use std::path::{Path, PathBuf};
 use clap::Args;
 use entente_central_registry::Config as RegistryConfig;
 use entente_config::ConfigError;
+use entente_directory::State;
 use entente_follow::{Anchor, View};
 use entente_identity::MemberId;
 use entente_reason::Reason;
@@ -166,6 +167,17 @@ impl Reading {
             }
         };
         Ok(Self { desk, view })
+    }
+}
+
+impl Reading {
+    /// With what no checkpoint covers yet, where the registry answers.
+    pub(crate) async fn newest(&self) -> State {
+        match self.desk.newest().await {
+            Ok(state) => state,
+            // That it does not answer was said when it was opened.
+            Err(_) => self.desk.known(),
+        }
     }
 }
 

@@ -1,5 +1,6 @@
 //! `entente registry`: making one, looking at it, and what it asks of everybody.
 
+mod ledger_key;
 mod policy;
 mod quorum;
 mod takeover;
@@ -40,6 +41,8 @@ pub(crate) enum RegistryCommand {
     Approve(quorum::ApproveArgs),
     Withdraw(quorum::WithdrawArgs),
     Registrars(quorum::RegistrarsArgs),
+    #[command(subcommand)]
+    LedgerKey(ledger_key::LedgerKeyCommand),
     Witnesses(WitnessesArgs),
     Backup(takeover::BackupArgs),
     Restore(takeover::RestoreArgs),
@@ -110,6 +113,7 @@ pub(crate) async fn run(command: RegistryCommand, screen: &Screen) -> Result<(),
         RegistryCommand::Approve(args) => quorum::approve(&args, screen).await,
         RegistryCommand::Withdraw(args) => quorum::withdraw(&args, screen).await,
         RegistryCommand::Registrars(args) => quorum::registrars(&args, screen).await,
+        RegistryCommand::LedgerKey(command) => ledger_key::run(command, screen).await,
         RegistryCommand::Witnesses(args) => witnesses(&args, screen).await,
         RegistryCommand::Backup(args) => takeover::run_backup(&args, screen).await,
         RegistryCommand::Restore(args) => takeover::run_restore(&args, screen).await,
@@ -226,6 +230,7 @@ async fn show(args: &ShowArgs, screen: &Screen) -> Result<(), Failure> {
     let reading = args.desk.read(screen).await?;
     let view = reading.view.clone();
     let anchor = reading.desk.anchor().clone();
+    let ledger = view.ledger_key().unwrap_or_else(|| anchor.ledger.clone());
     let connected = reading.desk.directory().is_connected();
     reading.desk.close().await;
     let state = &view.state;
@@ -248,7 +253,7 @@ async fn show(args: &ShowArgs, screen: &Screen) -> Result<(), Failure> {
         "witnesses": witnesses,
         "registry_witnesses": own,
         "jurisdiction": anchor.jurisdiction,
-        "ledger": anchor.ledger.to_string(),
+        "ledger": ledger.to_string(),
         "genesis": anchor.genesis.to_string(),
         "addresses": anchor.addresses.iter().map(ToString::to_string).collect::<Vec<_>>(),
         "connected": connected,
@@ -287,7 +292,7 @@ async fn show(args: &ShowArgs, screen: &Screen) -> Result<(), Failure> {
         for line in own.lines() {
             row(Text::HeadOwnWitnesses, line.to_owned());
         }
-        row(Text::HeadKey, anchor.ledger.to_string());
+        row(Text::HeadKey, ledger.to_string());
         row(Text::HeadGenesis, anchor.genesis.to_string());
     });
     Ok(())

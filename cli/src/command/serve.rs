@@ -139,7 +139,16 @@ async fn registry(file: &Path, stop: &mut Stop, screen: &Screen) -> Result<(), F
         return Ok(());
     }
     let started = registry::CentralRegistry::start(config, deps).await;
-    let running = started.map_err(|error| not_started(&error, screen))?;
+    let running = started.map_err(|error| {
+        let failure = not_started(&error, screen);
+        match error {
+            // A person has to do something that the reason says.
+            registry::StartError::LedgerKey { .. } => {
+                failure.explained(error.reason(), screen.lang)
+            }
+            _ => failure,
+        }
+    })?;
     notify::ready();
     stop.wait().await;
     tracing::info!(event = "registry.draining");

@@ -54,6 +54,7 @@ catalogue! {
     HeadFingerprint = "fingerprint", "empreinte";
     HeadFrom = "from", "du";
     HeadGenesis = "first", "premier";
+    HeadHere = "here", "ici";
     HeadHash = "hash", "empreinte";
     HeadHolds = "holds", "contient";
     HeadJurisdiction = "jurisdiction", "administration";
@@ -366,6 +367,24 @@ catalogue! {
         "Ce sont déjà les registraires; rien n’a été changé.";
     RegistrarsQuorum = "{quorum} of {count} registrars decide together.",
         "{quorum} registraires sur {count} décident ensemble.";
+
+    // registry ledger-key
+    LedgerKeyAlready = "This key is in office, or this registrar agreed to it already; nothing was changed.",
+        "Cette clé est en fonction, ou ce registraire avait déjà donné son accord; rien n’a été changé.";
+    LedgerKeyAnchor = "Wrote {file}, which names the key in office: {key}",
+        "{file} est écrit, et nomme la clé en fonction : {key}";
+    LedgerKeyInOffice = "In office (registry entry {index}): the registry signs with {fingerprint} from there on.",
+        "En fonction (entrée {index} du registre central) : le registre signe désormais avec {fingerprint}.";
+    LedgerKeyMade = "The next ledger key lies in {keys} as {label}. Its fingerprint: {fingerprint}",
+        "La prochaine clé du journal est dans {keys} sous {label}. Son empreinte : {fingerprint}";
+    LedgerKeyMadeNext = "Read it to the registrars. One proposes it with `entente registry ledger-key propose`; the registry takes it up by itself.",
+        "Lisez-la aux registraires. L’un d’eux la propose avec `entente registry ledger-key propose`; le registre la prend en compte de lui-même.";
+    LedgerKeyNone = "no key that could take office lies in {keys}",
+        "aucune clé qui pourrait entrer en fonction ne se trouve dans {keys}";
+    LedgerKeyOffered = "Its fingerprint: {fingerprint}. A registrar proposes it with `entente registry ledger-key propose --offer …`.",
+        "Son empreinte : {fingerprint}. Un registraire la propose avec `entente registry ledger-key propose --offer …`.";
+    LedgerKeyProposed = "The key {fingerprint} is proposed, or agreed to (registry entry {index}).",
+        "La clé {fingerprint} est proposée, ou l’accord est donné (entrée {index} du registre central).";
 
     // trust
     TrustAdded = "{jurisdiction} is recognised (registry entry {index}). Every server here follows its registry now.",

@@ -12,6 +12,7 @@ mod demo;
 mod doctor;
 mod erase;
 mod help;
+mod ledger_key;
 mod life;
 mod omission;
 mod peer;

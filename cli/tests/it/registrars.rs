@@ -8,7 +8,7 @@ use crate::run::{Ran, entente};
 use crate::two::address;
 
 /// A desk whose key folder is its own, of a registry that runs elsewhere.
-fn desk(dir: &Path, listen: &str) {
+pub(crate) fn desk(dir: &Path, listen: &str) {
     fs::create_dir_all(dir).unwrap();
     let yaml = format!(
         "jurisdiction: ca-demo-on\nlisten: {listen}\ndata: ./none\nkeys: ./keys\n\

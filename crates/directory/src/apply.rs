@@ -6,6 +6,7 @@
 
 mod agreement;
 mod budget;
+mod ledger_key;
 mod member;
 mod quorum;
 mod recognition;
@@ -186,7 +187,8 @@ pub(crate) fn check_right(change: &SignedChange, role: Option<KeyRole>) -> Resul
         | Kind::RecognitionRevoke
         | Kind::ProposalApprove
         | Kind::ProposalWithdraw
-        | Kind::Registrars => *author == Author::Registrar,
+        | Kind::Registrars
+        | Kind::LedgerKey => *author == Author::Registrar,
         Kind::KeyAdd => role == Some(KeyRole::Recovery),
         // Which key may revoke which is decided with the key at hand.
         Kind::KeyRevoke => role.is_some(),
@@ -256,6 +258,7 @@ fn apply_body(
         },
         Change::ProposalWithdraw(body) => quorum::withdraw(core, body),
         Change::Registrars(body) => quorum::replace_registrars(core, body),
+        Change::LedgerKey(body) => ledger_key::replace(core, body),
     }
 }
 
@@ -281,6 +284,7 @@ fn apply_genesis(core: &mut Core, change: &SignedChange, body: &Genesis) -> Resu
         jurisdiction: body.jurisdiction.clone(),
         origin: body.origin.clone(),
         ledger: body.ledger.clone(),
+        former_ledgers: Vec::new(),
         registrars: body.registrars.clone(),
         quorum: body.quorum,
         clerk: body.clerk.clone(),
@@ -329,7 +333,7 @@ fn fetch(blobs: &dyn Blobs, hash: &Digest) -> Result<bytes::Bytes, Refusal> {
 }
 
 /// The rules in this file. A state change under others stops a server that does not run them.
-pub const RULES_VERSION: u32 = 3;
+pub const RULES_VERSION: u32 = 4;
 
 /// The oldest rules under which a ledger adds up to the same state as under these: whatever they accepted,
 /// these accept, to the same effect.

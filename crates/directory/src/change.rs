@@ -2,6 +2,7 @@
 
 mod application;
 mod body;
+mod ledger_key;
 mod name;
 mod policy;
 mod quorum;
@@ -15,6 +16,7 @@ pub use body::{
     AgreementAct, Change, Genesis, KeyAdd, KeyRevoke, Kind, MemberAct, MemberAdmit, NewKey,
     StateClaim,
 };
+pub use ledger_key::LedgerKey;
 pub use name::{Author, InvalidName, KeyRole, MemberClass, Mode, Name};
 pub use policy::{Policy, PolicyField};
 pub use quorum::{ProposalAct, Registrars};

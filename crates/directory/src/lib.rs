@@ -29,18 +29,18 @@ pub use apply::{
 pub use blobs::{Blobs, MAX_BLOB, MemoryBlobs};
 pub use change::{
     AgreementAct, Application, ApplicationError, Author, Change, ChangeHeader, ForeignAnchor,
-    Genesis, HpkeKey, InvalidName, KeyAdd, KeyRevoke, KeyRole, Kind, MAX_CHANGE, MalformedChange,
-    MemberAct, MemberAdmit, MemberClass, Mode, Name, NewKey, Policy, PolicyField, ProposalAct,
-    Recognise, RecognitionAct, RecognitionLimits, Registrars, ServerRegister, ServerUpdate,
-    ServicePublish, ServiceRetire, SessionRevoke, ShardOpen, SignChangeError, SignedChange,
-    StateClaim, Suite,
+    Genesis, HpkeKey, InvalidName, KeyAdd, KeyRevoke, KeyRole, Kind, LedgerKey, MAX_CHANGE,
+    MalformedChange, MemberAct, MemberAdmit, MemberClass, Mode, Name, NewKey, Policy, PolicyField,
+    ProposalAct, Recognise, RecognitionAct, RecognitionLimits, Registrars, ServerRegister,
+    ServerUpdate, ServicePublish, ServiceRetire, SessionRevoke, ShardOpen, SignChangeError,
+    SignedChange, StateClaim, Suite,
 };
 pub use entry::{MalformedEntry, RegistryEntry};
 pub use federation::{Absent, Federation};
 pub use record::{
-    AgreementRecord, AuthorPosition, Dated, Keep, MemberKey, MemberRecord, ProposalRecord,
-    RecognitionRecord, RegistryRecord, ServerRecord, ServiceRecord, ServiceVersion, ShardRecord,
-    Standing, Terms,
+    AgreementRecord, AuthorPosition, Dated, FormerLedgerKey, Keep, MemberKey, MemberRecord,
+    ProposalRecord, RecognitionRecord, RegistryRecord, ServerRecord, ServiceRecord, ServiceVersion,
+    ShardRecord, Standing, Terms,
 };
 pub use refusal::Refusal;
 pub use set::Set;

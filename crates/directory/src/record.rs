@@ -36,8 +36,10 @@ pub struct RegistryRecord {
     pub jurisdiction: Jurisdiction,
     /// The origin of its ledger.
     pub origin: String,
-    /// The key that signs its checkpoints.
+    /// The key that signs its checkpoints now.
     pub ledger: VerifyingKey,
+    /// The keys that signed them before, oldest first.
+    pub former_ledgers: Vec<FormerLedgerKey>,
     /// The registrars' keys.
     pub registrars: Vec<VerifyingKey>,
     /// How many registrars a weakening takes, and what the policy names.
@@ -46,6 +48,15 @@ pub struct RegistryRecord {
     pub clerk: Option<VerifyingKey>,
     /// Hash of the genesis change; an anchor names it.
     pub genesis: Digest,
+}
+
+/// A key that signed a registry's checkpoints until another took its place.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct FormerLedgerKey {
+    /// The key.
+    pub key: VerifyingKey,
+    /// How many entries the largest tree has that it signs.
+    pub until: u64,
 }
 
 /// A change that takes several registrars and is not in effect yet.
@@ -226,6 +237,23 @@ impl<T> Dated<T> {
 
 fn current<T>(items: &[Dated<T>]) -> impl DoubleEndedIterator<Item = &T> {
     items.iter().filter(|d| d.is_current()).map(|d| &d.value)
+}
+
+// === impl RegistryRecord ===
+
+impl RegistryRecord {
+    /// The key that signs the tree of so many entries, as far as the changes are known.
+    pub fn ledger_at(&self, size: u64) -> &VerifyingKey {
+        let mut former = self.former_ledgers.iter();
+        let former = former.find(|former| size <= former.until);
+        former.map_or(&self.ledger, |former| &former.key)
+    }
+
+    /// Whether this key signs the registry's checkpoints, or once did.
+    pub fn knows_ledger(&self, key: &VerifyingKey) -> bool {
+        let mut former = self.former_ledgers.iter();
+        self.ledger == *key || former.any(|former| former.key == *key)
+    }
 }
 
 // === impl MemberRecord ===

@@ -7,6 +7,7 @@ use bytes::Bytes;
 use entente_clock::Timestamp;
 use entente_directory::{Blobs, Policy, Refusal, RegistryEntry, State, apply};
 use entente_ledger::SignedCheckpoint;
+use entente_ledger::note::NoteKey;
 use entente_signing::Digest;
 
 use crate::alarm::AlarmKind;
@@ -70,7 +71,7 @@ impl Ahead {
         blobs: &dyn Blobs,
     ) -> Result<(), BlobMissing> {
         if self.fault.is_none() {
-            match self.applied(parsed, anchor, blobs) {
+            match applied(&self.state, parsed, anchor, blobs) {
                 Ok(state) => self.state = state,
                 Err(NotApplied::Missing(missing)) => return Err(missing),
                 Err(NotApplied::Fault(kind)) => {
@@ -91,47 +92,6 @@ impl Ahead {
         Ok(())
     }
 
-    fn applied(
-        &self,
-        parsed: Option<&RegistryEntry>,
-        anchor: &Anchor,
-        blobs: &dyn Blobs,
-    ) -> Result<State, NotApplied> {
-        let fault = |kind| Err(NotApplied::Fault(kind));
-        let Some(entry) = parsed else {
-            return fault(AlarmKind::RefusedChange);
-        };
-        let index = self.size();
-        if index == 0 && entry.change.hash() != anchor.genesis {
-            return fault(AlarmKind::OtherGenesis);
-        }
-        let state = match apply(&self.state, &entry.change, entry.at, blobs) {
-            Ok(state) => state,
-            Err(Refusal::BlobMissing(hash)) => return Err(NotApplied::Missing(BlobMissing(hash))),
-            Err(refusal) => {
-                let reason = refusal.reason().code();
-                tracing::error!(event = "registry.change_refused", index, reason);
-                return fault(AlarmKind::RefusedChange);
-            }
-        };
-        // By what takes effect, not by what is proposed: that may be long before, and with another entry.
-        if let Some(policy) = other_policy(&self.state, &state)
-            && let Some(field) = demand::falls_below(anchor, self.state.policy(), policy)
-        {
-            tracing::error!(event = "registry.policy_weakened", index, ?field);
-            return fault(AlarmKind::WeakenedPolicy);
-        }
-        let fits = state.registry().is_some_and(|registry| {
-            registry.origin == anchor.origin()
-                && registry.ledger == *anchor.ledger.key()
-                && registry.jurisdiction == anchor.jurisdiction
-        });
-        if index == 0 && !fits {
-            return fault(AlarmKind::OtherGenesis);
-        }
-        Ok(state)
-    }
-
     /// The root over the first `size` entries; none when there are fewer.
     pub(crate) fn root_at(&self, size: u64) -> Option<Digest> {
         self.tree.root_at(size)
@@ -141,6 +101,46 @@ impl Ahead {
     pub(crate) fn fault_within(&self, size: u64) -> Option<AlarmKind> {
         let fault = self.fault.as_ref().filter(|fault| fault.index < size);
         fault.map(|fault| fault.kind)
+    }
+
+    /// The key that signs a tree of `size`, as far as the entries that were worked off say.
+    pub(crate) fn ledger_at(&self, size: u64) -> Option<NoteKey> {
+        let registry = self.state.registry()?;
+        NoteKey::new(&registry.origin, registry.ledger_at(size).clone()).ok()
+    }
+
+    /// The largest trees that keys before the present one sign, in order.
+    pub(crate) fn former_ledgers(&self) -> impl Iterator<Item = u64> {
+        let registry = self.state.registry();
+        let former = registry.map_or(&[][..], |registry| &registry.former_ledgers);
+        former.iter().map(|former| former.until)
+    }
+
+    /// Whether the registry's checkpoints are signed with this key, or once were.
+    pub(crate) fn knows_ledger(&self, key: &NoteKey) -> bool {
+        let registry = self.state.registry();
+        registry.is_some_and(|registry| registry.knows_ledger(key.key()))
+    }
+
+    /// Whether there is an entry that must not be in the ledger.
+    pub(crate) const fn is_at_fault(&self) -> bool {
+        self.fault.is_some()
+    }
+
+    /// The state after these entries too; none when it cannot be told here.
+    pub(crate) fn state_after<'a>(
+        &self,
+        entries: impl IntoIterator<Item = Option<&'a RegistryEntry>>,
+        anchor: &Anchor,
+        blobs: &dyn Blobs,
+    ) -> Option<State> {
+        if self.is_at_fault() {
+            return None;
+        }
+        let mut entries = entries.into_iter();
+        entries.try_fold(self.state.clone(), |state, entry| {
+            applied(&state, entry, anchor, blobs).ok()
+        })
     }
 
     /// The registry's policy by all of it.
@@ -169,6 +169,46 @@ impl Ahead {
 enum NotApplied {
     Fault(AlarmKind),
     Missing(BlobMissing),
+}
+
+/// The state after one more entry.
+fn applied(
+    state: &State,
+    parsed: Option<&RegistryEntry>,
+    anchor: &Anchor,
+    blobs: &dyn Blobs,
+) -> Result<State, NotApplied> {
+    let fault = |kind| Err(NotApplied::Fault(kind));
+    let Some(entry) = parsed else {
+        return fault(AlarmKind::RefusedChange);
+    };
+    let index = state.size();
+    if index == 0 && entry.change.hash() != anchor.genesis {
+        return fault(AlarmKind::OtherGenesis);
+    }
+    let after = match apply(state, &entry.change, entry.at, blobs) {
+        Ok(after) => after,
+        Err(Refusal::BlobMissing(hash)) => return Err(NotApplied::Missing(BlobMissing(hash))),
+        Err(refusal) => {
+            let reason = refusal.reason().code();
+            tracing::error!(event = "registry.change_refused", index, reason);
+            return fault(AlarmKind::RefusedChange);
+        }
+    };
+    // By what takes effect, not by what is proposed: that may be long before, and with another entry.
+    if let Some(policy) = other_policy(state, &after)
+        && let Some(field) = demand::falls_below(anchor, state.policy(), policy)
+    {
+        tracing::error!(event = "registry.policy_weakened", index, ?field);
+        return fault(AlarmKind::WeakenedPolicy);
+    }
+    let fits = after.registry().is_some_and(|registry| {
+        registry.origin == anchor.origin() && registry.jurisdiction == anchor.jurisdiction
+    });
+    if index == 0 && !fits {
+        return fault(AlarmKind::OtherGenesis);
+    }
+    Ok(after)
 }
 
 /// Bytes of entries kept beside a note as evidence.

@@ -26,6 +26,8 @@ pub struct Alarm {
 pub enum AlarmKind {
     /// Its checkpoint is not signed by the ledger's key.
     BadSignature,
+    /// Its checkpoint is signed with a key that another took the place of.
+    FormerKey,
     /// It signed two trees that are not one another's continuation.
     Fork,
     /// Its first change is not the one in the anchor.
@@ -45,6 +47,7 @@ impl AlarmKind {
     pub const fn as_str(self) -> &'static str {
         match self {
             Self::BadSignature => "bad-signature",
+            Self::FormerKey => "former-key",
             Self::Fork => "fork",
             Self::OtherGenesis => "other-genesis",
             Self::RefusedChange => "refused-change",

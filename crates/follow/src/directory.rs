@@ -4,8 +4,10 @@ use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
 use std::time::Duration;
 
-use arc_swap::{ArcSwap, Guard};
+use arc_swap::{ArcSwap, ArcSwapOption, Guard};
 use entente_clock::{Clock, Timestamp};
+use entente_directory::State;
+use entente_ledger::note::NoteKey;
 use entente_reason::Reason;
 use entente_signing::Digest;
 use tokio::sync::{Notify, watch};
@@ -51,6 +53,8 @@ pub(crate) struct Shared {
     clock: Arc<dyn Clock>,
     view: ArcSwap<View>,
     views: watch::Sender<Arc<View>>,
+    /// See [`Directory::unproven`].
+    unproven: ArcSwapOption<State>,
     alarm: watch::Sender<Option<Alarm>>,
     /// When the registry was last heard to have nothing newer than the view, ms; 0 is never.
     fresh_at: AtomicU64,
@@ -103,6 +107,26 @@ impl Directory {
     /// What this follows.
     pub fn anchor(&self) -> &Anchor {
         &self.shared.anchor
+    }
+
+    /// What the view and the entries after it add up to, which the registry says it logged and no checkpoint
+    /// covers yet; none when there are none, or it cannot be told. Proven by nobody's signature but its
+    /// authors': nothing may be decided by it but what to sign next.
+    pub fn unproven(&self) -> Option<Arc<State>> {
+        self.shared.unproven.load_full()
+    }
+
+    /// The key that signs the registry's checkpoint of this size, as far as is known: entries that no
+    /// checkpoint covers yet count, because a checkpoint over them is signed with the key that they name.
+    pub fn ledger_at(&self, size: u64) -> NoteKey {
+        let (origin, unproven) = (self.anchor().origin(), self.unproven());
+        let of = |state: &State| {
+            let key = state.registry()?.ledger_at(size).clone();
+            NoteKey::new(origin, key).ok()
+        };
+        let known = unproven.and_then(|state| of(&state));
+        let known = known.or_else(|| of(&self.load().state));
+        known.unwrap_or_else(|| self.anchor().ledger.clone())
     }
 
     /// The root the registry's tree had at `size`; none while the view does not reach so far.
@@ -231,6 +255,7 @@ impl Shared {
             anchor,
             clock,
             view: ArcSwap::new(view.clone()),
+            unproven: ArcSwapOption::empty(),
             views: watch::Sender::new(view),
             alarm: watch::Sender::new(None),
             fresh_at: AtomicU64::new(0),
@@ -262,6 +287,16 @@ impl Shared {
         self.view.store(view.clone());
         self.views.send_replace(view.clone());
         view
+    }
+
+    /// Says what the entries add up to that no checkpoint covers.
+    pub(crate) fn show_unproven(&self, state: Option<State>) {
+        self.unproven.store(state.map(Arc::new));
+    }
+
+    /// How many entries that is.
+    pub(crate) fn unproven_size(&self) -> Option<u64> {
+        self.unproven.load().as_ref().map(|state| state.size())
     }
 
     pub(crate) fn raise(&self, alarm: Alarm) {

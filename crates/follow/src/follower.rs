@@ -6,8 +6,8 @@ use std::time::Duration;
 
 use entente_clock::Clock;
 use entente_directory::{Keep, RegistryEntry};
-use entente_ledger::SignedCheckpoint;
 use entente_ledger::disk::{Disk, DiskError};
+use entente_ledger::{Checkpoint, SignedCheckpoint};
 use entente_reason::Reason;
 use entente_tls::IdentitySlot;
 use entente_tls::net::Net;
@@ -178,11 +178,18 @@ pub(crate) fn replay(
     let mut view = View::empty(anchor, keep, replica.blobs.clone());
     let mut ahead = Ahead::of(&view);
     if let Some(note) = &held.checkpoint {
-        let Ok(checkpoint) = SignedCheckpoint::verify(note, &anchor.ledger) else {
+        let Ok(Checkpoint { size, .. }) = Checkpoint::claimed(note) else {
             return Ok(None);
         };
-        let size = checkpoint.size();
         read_up_to(size, &mut ahead, anchor, replica)?;
+        // With the key that these entries name, whichever the anchor does.
+        let key = ahead.ledger_at(size);
+        let key = key.as_ref().unwrap_or(&anchor.ledger);
+        let Ok(checkpoint) = SignedCheckpoint::verify(note, key) else {
+            let read = ahead.size();
+            tracing::error!(event = "registry.copy_unsigned", size, read);
+            return Ok(None);
+        };
         let fault = ahead.fault_within(size);
         if ahead.root_at(size) != Some(checkpoint.root()) || fault.is_some() {
             let read = ahead.size();

@@ -1,10 +1,12 @@
 //! One stream from the registry, until it ends or shows something it must never show.
 
 mod cosigned;
+mod early;
 mod fetch;
 mod mirrored;
 mod open;
 mod raise;
+mod signed;
 mod stream;
 
 use std::sync::Arc;
@@ -13,7 +15,6 @@ use std::time::Duration;
 use bytes::Bytes;
 use entente_clock::Timestamp;
 use entente_directory::RegistryEntry;
-use entente_ledger::SignedCheckpoint;
 use entente_ledger::disk::DiskError;
 use entente_proto::registry::v1::follow_response::Step;
 use entente_proto::registry::v1::{Entries, Heartbeat};
@@ -26,7 +27,6 @@ use crate::demand;
 use crate::directory::Shared;
 use crate::mirror::{Mirror, MirrorError};
 use crate::replica::Replica;
-use crate::view::View;
 use stream::Stream;
 
 /// Everything a follower has, between streams and during one.
@@ -175,7 +175,7 @@ impl Session {
     /// Takes entries in; of them, only what denies has an effect yet. Of many, those that came first are
     /// worked off: memory holds a part of a country's, however long its checkpoint is in coming.
     async fn receive(&mut self, entries: Entries) -> Result<(), Broken> {
-        let next = self.ahead.size() + self.pending.len() as u64;
+        let next = self.sent();
         if entries.first_index != next || entries.entry.len() > MAX_STEP {
             return Err(Broken::Unexpected("entries with a gap"));
         }
@@ -239,35 +239,10 @@ impl Session {
         }
     }
 
-    /// Puts a denying change into effect on sight of its author's signature.
-    fn deny_early(&mut self, entry: &RegistryEntry) -> Result<(), Broken> {
-        let change = &entry.change;
-        let same = |early: &RegistryEntry| early.change.hash() == change.hash();
-        let known = self.early.iter().any(same);
-        if !change.kind().denies() || known || self.early.len() >= MAX_EARLY {
-            return Ok(());
-        }
-        let view = self.shared.view();
-        // Refused here for instance because its author is only admitted by an entry before it.
-        let Ok(state) = view.state.deny(change, entry.at) else {
-            return Ok(());
-        };
-        self.shared.count_denied();
-        self.shared.publish(view.with_state(state));
-        self.early.push(entry.clone());
-        // In effect before it is durable: if we crash here, the stream brings it again, and until
-        // then the registry has not been heard by this process either.
-        self.keep_early()?;
-        Ok(())
-    }
-
     /// Believes what a checkpoint covers, when everything about it holds.
     async fn conclude(&mut self, note: Bytes) -> Result<(), Broken> {
-        let anchor = &self.shared.anchor;
-        let Ok(checkpoint) = SignedCheckpoint::verify(&note, &anchor.ledger) else {
-            return Err(Broken::Alarm(AlarmKind::BadSignature, note));
-        };
-        let view = self.shared.view();
+        let checkpoint = self.verify(&note).await?;
+        let (anchor, view) = (&self.shared.anchor, self.shared.view());
         match view.contradicts(&checkpoint) {
             // It lags; the registry need not know.
             Some(AlarmKind::Rollback) if self.mirror.is_some() => return Ok(()),
@@ -304,6 +279,8 @@ impl Session {
         if let Some(kind) = self.ahead.fault_within(size) {
             return Err(Broken::Alarm(kind, note));
         }
+        // Now that its entries are known: is it signed with the key that they name?
+        self.verify_known(&note)?;
         if size < self.ahead.size() {
             if demanded.is_demanding() {
                 // Other witnesses may have to cosign what follows, and be known from this alone.
@@ -317,6 +294,11 @@ impl Session {
         let Some(judged) = demanded.judge(&checkpoint, self.shared.now()) else {
             return self.hold(&checkpoint);
         };
+        if view.size == 0 && !self.ahead.knows_ledger(&anchor.ledger) {
+            // The anchor is newer than all this: whoever has an older key could show it to a newcomer.
+            tracing::warn!(event = "registry.anchor_key_awaited", size);
+            return self.hold(&checkpoint);
+        }
         let advanced = self
             .ahead
             .view(&view, Arc::clone(&checkpoint), self.shared.now());
@@ -334,6 +316,7 @@ impl Session {
         }
         self.ahead = Ahead::of(&advanced);
         self.shared.publish(advanced);
+        self.show_unproven();
         self.advanced = true;
         tracing::debug!(event = "registry.advanced", size);
         self.settle_early()?;
@@ -345,7 +328,12 @@ impl Session {
 
     /// Whether nothing was sent that the view does not cover.
     fn has_all(&self) -> bool {
-        self.pending.is_empty() && self.ahead.size() == self.shared.view().size
+        self.sent() == self.shared.view().size
+    }
+
+    /// How many entries there are with those that no checkpoint covers.
+    fn sent(&self) -> u64 {
+        self.ahead.size() + self.pending.len() as u64
     }
 
     /// Compares what the registry says it holds with what was verified.
@@ -361,6 +349,9 @@ impl Session {
         if heartbeat.size < self.ahead.size() {
             return Err(Broken::Unproven("its ledger is shorter"));
         }
+        if heartbeat.size == self.sent() {
+            self.show_unproven();
+        }
         if heartbeat.size == view.size {
             // Not a checkpoint: the registry may show an earlier one on the way to its newest.
             self.shared.confirm();
@@ -369,42 +360,14 @@ impl Session {
         Ok(())
     }
 
-    /// The early denials take their place over a newer view.
-    fn with_early(&self, mut view: View) -> View {
-        for entry in &self.early {
-            if let Ok(state) = view.state.deny(&entry.change, entry.at) {
-                view = view.with_state(state);
-            }
-        }
-        view
-    }
-
-    /// Forgets early denials that the ledger has brought: their author's changes go on after them.
-    fn settle_early(&mut self) -> Result<(), DiskError> {
-        if self.early.is_empty() {
-            return Ok(());
-        }
-        let view = self.shared.view();
-        self.early.retain(|early| {
-            let header = early.change.header();
-            let last = view.state.author(&header.author);
-            last.is_none_or(|last| last.sequence < header.sequence)
-        });
-        self.keep_early()
-    }
-
     /// Gives up what was worked off ahead of the view.
     fn forget_unproven(&mut self) {
         self.ahead = Ahead::of(&self.shared.view());
+        self.shared.show_unproven(None);
         if let Err(error) = self.replica.forget_unproven() {
             // Overwritten by what comes next, or given up at the next start.
             tracing::warn!(event = "registry.unproven_kept", %error);
         }
-    }
-
-    fn keep_early(&self) -> Result<(), DiskError> {
-        let early: Vec<Vec<u8>> = self.early.iter().map(RegistryEntry::encode).collect();
-        self.replica.keep_early(&early)
     }
 
     /// The view is all there is, says the registry. Written down once a minute, for the age after a
@@ -428,8 +391,6 @@ const MAX_UNPROVEN: usize = 512 << 20;
 /// Entries, and bytes of entries, of which two thirds are worked off.
 const MOST_PENDING: usize = 1536;
 const MOST_PENDING_BYTES: usize = 6 << 20;
-/// Denials in effect ahead of the ledger.
-const MAX_EARLY: usize = 1024;
 /// How stale the kept time of freshness may be.
 const KEPT_EVERY: Duration = Duration::from_secs(60);
 

@@ -8,6 +8,7 @@ use entente_contract::Contract;
 use entente_directory::{Blobs as _, Keep, State};
 use entente_identity::ServiceName;
 use entente_ledger::SignedCheckpoint;
+use entente_ledger::note::NoteKey;
 use entente_ledger::proof::InclusionProof;
 use entente_signing::Digest;
 
@@ -76,6 +77,18 @@ impl View {
     /// show. None when this view does not reach so far.
     pub fn root_at(&self, size: u64) -> Option<Digest> {
         self.tree.root_at(size)
+    }
+
+    /// The key that signs the registry's checkpoint of this size, as far as this view knows; none before the
+    /// first change.
+    pub fn ledger_at(&self, size: u64) -> Option<NoteKey> {
+        let registry = self.state.registry()?;
+        NoteKey::new(&self.origin, registry.ledger_at(size).clone()).ok()
+    }
+
+    /// The key that signs the registry's checkpoints from this view on.
+    pub fn ledger_key(&self) -> Option<NoteKey> {
+        self.ledger_at(self.size)
     }
 
     /// Proves a change under the view's checkpoint.

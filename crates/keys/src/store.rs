@@ -309,6 +309,27 @@ impl KeyStore {
         }
     }
 
+    /// The labels of the keys of one use, sorted; none of them is opened.
+    ///
+    /// # Errors
+    /// When the folder cannot be read, or holds more than 4,096 files.
+    pub fn labels(&self, key_use: KeyUse) -> Result<Vec<String>, KeyStoreError> {
+        let failed = |source| file_error(&self.folder, source);
+        let mut labels = Vec::new();
+        for (count, file) in fs::read_dir(&self.folder).map_err(failed)?.enumerate() {
+            if count >= MAX_KEYS {
+                return Err(KeyStoreError::TooMany);
+            }
+            let name = file.map_err(failed)?.file_name();
+            match name.to_str().and_then(parse_name) {
+                Some((found, label)) if found == key_use => labels.push(label.to_owned()),
+                _ => {}
+            }
+        }
+        labels.sort_unstable();
+        Ok(labels)
+    }
+
     /// The keys of the store, sorted. Files it does not know are passed over.
     ///
     /// # Errors

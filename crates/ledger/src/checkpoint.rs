@@ -9,6 +9,7 @@ use entente_signing::{Digest, Signer};
 
 use crate::note::{NoteError, NoteKey, NoteSignature, SignNoteError, SignedNote};
 use crate::proof::decimal;
+use crate::signatory::LogKeys;
 
 /// What a checkpoint says.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -44,6 +45,16 @@ pub enum CheckpointError {
 }
 
 // === impl Checkpoint ===
+
+impl Checkpoint {
+    /// What a note claims to be the checkpoint of; whoever signed it.
+    ///
+    /// # Errors
+    /// When it is not a note, or its text is no checkpoint.
+    pub fn claimed(bytes: &[u8]) -> Result<Self, CheckpointError> {
+        SignedNote::parse(bytes)?.text().parse()
+    }
+}
 
 impl fmt::Display for Checkpoint {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
@@ -99,6 +110,16 @@ impl SignedCheckpoint {
             return Err(CheckpointError::Origin);
         }
         Ok(Self { checkpoint, note })
+    }
+
+    /// Reads a checkpoint of a log, signed with the key that signs a tree of its size.
+    ///
+    /// # Errors
+    /// When it is of another log, or not signed with that key, or nobody knows which that is.
+    pub fn verify_by(bytes: &[u8], keys: &dyn LogKeys) -> Result<Self, CheckpointError> {
+        let claimed = Checkpoint::claimed(bytes)?;
+        let key = keys.at(claimed.size).ok_or(NoteError::Unsigned)?;
+        Self::verify(bytes, &key)
     }
 
     /// Adds the signature line of a witness.

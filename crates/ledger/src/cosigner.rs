@@ -12,6 +12,7 @@ use crate::log::LogError;
 use crate::note::NoteKey;
 use crate::proof::ConsistencyProof;
 use crate::reader::Reader;
+use crate::signatory::LogKeys;
 use crate::witness::CosignedCheckpoint;
 
 /// Asks witnesses. [`crate::Ledger`] calls it for each checkpoint it signed, one at a time, and again
@@ -42,6 +43,7 @@ pub type CosignerFuture<'a> = Pin<Box<dyn Future<Output = Witnessed> + Send + 'a
 pub struct SignedTree {
     pub(crate) checkpoint: Arc<SignedCheckpoint>,
     pub(crate) key: NoteKey,
+    pub(crate) keys: Arc<dyn LogKeys>,
     pub(crate) tree: Tree,
 }
 
@@ -73,13 +75,17 @@ impl SignedTree {
     /// The newest published checkpoint in a folder that nobody writes to; none when there is none.
     ///
     /// # Errors
-    /// When it cannot be read, or is not signed by the ledger's key.
-    pub fn of_folder(reader: Reader, key: NoteKey) -> Result<Option<Self>, LogError> {
-        let checkpoint = reader.checkpoint(&key)?;
+    /// When it cannot be read, or is not signed with the key for its size.
+    pub fn of_folder(reader: Reader, keys: Arc<dyn LogKeys>) -> Result<Option<Self>, LogError> {
+        let Some(checkpoint) = reader.checkpoint(&*keys)? else {
+            return Ok(None);
+        };
+        let key = keys.at(checkpoint.size()).ok_or(LogError::NoKey)?;
         let tree = Tree::Folder(Arc::new(Mutex::new(reader)));
-        Ok(checkpoint.map(|checkpoint| Self {
+        Ok(Some(Self {
             checkpoint: Arc::new(checkpoint),
             key,
+            keys,
             tree,
         }))
     }
@@ -96,9 +102,14 @@ impl SignedTree {
         self
     }
 
-    /// The ledger's key: what its checkpoints are signed with.
+    /// What this checkpoint is signed with.
     pub const fn key(&self) -> &NoteKey {
         &self.key
+    }
+
+    /// What the ledger's checkpoints are signed with, each by its size.
+    pub fn keys(&self) -> &dyn LogKeys {
+        &*self.keys
     }
 
     /// Proves that the tree of `old_size` is the beginning of this one.

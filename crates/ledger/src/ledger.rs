@@ -26,8 +26,8 @@ use crate::disk::Disk;
 use crate::layout::Layout;
 use crate::log::tail::TailEntry;
 use crate::log::{Log, LogError, Recovery};
-use crate::note::NoteKey;
 use crate::proof::{ConsistencyProof, InclusionProof};
+use crate::signatory::{OneKey, Signatory};
 
 use publisher::{Command, Publisher, Witnesses};
 use queue::{Appends, MAX_APPENDS, Pending, Queue, Reply};
@@ -61,8 +61,8 @@ pub struct LedgerConfig {
     pub dir: PathBuf,
     /// The shard's origin: the first line of its checkpoints and the name of its key.
     pub origin: String,
-    /// The shard's Ed25519 key.
-    pub signer: Arc<dyn Signer>,
+    /// Who signs its checkpoints.
+    pub signer: Arc<dyn Signatory>,
     /// Where files are.
     pub disk: Arc<dyn Disk>,
     /// Where attachments go.
@@ -164,11 +164,25 @@ pub enum ReadError {
 // === impl LedgerConfig ===
 
 impl LedgerConfig {
-    /// The defaults: integrate every 250 ms, checkpoint every 10 s, segments of 8 MiB, preallocated.
+    /// The defaults, with one Ed25519 key for every checkpoint: integrate every 250 ms, checkpoint every 10 s, segments of 8 MiB, preallocated.
     pub fn new(
         dir: impl Into<PathBuf>,
         origin: impl Into<String>,
         signer: Arc<dyn Signer>,
+        disk: Arc<dyn Disk>,
+        companion: Box<dyn Companion>,
+        clock: Arc<dyn Clock>,
+    ) -> Self {
+        let origin = origin.into();
+        let signer = Arc::new(OneKey::new(&origin, signer));
+        Self::signed_by(dir, origin, signer, disk, companion, clock)
+    }
+
+    /// The same, with whoever says which key signs what.
+    pub fn signed_by(
+        dir: impl Into<PathBuf>,
+        origin: impl Into<String>,
+        signer: Arc<dyn Signatory>,
         disk: Arc<dyn Disk>,
         companion: Box<dyn Companion>,
         clock: Arc<dyn Clock>,
@@ -203,8 +217,7 @@ impl Ledger {
         };
         let (origin, disk) = (config.origin.clone(), Arc::clone(&config.disk));
         let (cosigner, clock) = (config.cosigner.clone(), Arc::clone(&config.clock));
-        let key = NoteKey::new(&origin, config.signer.verifying_key().clone())
-            .map_err(|error| LogError::Sign(error.into()))?;
+        let keys = Arc::clone(&config.signer);
         let layout = Layout::new(&config.dir);
         let log = match runner {
             Runner::Task => Log::open(config)?,
@@ -219,7 +232,7 @@ impl Ledger {
         let witnesses = Witnesses {
             cosigner,
             clock,
-            key,
+            keys,
             shelf: Arc::clone(&shelf),
             runtime: Handle::current(),
             commands: commands.downgrade(),

@@ -24,6 +24,7 @@ pub mod note;
 pub mod proof;
 mod reader;
 pub mod receipt;
+mod signatory;
 pub mod tile;
 pub mod tree;
 mod wal;
@@ -38,6 +39,7 @@ pub use ledger::{
 };
 pub use reader::{Entries, Reader};
 pub use receipt::CoseReceipt;
+pub use signatory::{LogKeys, OneKey, Signatory};
 
 /// The longest entry, in bytes: an entry bundle counts it in 16 bits (C2SP `tlog-tiles`).
 pub const MAX_ENTRY: usize = 65_535;

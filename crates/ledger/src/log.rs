@@ -94,6 +94,9 @@ pub enum LogError {
         /// The ledger's folder.
         path: PathBuf,
     },
+    /// The key that signs a tree of this size is not at hand, or it is not known yet which one it is.
+    #[error("the key that signs a tree of this size is not at hand")]
+    NoKey,
     /// A checkpoint could not be signed.
     #[error("failed to sign a checkpoint")]
     Sign(#[source] SignNoteError),
@@ -120,7 +123,7 @@ impl Log {
                 let signed = Witnessed::Short(Arc::new(checkpoint));
                 self.integrator.publish(&signed)
             }
-            Ok(None) => Ok(()),
+            Ok(None) | Err(LogError::NoKey) => Ok(()),
             Err(error) => Err(error),
         };
         self.appender.close();

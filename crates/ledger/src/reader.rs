@@ -13,8 +13,9 @@ use crate::log::files::check_format;
 use crate::log::nodes::Tiles;
 use crate::log::open::read_state;
 use crate::log::{LogError, SIGNED, TREE};
-use crate::note::{NoteKey, SignedNote};
+use crate::note::SignedNote;
 use crate::proof::{self, ConsistencyProof, InclusionProof};
+use crate::signatory::LogKeys;
 use crate::wal::replay;
 
 /// Reads one ledger's folder, as it was when opened.
@@ -121,15 +122,15 @@ impl Reader {
         self.torn_bytes
     }
 
-    /// The newest checkpoint, when it is signed by `key`.
+    /// The newest checkpoint, when it is signed with the key for its size.
     ///
     /// # Errors
-    /// When it cannot be read or is not signed by it.
-    pub fn checkpoint(&self, key: &NoteKey) -> Result<Option<SignedCheckpoint>, LogError> {
+    /// When it cannot be read or is not signed with it.
+    pub fn checkpoint(&self, keys: &dyn LogKeys) -> Result<Option<SignedCheckpoint>, LogError> {
         let Some(bytes) = self.checkpoint_bytes()? else {
             return Ok(None);
         };
-        let verified = SignedCheckpoint::verify(&bytes, key);
+        let verified = SignedCheckpoint::verify_by(&bytes, keys);
         verified.map(Some).map_err(|_| LogError::Damaged {
             path: self.layout.checkpoint(),
             what: "it is not signed by this ledger's key",
@@ -151,14 +152,16 @@ impl Reader {
         })
     }
 
-    /// The newest checkpoint that the witnesses' quorum cosigned, when it is signed by `key`. Whether it has
-    /// the quorum is for who knows the policy to say.
+    /// The newest checkpoint that the witnesses' quorum cosigned, when it is signed with the key for its
+    /// size. Whether it has the quorum is for who knows the policy to say.
     ///
     /// # Errors
-    /// When it cannot be read or is not signed by it.
-    pub fn finality(&self, key: &NoteKey) -> Result<Option<SignedCheckpoint>, LogError> {
+    /// When it cannot be read or is not signed with it.
+    pub fn finality(&self, keys: &dyn LogKeys) -> Result<Option<SignedCheckpoint>, LogError> {
         let note = self.unverified_final()?;
-        let verified = note.map(|note| SignedCheckpoint::verify(note.to_string().as_bytes(), key));
+        let verify =
+            |note: SignedNote| SignedCheckpoint::verify_by(note.to_string().as_bytes(), keys);
+        let verified = note.map(verify);
         verified.transpose().map_err(|_| LogError::Damaged {
             path: self.layout.finality(),
             what: "it is not signed by this ledger's key",

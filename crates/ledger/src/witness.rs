@@ -100,13 +100,12 @@ impl AddCheckpoint {
         })
     }
 
-    /// The log it is of, by what the checkpoint says; nothing of it is verified.
+    /// What the checkpoint says; nothing of it is verified.
     ///
     /// # Errors
     /// [`Refused::Malformed`] when the note is no checkpoint.
-    pub fn origin(&self) -> Result<String, Refused> {
-        let checkpoint = Checkpoint::from_str(self.note.text());
-        checkpoint.map_or(Err(Refused::Malformed), |says| Ok(says.origin))
+    pub fn claimed(&self) -> Result<Checkpoint, Refused> {
+        Checkpoint::from_str(self.note.text()).map_err(|_| Refused::Malformed)
     }
 
     /// Decides whether a witness that remembers `seen` of this log may cosign. `keys` are those the log
@@ -115,7 +114,7 @@ impl AddCheckpoint {
     /// # Errors
     /// The protocol's refusals.
     pub fn admit(&self, keys: &[NoteKey], seen: Option<Seen>) -> Result<SignedCheckpoint, Refused> {
-        let origin = self.origin()?;
+        let origin = self.claimed()?.origin;
         let mut of_log = keys.iter().filter(|key| key.name() == origin).peekable();
         if of_log.peek().is_none() {
             return Err(Refused::UnknownLog);

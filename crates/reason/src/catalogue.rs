@@ -301,6 +301,13 @@ catalogue! {
     fr: "Cette clé publique est trop faible ou mal formée.",
         "Générez une nouvelle clé Ed25519 ou P-256, selon son usage.";
 
+    /// The key that signs the registry's checkpoints is not at hand.
+    LedgerKeyMissing = "LEDGER_KEY_MISSING", UNAVAILABLE, Registry,
+    en: "The registry's ledger key is missing, so it takes only what denies and what puts another key in its place.",
+        "The registrars must put a new key in office with `entente registry ledger-key`; try again afterwards.",
+    fr: "La clé du journal du registre manque : seuls les refus et ce qui met une autre clé à sa place sont acceptés.",
+        "Les registraires doivent mettre une nouvelle clé en fonction avec `entente registry ledger-key`; réessayez ensuite.";
+
     /// A ledger was shown in two versions, or a witness has seen another one of it.
     LogForked = "LOG_FORKED", FAILED_PRECONDITION, ProviderServer,
     en: "The access log of a security server was shown in two versions.",

@@ -6,14 +6,14 @@ use std::time::Duration;
 
 use bytes::Bytes;
 use entente_clock::Timestamp;
-use entente_directory::{Author, Change, Federation, Keep};
+use entente_directory::{Author, Change, Federation, Keep, State};
 use entente_follow::author::{AuthorError, Pen};
 use entente_follow::{
     Abroad, AbroadConfig, Accepted, Anchor, Behind, Directory, Follower, FollowerConfig, OpenError,
     RegistryClient, RegistryError, View,
 };
-use entente_ledger::SignedCheckpoint;
 use entente_ledger::checkpoint::CheckpointError;
+use entente_ledger::{Checkpoint, SignedCheckpoint};
 use entente_reason::{Lang, Reason};
 use entente_signing::{P256Key, Signer, VerifyingKey};
 use entente_tls::{Identity, IdentityError, IdentitySlot};
@@ -144,9 +144,47 @@ impl Desk {
     /// # Errors
     /// When the registry does not answer, or what it shows cannot be verified in time.
     pub async fn refresh(&self) -> Result<Arc<View>, DeskError> {
-        let note = self.client.latest().await?;
-        let newest = SignedCheckpoint::verify(&note, &self.anchor.ledger)?;
-        self.reach(newest.size()).await
+        let note = match self.client.latest().await {
+            // It has published nothing, because it cannot sign.
+            Err(error) if error.reason() == Reason::LedgerKeyMissing => return Ok(self.view()),
+            answered => answered?,
+        };
+        let newest = Checkpoint::claimed(&note)?;
+        let view = self.reach(newest.size).await?;
+        // With the key that the changes under it name.
+        let key = view.ledger_at(newest.size);
+        let key = key.as_ref().unwrap_or(&self.anchor.ledger);
+        SignedCheckpoint::verify(&note, key)?;
+        Ok(view)
+    }
+
+    /// The directory with what the registry has logged and no checkpoint covers yet: what the next change has
+    /// to follow. Nothing else may rest on it.
+    ///
+    /// # Errors
+    /// As [`Self::refresh`].
+    pub async fn newest(&self) -> Result<State, DeskError> {
+        self.refresh().await?;
+        let directory = self.directory();
+        let told = async {
+            let mut tick = tokio::time::interval(TICK);
+            while !directory.is_confirmed() && directory.unproven().is_none() {
+                tick.tick().await;
+            }
+        };
+        // A registry that says nothing more has logged nothing more, as far as anybody can tell.
+        let _ = tokio::time::timeout(WAIT, told).await;
+        Ok(self.known())
+    }
+
+    /// The same, as far as it is known here already.
+    pub fn known(&self) -> State {
+        let directory = self.directory();
+        let (view, unproven) = (directory.view(), directory.unproven());
+        match unproven.filter(|state| state.size() > view.size) {
+            Some(state) => State::clone(&state),
+            None => view.state.clone(),
+        }
     }
 
     /// The own registry and those that it recognises, as one directory; see [`Self::everywhere`].
@@ -199,7 +237,8 @@ impl Desk {
     }
 
     /// Signs a change as `author`, after the newest state, submits it with the blobs it names, and
-    /// waits until it is verified here.
+    /// waits until it is verified here. What denies, and what puts another ledger key in office, may be in the
+    /// registry before it can sign a checkpoint over it: then it is enough that it is there.
     ///
     /// # Errors
     /// When it cannot be signed, or is refused.
@@ -210,9 +249,22 @@ impl Desk {
         change: &Change,
         blobs: Vec<Bytes>,
     ) -> Result<Accepted, DeskError> {
-        let view = self.refresh().await?;
-        let mut pen = Pen::new(&view.state, author, signer, self.seams.clock.now())?;
+        let state = self.newest().await?;
+        let mut pen = Pen::new(&state, author, signer, self.seams.clock.now())?;
         let accepted = pen.submit(change, blobs, &self.client).await?;
+        let may_be_unsigned = change.kind().denies()
+            || matches!(
+                change,
+                Change::LedgerKey(_) | Change::ProposalApprove(_) | Change::ProposalWithdraw(_)
+            );
+        if may_be_unsigned {
+            let directory = self.directory();
+            if directory.catch_up(accepted.size, WAIT).await.is_ok()
+                || self.known().size() >= accepted.size
+            {
+                return Ok(accepted);
+            }
+        }
         self.reach(accepted.size).await?;
         Ok(accepted)
     }
@@ -221,7 +273,8 @@ impl Desk {
     /// knows no such ledger.
     pub fn ledger_key(view: &View, anchor: &Anchor, origin: &str) -> Option<VerifyingKey> {
         if origin == anchor.origin() {
-            return Some(anchor.ledger.key().clone());
+            let key = view.ledger_key();
+            return Some(key.as_ref().unwrap_or(&anchor.ledger).key().clone());
         }
         let shard = view.state.shard_by_origin(origin)?;
         Some(shard.key.clone())

@@ -16,6 +16,7 @@ mod gossip;
 mod minimisation;
 mod omission;
 mod outage;
+mod pivot;
 mod receipts;
 mod refusals;
 mod retention;

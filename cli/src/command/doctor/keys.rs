@@ -2,7 +2,7 @@
 
 use std::path::PathBuf;
 
-use entente_central_registry as registry_role;
+use entente_central_registry::{self as registry_role, LedgerKeys};
 use entente_clock::Timestamp;
 use entente_directory::{Dated, ServerRecord};
 use entente_evidence::seal::{SealKeyPair, Suite};
@@ -54,7 +54,7 @@ pub(super) async fn check(site: &Site, registry: &Registry) -> Vec<Finding> {
     match &site.role {
         Role::Adapter(_) => Vec::new(),
         Role::Registry(config) => match KeyStore::existing(config.keys.as_path()) {
-            Ok(store) => of_registry(site, config, &store)
+            Ok(store) => of_registry(site, registry, config, &store)
                 .iter()
                 .map(judge)
                 .collect(),
@@ -110,7 +110,12 @@ fn not_registered(server: &ServerId, site: &Site) -> Finding {
 }
 
 /// The keys of a registry, against its own anchor.
-fn of_registry(site: &Site, config: &registry_role::Config, store: &KeyStore) -> Vec<Key> {
+fn of_registry(
+    site: &Site,
+    registry: &Registry,
+    config: &registry_role::Config,
+    store: &KeyStore,
+) -> Vec<Key> {
     let anchor = site.anchor.as_ref();
     let load = |check, key_use, label: &str, is_it: &dyn Fn(&VerifyingKey) -> bool| {
         let (held, key) = loaded(store, key_use, label);
@@ -130,15 +135,18 @@ fn of_registry(site: &Site, config: &registry_role::Config, store: &KeyStore) ->
     let shown = |key: &VerifyingKey| {
         anchor.is_some_and(|anchor| anchor.tls_keys.contains(&key.spki_digest()))
     };
-    let signs = |key: &VerifyingKey| anchor.is_some_and(|anchor| anchor.ledger.key() == key);
+    // The key in office, which may be another than the anchor's by now.
+    let view = registry.view.as_deref();
+    let office = view.and_then(|view| view.ledger_key());
+    let office = office.or_else(|| anchor.map(|anchor| anchor.ledger.clone()));
+    let signs = |key: &VerifyingKey| office.as_ref().is_some_and(|office| office.key() == key);
+    let held = LedgerKeys::load(store).ok();
+    let label = held.zip(office.as_ref());
+    let label = label.and_then(|(held, office)| held.label_of(office.key()));
+    let label = label.unwrap_or_else(|| registry_role::LEDGER_KEY.to_owned());
     let mut keys = vec![
         load("keys.tls", KeyUse::Tls, registry_role::TLS_KEY, &shown),
-        load(
-            "keys.ledger",
-            KeyUse::Ledger,
-            registry_role::LEDGER_KEY,
-            &signs,
-        ),
+        load("keys.ledger", KeyUse::Ledger, &label, &signs),
         load(
             "keys.state",
             KeyUse::Registrar,

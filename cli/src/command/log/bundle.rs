@@ -9,19 +9,20 @@ use entente_bundle::dossier::{Dossier, DossierError, Gap, Proven, Report, Trust}
 use entente_bundle::stamped::Stamped;
 use entente_evidence::proof::Form;
 use entente_evidence::statement::Kind;
+use entente_ledger::Checkpoint;
 use entente_ledger::note::NoteKey;
 use entente_reason::Lang;
 use entente_signing::Digest;
 use serde_json::{Value, json};
 
-use super::keys::{nearest_config, read_config};
+use super::keys::{known_view, nearest_config, read_config};
 use super::stamps;
 use crate::exit::{Exit, Failure};
 use crate::output::{Screen, print_out};
 use crate::texts::{Fact, Text};
 
 /// Checks one bundle. The registry's key is one of `keys`, or that of the configuration's anchor.
-pub(super) fn verify(
+pub(super) async fn verify(
     file: &Path,
     keys: &[NoteKey],
     config: Option<&Path>,
@@ -48,7 +49,7 @@ pub(super) fn verify(
     let (files, sealed) = opened.map_err(|error: OpenError| broken(&error))?;
     let dossier = Dossier::read(&files).map_err(|error: DossierError| broken(&error))?;
     let trust = Trust {
-        registry: registry(&dossier, file, keys, config)?,
+        registry: registry(&dossier, file, keys, config, screen).await?,
         authorities,
     };
     let mut report = dossier.verify(&files, &sealed, &trust);
@@ -98,11 +99,12 @@ fn read(file: &Path, screen: &Screen) -> Result<Bytes, Failure> {
 }
 
 /// The key of the registry whose ledger a bundle quotes, as far as it is known here.
-fn registry(
+async fn registry(
     dossier: &Dossier,
     file: &Path,
     keys: &[NoteKey],
     config: Option<&Path>,
+    screen: &Screen,
 ) -> Result<Option<NoteKey>, Failure> {
     let Some(tree) = &dossier.registry else {
         return Ok(None);
@@ -115,8 +117,18 @@ fn registry(
         return Ok(None);
     };
     let (anchor, _) = read_config(&config)?;
-    // An anchor of another registry says nothing about this one.
-    Ok((anchor.origin() == origin).then_some(anchor.ledger))
+    if anchor.origin() != origin {
+        // An anchor of another registry says nothing about this one.
+        return Ok(None);
+    }
+    if anchor.ledger == tree.key {
+        return Ok(Some(anchor.ledger));
+    }
+    // Another key than the anchor's signs trees of some sizes, where one took the other's place.
+    let size = Checkpoint::claimed(tree.checkpoint.as_bytes()).map_or(0, |claimed| claimed.size);
+    let view = known_view(file, Some(&config), false, screen).await;
+    let key = view.ok().flatten().and_then(|view| view.ledger_at(size));
+    Ok(Some(key.unwrap_or(anchor.ledger)))
 }
 
 fn tell(file: &Path, dossier: &Dossier, report: &Report, screen: &Screen) {

@@ -169,7 +169,7 @@ async fn stamp(
 fn registry(dossier: &Dossier, directory: &Directory) -> Option<Tree> {
     let view = directory.view();
     let checkpoint = view.checkpoint.as_ref()?;
-    let mut tree = gather::empty_tree(directory.registry().clone(), checkpoint);
+    let mut tree = gather::empty_tree(directory.registry(), checkpoint);
     let policy = directory.entries().iter().rposition(Dossier::is_policy);
     for (index, bytes) in (0..).zip(directory.entries()) {
         let is_policy = policy.is_some_and(|policy| policy as u64 == index);

@@ -61,11 +61,7 @@ pub(crate) async fn known_key(
     };
     let (anchor, _) = read_config(&file)?;
     if origin == anchor.origin() {
-        return Ok(Known {
-            key: anchor.ledger.key().clone(),
-            from: screen.text(Text::KeyOfAnchor, &[("file", &file.display())]),
-            view: None,
-        });
+        return Ok(registry_key(&file, &anchor, screen).await);
     }
     let facts: [crate::texts::Fact<'_>; 2] = [
         ("file", &file.display()),
@@ -81,6 +77,31 @@ pub(crate) async fn known_key(
         from,
         view: Some(directory.view),
     })
+}
+
+/// The key of the registry's own ledger: the anchor's, unless another is known to have taken its place.
+async fn registry_key(file: &Path, anchor: &Anchor, screen: &Screen) -> Known {
+    let view = Directory::read(file, true, screen).await;
+    let view = view.ok().map(|directory| directory.view);
+    let newer = view.as_ref().and_then(|view| view.view.ledger_key());
+    match newer.filter(|newer| *newer != anchor.ledger) {
+        None => Known {
+            key: anchor.ledger.key().clone(),
+            from: screen.text(Text::KeyOfAnchor, &[("file", &file.display())]),
+            view: None,
+        },
+        Some(key) => {
+            let facts: [crate::texts::Fact<'_>; 2] = [
+                ("file", &file.display()),
+                ("registry", &anchor.origin().to_owned()),
+            ];
+            Known {
+                key: key.key().clone(),
+                from: screen.text(Text::KeyOfRegistry, &facts),
+                view: None,
+            }
+        }
+    }
 }
 
 /// The registry's view that the owner of `config` holds, or of the nearest configuration above the folder;
@@ -172,9 +193,10 @@ impl Directory {
         &self.view
     }
 
-    /// The key of the registry's own ledger.
-    pub(crate) const fn registry(&self) -> &NoteKey {
-        &self.anchor.ledger
+    /// The key that signed the registry's checkpoint under this view.
+    pub(crate) fn registry(&self) -> NoteKey {
+        let key = self.view.ledger_key();
+        key.unwrap_or_else(|| self.anchor.ledger.clone())
     }
 
     /// The registry's entries under the view, in order.

@@ -81,7 +81,8 @@ pub(crate) async fn run(args: &VerifyArgs, screen: &Screen) -> Result<(), Failur
     for dir in &args.dirs {
         if dir.is_file() {
             let roots = args.timestamp_roots.as_deref();
-            let looked = bundle::verify(dir, &keys, args.config.as_deref(), roots, screen);
+            let config = args.config.as_deref();
+            let looked = bundle::verify(dir, &keys, config, roots, screen).await;
             if let Err(failure) = looked {
                 note(&mut damage, failure);
             }

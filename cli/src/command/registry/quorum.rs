@@ -72,11 +72,10 @@ pub(crate) struct RegistrarsArgs {
 
 pub(super) async fn proposals(args: &ProposalsArgs, screen: &Screen) -> Result<(), Failure> {
     let reading = args.desk.read(screen).await?;
-    let view = reading.view.clone();
+    let state = reading.newest().await;
     reading.desk.close().await;
-    let quorum = view.state.registry().map_or(1, |registry| registry.quorum);
-    let items: Vec<Value> = view
-        .state
+    let quorum = state.registry().map_or(1, |registry| registry.quorum);
+    let items: Vec<Value> = state
         .proposals()
         .map(|proposal| item(proposal, quorum))
         .collect();
@@ -107,11 +106,11 @@ fn item(proposal: &ProposalRecord, quorum: u32) -> Value {
 pub(super) async fn approve(args: &ApproveArgs, screen: &Screen) -> Result<(), Failure> {
     let registrar = args.desk.registrar(screen).await?;
     let agreed = registrar.agree(&args.proposal).await;
-    let view = registrar.desk().view();
+    let state = registrar.desk().known();
     registrar.close().await;
     let index = agreed.map_err(|error| registrar_failure(&error, screen))?;
     let index = index.map(|accepted| accepted.index);
-    let mut proposals = view.state.proposals();
+    let mut proposals = state.proposals();
     let left = proposals.find(|left| left.change.hash() == args.proposal);
     let effective = left.and_then(|left| left.effective);
     let value = json!({

@@ -9,7 +9,7 @@ use std::time::Duration;
 use entente_clock::Timestamp;
 use entente_signing::{Algorithm, Digest, VerifyingKey};
 
-use super::{claim_key, expect_kind};
+use super::{claim_key, expect_kind, ledger_key};
 use crate::change::{Change, ProposalAct, Registrars, SignedChange};
 use crate::record::{ProposalRecord, RegistryRecord};
 use crate::refusal::Refusal;
@@ -33,6 +33,8 @@ pub(super) fn effect(core: &Core, change: &SignedChange) -> Effect {
     match change.change() {
         Change::Policy(next) if policy.weakened_by(next) => Effect::ByQuorum(NOTICE),
         Change::Registrars(_) => Effect::ByQuorum(NOTICE),
+        // Whatever the policy names; why without notice is said in `ledger_key`.
+        Change::LedgerKey(_) => Effect::ByQuorum(Duration::ZERO),
         _ if named => Effect::ByQuorum(Duration::ZERO),
         _ => Effect::AtOnce,
     }
@@ -45,8 +47,10 @@ pub(super) fn propose(
     notice: Duration,
     at: Timestamp,
 ) -> Result<Option<()>, Refusal> {
-    if let Change::Registrars(body) = change.change() {
-        check_registrars(core, body)?;
+    match change.change() {
+        Change::Registrars(body) => check_registrars(core, body)?,
+        Change::LedgerKey(body) => ledger_key::check(core, body)?,
+        _ => {}
     }
     if core.proposals.size() >= MAX_PROPOSALS {
         return Err(Refusal::Limit("proposals"));

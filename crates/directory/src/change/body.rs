@@ -5,8 +5,9 @@ use entente_signing::cbor::{CborError, Reader, Writer};
 use entente_signing::{Digest, VerifyingKey};
 
 use super::{
-    KeyRole, MemberClass, Name, Policy, ProposalAct, Recognise, RecognitionAct, Registrars,
-    ServerRegister, ServerUpdate, ServicePublish, ServiceRetire, SessionRevoke, ShardOpen,
+    KeyRole, LedgerKey, MemberClass, Name, Policy, ProposalAct, Recognise, RecognitionAct,
+    Registrars, ServerRegister, ServerUpdate, ServicePublish, ServiceRetire, SessionRevoke,
+    ShardOpen,
 };
 use crate::codec::{BodyError, Fields, Map, digest, key, list, parsed, short_text, u32};
 
@@ -109,6 +110,8 @@ kinds! {
     ProposalWithdraw(ProposalAct) = 26,
     /// Other registrars are put in office.
     Registrars(Registrars) = 27,
+    /// The registry's checkpoints are signed with another key.
+    LedgerKey(LedgerKey) = 28,
 }
 
 /// The first change of a registry.

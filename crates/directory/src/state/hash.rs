@@ -103,6 +103,13 @@ impl Core {
         self.registry = Some(Arc::new(record));
     }
 
+    pub(crate) fn put_ledger_key(&mut self, record: RegistryRecord) {
+        self.note("ledger key", |out| {
+            out.bytes(record.ledger.spki_der());
+        });
+        self.registry = Some(Arc::new(record));
+    }
+
     pub(crate) fn put_proposal(&mut self, record: ProposalRecord) {
         self.note("proposal", |out| {
             out.array(4)

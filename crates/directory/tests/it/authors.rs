@@ -1,12 +1,12 @@
 //! Who may author what: every kind of change, tried with every key there is.
 
 use entente_directory::{
-    AgreementAct, Author, Change, KeyAdd, KeyRevoke, KeyRole, Kind, MemberAct, NewKey, Policy,
-    ProposalAct, RecognitionAct, RecognitionLimits, Registrars, ServerUpdate, ServicePublish,
-    ServiceRetire, SessionRevoke, StateClaim,
+    AgreementAct, Author, Change, KeyAdd, KeyRevoke, KeyRole, Kind, LedgerKey, MemberAct, NewKey,
+    Policy, ProposalAct, RecognitionAct, RecognitionLimits, Registrars, ServerUpdate,
+    ServicePublish, ServiceRetire, SessionRevoke, StateClaim,
 };
 use entente_reason::Reason;
-use entente_signing::{Digest, P256Key, Signer};
+use entente_signing::{Digest, Ed25519Key, P256Key, Signer};
 
 use crate::two::{act as act_on_recognition, recognise};
 use crate::world::{Member, World, key};
@@ -122,6 +122,10 @@ fn next_changes(world: &World) -> Vec<(Change, Vec<&'static str>)> {
         }),
         vec!["registrar"],
     ));
+    let registry = world.state.registry().unwrap();
+    let next = Ed25519Key::from_seed(&[0x76; 32]).unwrap();
+    let next = LedgerKey::prove(registry, &next, None).unwrap();
+    resumable.push((Change::LedgerKey(next), vec!["registrar"]));
     let tabled = world.state.proposals().next().unwrap().change.hash();
     let proposal = ProposalAct { change: tabled };
     resumable.push((Change::ProposalWithdraw(proposal), vec!["registrar"]));

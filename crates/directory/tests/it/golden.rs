@@ -4,13 +4,13 @@ use std::path::PathBuf;
 
 use bytes::Bytes;
 use entente_directory::{
-    Application, Author, Blobs, Change, ChangeHeader, KeyAdd, KeyRevoke, KeyRole, Kind, MemberAct,
-    MemoryBlobs, NewKey, Policy, ProposalAct, RecognitionAct, RecognitionLimits, Registrars,
-    RegistryEntry, ServerUpdate, ServicePublish, ServiceRetire, SessionRevoke, SignedChange, State,
-    StateClaim, apply,
+    Application, Author, Blobs, Change, ChangeHeader, KeyAdd, KeyRevoke, KeyRole, Kind, LedgerKey,
+    MemberAct, MemoryBlobs, NewKey, Policy, ProposalAct, RecognitionAct, RecognitionLimits,
+    Registrars, RegistryEntry, ServerUpdate, ServicePublish, ServiceRetire, SessionRevoke,
+    SignedChange, State, StateClaim, apply,
 };
 use entente_signing::cbor::Writer;
-use entente_signing::{Digest, Signer};
+use entente_signing::{Digest, Ed25519Key, Signer};
 
 use crate::annotate::{annotate, strip};
 use crate::two::{act as act_on_recognition, recognise};
@@ -124,6 +124,14 @@ fn changes() -> Vec<Change> {
             ],
             quorum: 2,
             clerk: Some(key(0x63).verifying_key().clone()),
+        }),
+        Change::LedgerKey(LedgerKey {
+            key: Ed25519Key::from_seed(&[0x64; 32])
+                .unwrap()
+                .verifying_key()
+                .clone(),
+            proof: [0x5c; 64],
+            reason: Some("KEY_LOST".into()),
         }),
     ]
 }

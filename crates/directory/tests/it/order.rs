@@ -252,5 +252,11 @@ fn a_wrong_claim_about_the_state_is_refused() {
         world.by_registrar(claim(right, 1)),
         Err(Refusal::RulesUnknown(1))
     ));
-    world.by_registrar(claim(right, RULES_VERSION)).unwrap();
+    let newer = claim(right, RULES_VERSION + 1);
+    assert!(world.by_registrar(newer).is_err());
+    // What a registry stated under the rules before adds up to the same.
+    for rules in 2..=RULES_VERSION {
+        let right = world.state.state_hash();
+        world.by_registrar(claim(right, rules)).unwrap();
+    }
 }

@@ -2,10 +2,10 @@
 //! refused leaves no trace.
 
 use entente_directory::{
-    Author, Change, Keep, KeyRevoke, MemberAct, Policy, ServerUpdate, ServicePublish,
+    Author, Change, Keep, KeyRevoke, LedgerKey, MemberAct, Policy, ServerUpdate, ServicePublish,
     ServiceRetire, SessionRevoke, SignedChange, State, apply,
 };
-use entente_signing::{P256Key, Signer};
+use entente_signing::{Ed25519Key, P256Key, Signer};
 use proptest::prelude::*;
 
 use crate::world::{Member, Step, World, hpke, key};
@@ -20,7 +20,7 @@ struct Op {
 }
 
 fn op() -> impl Strategy<Value = Op> {
-    (0u8..14, 0u8..3, 0u8..13, any::<bool>()).prop_map(|(what, whom, who, early)| Op {
+    (0u8..15, 0u8..3, 0u8..13, any::<bool>()).prop_map(|(what, whom, who, early)| Op {
         what,
         whom,
         who,
@@ -82,6 +82,15 @@ fn change(world: &World, op: Op, turn: u8) -> Change {
             member: whom.id.clone(),
             key: whom.officer.verifying_key().spki_digest(),
         }),
+        13 => {
+            // Some were used before, and some turns prove nothing.
+            let next = Ed25519Key::from_seed(&[turn % 8 + 1; 32]).unwrap();
+            let mut registry = world.state.registry().unwrap().clone();
+            if op.whom == 2 {
+                registry.ledger = next.verifying_key().clone();
+            }
+            Change::LedgerKey(LedgerKey::prove(&registry, &next, None).unwrap())
+        }
         _ => Change::Policy(Policy::usual()),
     }
 }

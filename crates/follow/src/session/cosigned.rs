@@ -36,6 +36,7 @@ impl Session {
     pub(super) fn hold(&self, checkpoint: &SignedCheckpoint) -> Result<(), Broken> {
         self.shared.count_held();
         tracing::debug!(event = "registry.checkpoint_held", size = checkpoint.size());
+        self.show_unproven();
         if self.ahead.is_resumed && self.mirror.is_none() {
             // The stream began beyond the view, and so perhaps beyond the one that would do.
             return Err(Broken::Unproven("it may not have shown who cosigns"));

@@ -5,8 +5,8 @@
 
 use std::sync::Arc;
 
-use entente_ledger::SignedCheckpoint;
 use entente_ledger::tile::WIDTH;
+use entente_ledger::{Checkpoint, SignedCheckpoint};
 use entente_proto::registry::v1::Entries;
 
 use super::{Broken, End, Session};
@@ -43,11 +43,20 @@ impl Session {
 
     async fn look_at(&mut self, mirror: &Mirror) -> Result<(), Broken> {
         let note = mirror.checkpoint().await.map_err(Broken::Mirror)?;
-        let anchor = &self.shared.anchor;
-        // Anybody can put a note there: no fault of the registry's.
-        let checkpoint = SignedCheckpoint::verify(&note, &anchor.ledger)
-            .map_err(|_| Broken::Unexpected("a checkpoint of the registry's on the mirror"))?;
-        self.fetch_entries(mirror, checkpoint.size()).await?;
+        let not_one = || Broken::Unexpected("a checkpoint of the registry's on the mirror");
+        let claimed = Checkpoint::claimed(&note).ok();
+        let origin = self.shared.anchor.origin();
+        let claimed = claimed.filter(|claimed| claimed.origin == origin);
+        let Checkpoint { size, .. } = claimed.ok_or_else(not_one)?;
+        if size <= self.ahead.size() {
+            self.verify_known(&note).map_err(|_| not_one())?;
+        }
+        // Signed with a key that only its entries can name, perhaps: anybody can put a note there, and so many
+        // entries as they are an author's own are fetched to find out.
+        let known = self.ahead.ledger_at(self.ahead.size());
+        let known = known.as_ref().unwrap_or(&self.shared.anchor.ledger);
+        let is_signed = SignedCheckpoint::verify(&note, known).is_ok();
+        self.fetch_entries(mirror, size, is_signed).await?;
         self.conclude(note).await?;
         let view = self.shared.view();
         if !self.shared.is_witnessed() && view.size > 0 {
@@ -59,11 +68,19 @@ impl Session {
     }
 
     /// Fetches the bundles with entries that are not held, up to `size`.
-    async fn fetch_entries(&mut self, mirror: &Mirror, size: u64) -> Result<(), Broken> {
+    async fn fetch_entries(
+        &mut self,
+        mirror: &Mirror,
+        size: u64,
+        is_signed: bool,
+    ) -> Result<(), Broken> {
         loop {
-            let next = self.ahead.size() + self.pending.len() as u64;
+            let next = self.sent();
             if next >= size {
                 return Ok(());
+            }
+            if !is_signed && self.ahead.is_at_fault() {
+                return Err(Broken::Unproven("entries on the mirror"));
             }
             let (first, entries) = mirror
                 .bundle(next / WIDTH, size)

@@ -11,6 +11,7 @@ use entente_tls::net::{Net, TokioNet};
 
 use super::*;
 use crate::anchor::{Anchor, Floors};
+use crate::view::View;
 
 fn anchor() -> Anchor {
     let key = Ed25519Key::from_seed(&[1; 32]).unwrap();

@@ -1,9 +1,9 @@
 //! One request to one witness.
 
 use bytes::Bytes;
-use entente_ledger::note::{NoteKey, NoteSignature, WitnessKey};
+use entente_ledger::note::{NoteSignature, WitnessKey};
 use entente_ledger::witness::{AddCheckpoint, TLOG_SIZE};
-use entente_ledger::{ReadError, SignedCheckpoint};
+use entente_ledger::{LogKeys, ReadError, SignedCheckpoint};
 use entente_ledger::{cosignature, note::NoteError};
 use entente_tls::http::{self as plain, HttpError, HttpUrl, InvalidHttpUrl};
 use entente_tls::net::Net;
@@ -76,15 +76,16 @@ pub(super) async fn add_checkpoint(
     }
 }
 
-/// The newest checkpoint of the log whose key this is that the witness cosigned, verified both ways;
-/// none when it never did.
+/// The newest checkpoint of the log of this origin that the witness cosigned, verified both ways; none when it
+/// never did.
 pub(super) async fn latest(
     net: &dyn Net,
     at: &HttpUrl,
-    log: &NoteKey,
+    origin: &str,
+    log: &dyn LogKeys,
     key: &WitnessKey,
 ) -> Result<Option<SignedCheckpoint>, AskError> {
-    let origin = entente_signing::Digest::of(log.name().as_bytes());
+    let origin = entente_signing::Digest::of(origin.as_bytes());
     let path = format!("/{origin}/checkpoint");
     let answer = send(net, at, Method::GET, &path, Bytes::new()).await?;
     match answer.status() {

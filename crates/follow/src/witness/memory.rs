@@ -16,20 +16,22 @@ use std::path::{Path, PathBuf};
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 
 use entente_clock::Clock;
-use entente_ledger::SignedCheckpoint;
 use entente_ledger::cosignature::cosign;
 use entente_ledger::disk::{Disk, DiskError, DiskLock, durable};
 use entente_ledger::note::{
     NoteError, NoteKey, NoteSignature, SignNoteError, SignedNote, WitnessKey,
 };
 use entente_ledger::witness::{AddCheckpoint, Refused, Seen};
+use entente_ledger::{Checkpoint, LogKeys, SignedCheckpoint};
 use entente_reason::Reason;
 use entente_signing::{Digest, Signer};
 
 /// Which logs a witness knows.
 pub trait KnownLogs: fmt::Debug + Send + Sync {
-    /// The keys that the log of this origin may sign with; empty when it is not known.
-    fn keys(&self, origin: &str) -> Vec<NoteKey>;
+    /// The keys that the log of this origin may sign a tree of this size with; empty when it is not known.
+    /// Where somebody named several without saying from which size on each signs, in the order in which they
+    /// sign: the witness never takes one again that comes before the one it saw last.
+    fn keys(&self, origin: &str, size: u64) -> Vec<NoteKey>;
 }
 
 /// How a witness is opened.
@@ -132,8 +134,8 @@ impl Witness {
     /// When the checkpoint does not continue what was cosigned before, or cannot be kept.
     pub fn add(&self, body: &[u8]) -> Result<NoteSignature, AddError> {
         let request = AddCheckpoint::parse(body)?;
-        let origin = request.origin()?;
-        let keys = self.config.logs.keys(&origin);
+        let Checkpoint { origin, size, .. } = request.claimed()?;
+        let mut keys = self.config.logs.keys(&origin, size);
         if keys.is_empty() {
             return Err(Refused::UnknownLog.into());
         }
@@ -141,7 +143,15 @@ impl Witness {
         let path = self.config.dir.join(LOGS).join(&name);
         // Nothing is awaited under it, and no panic leaves anything half done.
         let mut is_durable = self.deciding();
-        let seen = self.seen(&path, &origin)?;
+        let seen = match self.seen(&path, &origin)? {
+            None => None,
+            Some((seen, note)) => {
+                // A key that was replaced is in other hands for all we know.
+                let signed = |key: &NoteKey| SignedCheckpoint::verify(&note, key).is_ok();
+                keys.drain(..keys.iter().position(signed).unwrap_or(0));
+                Some(seen)
+            }
+        };
         let mut checkpoint = match request.admit(&keys, seen) {
             Ok(checkpoint) => checkpoint,
             Err(refused) => {
@@ -182,20 +192,20 @@ impl Witness {
         self.deciding.lock().unwrap_or_else(PoisonError::into_inner)
     }
 
-    fn seen(&self, path: &Path, origin: &str) -> Result<Option<Seen>, AddError> {
+    fn seen(&self, path: &Path, origin: &str) -> Result<Option<(Seen, Vec<u8>)>, AddError> {
         let Some(bytes) = durable::read(&*self.config.disk, path)? else {
             return Ok(None);
         };
         let note = SignedNote::parse(&bytes).map_err(|_| AddError::Damaged)?;
-        let says: entente_ledger::Checkpoint =
-            note.text().parse().map_err(|_| AddError::Damaged)?;
+        let says: Checkpoint = note.text().parse().map_err(|_| AddError::Damaged)?;
         if says.origin != origin {
             return Err(AddError::Damaged);
         }
-        Ok(Some(Seen {
+        let seen = Seen {
             size: says.size,
             root: says.root,
-        }))
+        };
+        Ok(Some((seen, bytes)))
     }
 
     /// Keeps what a log signed against itself, unless the same checkpoint was kept before or there is enough
@@ -264,7 +274,7 @@ const EVIDENCE: &str = "evidence";
 /// Files kept as evidence of one log and kind: it can sign ever new forks.
 const MAX_EVIDENCE: usize = 64;
 
-/// Reads back what [`Witness::latest`] gives, for a log of this key.
-pub(super) fn verified(bytes: &[u8], key: &NoteKey) -> Option<SignedCheckpoint> {
-    SignedCheckpoint::verify(bytes, key).ok()
+/// Reads back what [`Witness::latest`] gives, for a log of these keys.
+pub(super) fn verified(bytes: &[u8], keys: &dyn LogKeys) -> Option<SignedCheckpoint> {
+    SignedCheckpoint::verify_by(bytes, keys).ok()
 }

@@ -7,10 +7,10 @@ use std::time::Duration;
 
 use arc_swap::ArcSwap;
 use entente_clock::{Clock, Timestamp};
-use entente_ledger::note::{NoteKey, NoteSignature};
+use entente_ledger::note::NoteSignature;
 use entente_ledger::witness::{AddCheckpoint, Witness, WitnessPolicy};
 use entente_ledger::{
-    Cosigner, CosignerFuture, SignedCheckpoint, SignedTree, Witnessed, cosignature,
+    Cosigner, CosignerFuture, LogKeys, SignedCheckpoint, SignedTree, Witnessed, cosignature,
 };
 use entente_tls::http::HttpUrl;
 use entente_tls::net::Net;
@@ -114,12 +114,20 @@ impl Witnesses {
     /// on this disk the newest there was? `held` is the checkpoint on the disk. A witness that shows nothing
     /// newer has to cosign that one anew: anybody on the way can say that it has seen nothing, or show what
     /// it said long ago.
-    pub async fn survey(&self, log: &NoteKey, held: Option<&SignedTree>) -> Survey {
+    pub async fn survey(
+        &self,
+        origin: &str,
+        log: &dyn LogKeys,
+        held: Option<&SignedTree>,
+    ) -> Survey {
         let policy = self.policy();
         let asked = policy.witnesses().iter().filter_map(|witness| {
             let at: HttpUrl = witness.url.as_deref()?.parse().ok()?;
             Some(async move {
-                let known = timeout(self.config.wait, self.known_to(witness, &at, log, held));
+                let known = timeout(
+                    self.config.wait,
+                    self.known_to(witness, &at, (origin, log), held),
+                );
                 (witness, known.await.unwrap_or(Err(AskError::Slow)))
             })
         });
@@ -148,10 +156,10 @@ impl Witnesses {
         &self,
         witness: &Witness,
         at: &HttpUrl,
-        log: &NoteKey,
+        (origin, log): (&str, &dyn LogKeys),
         held: Option<&SignedTree>,
     ) -> Result<Option<SignedCheckpoint>, AskError> {
-        let shown = ask::latest(&*self.config.net, at, log, &witness.key).await?;
+        let shown = ask::latest(&*self.config.net, at, origin, log, &witness.key).await?;
         let Some(held) = held.filter(|held| held.checkpoint().size() > 0) else {
             return Ok(shown);
         };
@@ -280,7 +288,8 @@ impl Witnesses {
         signed: &SignedTree,
     ) -> Result<Option<NoteSignature>, AskError> {
         let net = &*self.config.net;
-        let shown = ask::latest(net, at, signed.key(), &witness.key).await?;
+        let origin = signed.key().name();
+        let shown = ask::latest(net, at, origin, signed.keys(), &witness.key).await?;
         let shown = shown.ok_or(AskError::Unexpected)?;
         if continues(signed, &shown).await? {
             self.seen()

@@ -2,6 +2,7 @@
 
 mod asked;
 mod forks;
+mod keys;
 mod service;
 
 use std::collections::BTreeMap;
@@ -138,7 +139,7 @@ impl Nodes for Tree {
 // === impl OneLog ===
 
 impl KnownLogs for OneLog {
-    fn keys(&self, origin: &str) -> Vec<NoteKey> {
+    fn keys(&self, origin: &str, _size: u64) -> Vec<NoteKey> {
         let known = (origin == ORIGIN).then(log_key);
         known.into_iter().collect()
     }

@@ -15,6 +15,7 @@ use crate::checkpoint::SignedCheckpoint;
 use crate::cosigner::{Cosigner, SignedTree, Tree, Witnessed};
 use crate::log::{Integrator, LogError};
 use crate::note::NoteKey;
+use crate::signatory::Signatory;
 use crate::witness::WitnessPolicy;
 
 /// The integrating half, with whom it tells.
@@ -37,8 +38,8 @@ pub(super) struct Witnesses {
     /// None: nobody has to cosign, and every checkpoint is final.
     pub(super) cosigner: Option<Arc<dyn Cosigner>>,
     pub(super) clock: Arc<dyn Clock>,
-    /// The ledger's own key.
-    pub(super) key: NoteKey,
+    /// The ledger's own keys.
+    pub(super) keys: Arc<dyn Signatory>,
     pub(super) shelf: Arc<Shelf>,
     /// Where they are asked, and where what they answer is sent.
     pub(super) runtime: Handle,
@@ -146,10 +147,13 @@ impl Publisher {
         };
         match prepared {
             Ok(Some(signed)) => match self.witnesses.cosigner.clone() {
-                Some(cosigner) => {
-                    self.asking = Some(waiters);
-                    self.witnesses.ask(cosigner, signed);
-                }
+                Some(cosigner) => match self.witnesses.keys.at(signed.size()) {
+                    Some(key) => {
+                        self.asking = Some(waiters);
+                        self.witnesses.ask(cosigner, signed, key);
+                    }
+                    None => self.tell(Err(LogError::NoKey), waiters),
+                },
                 None => {
                     let policy = WitnessPolicy::default();
                     let now = self.witnesses.clock.now();
@@ -187,8 +191,11 @@ impl Publisher {
     }
 
     fn tell(&mut self, published: Result<(), LogError>, mut waiters: Vec<Waiter>) {
-        self.is_overdue = published.is_err();
-        self.note(published.as_ref().err());
+        // A key that is not at hand is no failure of the disk: entries go on to be integrated.
+        let failed = published.as_ref().err();
+        let failed = failed.filter(|error| !matches!(error, LogError::NoKey));
+        self.is_overdue = failed.is_some();
+        self.note(failed);
         // The first hears why; the others hear that there was something.
         if let Some(first) = waiters.pop() {
             let checkpoint = self.integrator.checkpoint();
@@ -215,8 +222,11 @@ impl Publisher {
     /// Publishes with the cosignatures there are: who closes a ledger does not wait for others. The next
     /// start asks them.
     fn publish_as_it_is(&mut self) -> Result<(), LogError> {
-        let Some(signed) = self.sign()? else {
-            return Ok(());
+        let signed = match self.sign() {
+            Ok(Some(signed)) => signed,
+            // What is durable has a checkpoint, or gets one once the key is at hand.
+            Ok(None) | Err(LogError::NoKey) => return Ok(()),
+            Err(error) => return Err(error),
         };
         self.integrator
             .publish(&Witnessed::Short(Arc::new(signed)))?;
@@ -236,10 +246,11 @@ impl Publisher {
 // === impl Witnesses ===
 
 impl Witnesses {
-    fn ask(&self, cosigner: Arc<dyn Cosigner>, checkpoint: Arc<SignedCheckpoint>) {
+    fn ask(&self, cosigner: Arc<dyn Cosigner>, checkpoint: Arc<SignedCheckpoint>, key: NoteKey) {
         let tree = SignedTree {
             checkpoint,
-            key: self.key.clone(),
+            key,
+            keys: Arc::clone(&self.keys) as _,
             tree: Tree::Open {
                 shelf: Arc::clone(&self.shelf),
                 may_block: self.may_block,

@@ -2,7 +2,7 @@
 
 use std::sync::Arc;
 
-use entente_signing::{Digest, Signer};
+use entente_signing::Digest;
 
 use crate::checkpoint::{Checkpoint, SignedCheckpoint};
 use crate::companion::{Companion, CompanionError};
@@ -12,6 +12,7 @@ use crate::layout::{Layout, State};
 use crate::log::files::Files;
 use crate::log::tail::{Tail, TailEntry};
 use crate::log::{LogError, SIGNED, TREE};
+use crate::signatory::Signatory;
 use crate::tile::{Level, TileId, WIDTH, encode_bundle, encode_hashes};
 use crate::tree::{empty_root, root_of};
 use crate::wal::Segment;
@@ -23,7 +24,7 @@ pub struct Integrator {
     pub(super) layout: Layout,
     pub(super) files: Files,
     pub(super) origin: String,
-    pub(super) signer: Arc<dyn Signer>,
+    pub(super) signer: Arc<dyn Signatory>,
     pub(super) companion: Box<dyn Companion>,
     pub(super) tail: Arc<Tail>,
     /// How many entries are in full bundles.
@@ -97,7 +98,7 @@ impl Integrator {
     /// will be signed, and signs it. `None` when that size is published already.
     ///
     /// # Errors
-    /// When the disk fails, the key cannot sign, or another root was signed for this size.
+    /// When the disk fails, the key cannot sign or is not at hand, or another root was signed for this size.
     pub fn prepare_checkpoint(&mut self) -> Result<Option<SignedCheckpoint>, LogError> {
         // Looked at once: what is appended from here on is for the next checkpoint.
         let size = self.tail.size();
@@ -105,6 +106,8 @@ impl Integrator {
         if self.checkpoint.as_ref().is_some_and(|c| c.size() == size) {
             return Ok(None);
         }
+        // Before anything is said to be signed: without it, nothing is.
+        let signer = self.signer.signer(size).ok_or(LogError::NoKey)?;
         let entries = self.tail.slice(self.full, size);
         let leaves: Vec<_> = entries.iter().map(|entry| entry.leaf).collect();
         let root = root_with(&self.edge, &leaves);
@@ -122,7 +125,7 @@ impl Integrator {
             size,
             root,
         };
-        SignedCheckpoint::sign(checkpoint, &*self.signer)
+        SignedCheckpoint::sign(checkpoint, &*signer)
             .map(Some)
             .map_err(LogError::Sign)
     }

@@ -16,8 +16,8 @@ use crate::log::integrator::root_with;
 use crate::log::nodes::Tiles;
 use crate::log::tail::{SealedSegment, Tail, TailEntry};
 use crate::log::{Appender, Integrator, Log, LogError, Recovery, SIGNED, TREE};
-use crate::note::NoteKey;
 use crate::proof;
+use crate::signatory::Signatory;
 use crate::tile::{Level, MAX_LEVEL, TileId, WIDTH};
 use crate::tree::{empty_root, leaf_hash};
 use crate::wal::{Replay, SPARE, replay};
@@ -230,9 +230,8 @@ fn load_checkpoint(
         Err(error) if error.is_missing() => return Ok(None),
         Err(error) => return Err(error.into()),
     };
-    let key = NoteKey::new(&config.origin, config.signer.verifying_key().clone())
-        .map_err(|error| LogError::Sign(error.into()))?;
-    let Ok(checkpoint) = SignedCheckpoint::verify(&bytes, &key) else {
+    let keys: &dyn Signatory = &*config.signer;
+    let Ok(checkpoint) = SignedCheckpoint::verify_by(&bytes, keys) else {
         return Err(damaged(path, "it is not signed by this ledger's key"));
     };
     if signed.is_none_or(|signed| signed.size < checkpoint.size())

@@ -149,18 +149,16 @@ impl Random {
 /// A configuration on `disk`, with small segments.
 pub(crate) fn config(disk: &MemDisk, signer: &RecordingSigner) -> LedgerConfig {
     let disk: Arc<dyn Disk> = Arc::new(disk.clone());
+    let companion = Box::new(FileCompanion::new(Arc::clone(&disk)));
+    let clock = ManualClock::at(Timestamp::from_millis(1_795_305_600_000));
+    let signer = Arc::new(signer.clone());
     LedgerConfig {
-        dir: DIR.into(),
-        origin: ORIGIN.to_owned(),
-        signer: Arc::new(signer.clone()),
-        companion: Box::new(FileCompanion::new(Arc::clone(&disk))),
-        disk,
         cosigner: Some(Arc::new(Agrees)),
-        clock: Arc::new(ManualClock::at(Timestamp::from_millis(1_795_305_600_000))),
         integrate_every: Duration::from_millis(250),
         checkpoint_every: Duration::from_secs(10),
         segment_bytes: 4096,
         preallocate: false,
+        ..LedgerConfig::new(DIR, ORIGIN, signer, disk, companion, Arc::new(clock))
     }
 }
 

@@ -65,7 +65,8 @@ pub(super) fn shards(site: &Site, registry: &Registry, screen: &Screen) -> Vec<S
         Role::Adapter(_) => return Vec::new(),
         Role::Registry(config) => {
             let folder = config.ledger();
-            let key = site.anchor.as_ref().map(|anchor| anchor.ledger.clone());
+            let key = registry.view.as_ref().and_then(|view| view.ledger_key());
+            let key = key.or_else(|| site.anchor.as_ref().map(|anchor| anchor.ledger.clone()));
             return vec![Shard {
                 name: "ledger".to_owned(),
                 state: state(&folder, key, screen),
