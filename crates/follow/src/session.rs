@@ -138,6 +138,8 @@ impl Session {
     }
 
     fn end(&mut self, broken: Broken) -> End {
+        // Hung up at once: whoever waits before the next attempt keeps no place at the registry.
+        let stream = self.stream.take();
         match broken {
             Broken::Alarm(kind, shown) => {
                 self.raise(kind, &shown);
@@ -152,7 +154,7 @@ impl Session {
                 }
                 let cause = std::error::Error::source(&broken).map(ToString::to_string);
                 tracing::debug!(event = "registry.stream_ended", why = %broken, cause);
-                let has_lasted = self.stream.as_ref().is_some_and(Stream::has_lasted);
+                let has_lasted = stream.as_ref().is_some_and(Stream::has_lasted);
                 End::Lost {
                     was_of_use: self.advanced || has_lasted,
                 }
