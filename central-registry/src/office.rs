@@ -13,7 +13,7 @@ use entente_directory::{Change, RegistryRecord, SignedChange, State};
 use entente_keys::{KeyStore, KeyStoreError, KeyUse};
 use entente_ledger::note::NoteKey;
 use entente_ledger::{LogKeys, Signatory};
-use entente_signing::{Signer, VerifyingKey};
+use entente_signing::{Digest, Signer, VerifyingKey};
 
 use crate::config::LEDGER_KEY;
 use crate::desk::Record;
@@ -186,16 +186,28 @@ impl Office {
     }
 
     /// Whether these changes may be taken: while nothing can be signed, what denies, and what puts another key
-    /// in office. One that is not here is not even proposed, or nothing could be signed once it is in office.
+    /// in office. One that is not here is not even proposed, nor agreed to: nothing could be signed once it is in office.
     pub(crate) fn check(&self, changes: &[SignedChange]) -> Result<(), NoKey> {
-        let is_away = |change: &SignedChange| match change.change() {
-            Change::LedgerKey(body) => self.find(&body.key).is_none(),
-            _ => false,
+        let state = self.record.state();
+        let next = |change: &Change| match change {
+            Change::LedgerKey(body) => Some(body.key.clone()),
+            _ => None,
+        };
+        let tabled = |hash: &Digest| {
+            let mut proposals = state.proposals();
+            let tabled = proposals.find(|tabled| tabled.change.hash() == *hash)?;
+            next(tabled.change.change())
+        };
+        let is_away = |change: &SignedChange| {
+            let key = match change.change() {
+                Change::ProposalApprove(act) => tabled(&act.change),
+                change => next(change),
+            };
+            key.is_some_and(|key| self.find(&key).is_none())
         };
         if changes.iter().any(is_away) {
             return Err(NoKey);
         }
-        let state = self.record.state();
         let Some(registry) = state.registry() else {
             return Ok(());
         };

@@ -325,7 +325,7 @@ fn key_file(town: &Town, n: u32) -> PathBuf {
 
 #[tokio::test(flavor = "multi_thread")]
 async fn a_key_that_does_not_lie_with_the_registry_is_not_even_proposed() {
-    let three = Three::found().await;
+    let mut three = Three::found().await;
     let follower = three.town.follow("follower").await;
     let directory = follower.directory();
     let view = caught_up(&directory, 1).await;
@@ -343,10 +343,15 @@ async fn a_key_that_does_not_lie_with_the_registry_is_not_even_proposed() {
     let stored = three.store().load(KeyUse::Ledger, "changes-2").unwrap();
     assert_eq!(stored.verifying_key(), made.verifying_key());
     let change = three.pivot_to(&view.state, &*made);
-    three
-        .act(&view.state, &*three.town.registrar, &change)
-        .await
-        .unwrap();
+    let proposed = three.act(&view.state, &*three.town.registrar, &change);
+    let (proposal, accepted) = proposed.await.unwrap();
+    // Nor is it agreed to once it is away again.
+    let view = caught_up(&directory, accepted.size).await;
+    three.town.stop().await;
+    std::fs::remove_file(key_file(&three.town, 2)).unwrap();
+    three.town.start().await;
+    let refused = three.approve(&view.state, &three.third, proposal).await;
+    assert_eq!(refused.unwrap_err().reason(), Reason::LedgerKeyMissing);
     assert_eq!(
         view.origin,
         Genesis::origin_of(&three.town.anchor.jurisdiction)

@@ -1,6 +1,7 @@
 //! `entente log export`, and what a court does with the bundle: verify it with openssl alone, or with us.
 
 mod others;
+mod pivot;
 mod refused;
 mod stamped;
 

@@ -126,9 +126,14 @@ async fn registry(
     }
     // Another key than the anchor's signs trees of some sizes, where one took the other's place.
     let size = Checkpoint::claimed(tree.checkpoint.as_bytes()).map_or(0, |claimed| claimed.size);
-    let view = known_view(file, Some(&config), false, screen).await;
-    let key = view.ok().flatten().and_then(|view| view.ledger_at(size));
-    Ok(Some(key.unwrap_or(anchor.ledger)))
+    for is_refreshed in [false, true] {
+        let view = known_view(file, Some(&config), is_refreshed, screen).await;
+        let key = view.ok().flatten().and_then(|view| view.ledger_at(size));
+        if key.as_ref() == Some(&tree.key) {
+            return Ok(key);
+        }
+    }
+    Ok(Some(anchor.ledger))
 }
 
 fn tell(file: &Path, dossier: &Dossier, report: &Report, screen: &Screen) {
