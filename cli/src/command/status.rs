@@ -10,6 +10,7 @@ use clap::Args;
 use entente_agreement::lifecycle;
 use entente_clock::Timestamp;
 use entente_config::ListenAddr;
+use entente_directory::Federation;
 use entente_follow::{Anchor, View};
 use entente_identity::MemberId;
 use entente_ledger::Reader;
@@ -20,6 +21,7 @@ use entente_sandbox::{Desk, Seams};
 use serde_json::{Value, json};
 
 use super::admin;
+use super::agreement::Ending;
 use super::config::FileKind;
 use super::doctor::{folders, role_file, words};
 use super::log::Scratch;
@@ -70,6 +72,8 @@ struct Agreements {
     active: usize,
     /// Those that end within [`SOON`], the next first.
     ending: Vec<(String, Timestamp)>,
+    /// Services under them that end before they do, the next first.
+    services: Vec<Ending>,
 }
 
 pub(crate) async fn run(args: &StatusArgs, screen: &Screen) -> Result<(), Failure> {
@@ -208,7 +212,11 @@ impl Shown<'_> {
         let agreements = self.agreements.map(|agreements| {
             let ending = agreements.ending.iter();
             let ending = ending.map(|(id, at)| json!({ "agreement": id, "ends": at.to_string() }));
-            json!({ "active": agreements.active, "ending_soon": ending.collect::<Vec<_>>() })
+            json!({
+                "active": agreements.active,
+                "ending_soon": ending.collect::<Vec<_>>(),
+                "services_ending": agreements.services.iter().map(Ending::value).collect::<Vec<_>>(),
+            })
         });
         json!({
             "role": self.role.code,
@@ -293,6 +301,9 @@ impl Shown<'_> {
                     "",
                     screen.text(Text::StatusEnds, &facts)
                 ));
+            }
+            for ending in agreements.services.iter().take(LISTED) {
+                print_out(format!("  {:<11} {}", "", ending.text(screen)));
             }
         }
         if self.role.member.is_some() {
@@ -385,6 +396,7 @@ impl Role {
 impl Agreements {
     fn of(view: &View, member: &MemberId, now: Timestamp) -> Self {
         let mut agreements = Self::default();
+        let federation = Federation::alone(view.state.clone());
         let ours = view.state.agreements().filter(|record| {
             record.terms.has_party(member)
                 && view.state.agreement_state(record, now) == lifecycle::State::Active
@@ -396,7 +408,13 @@ impl Agreements {
                 let ends = (terms.name.to_string(), terms.not_after);
                 agreements.ending.push(ends);
             }
+            if let Some(agreement) = view.agreement(&record.id()) {
+                let services = Ending::of(&federation, agreement.document());
+                agreements.services.extend(services);
+            }
         }
+        agreements.services.sort();
+        agreements.services.dedup();
         agreements.ending.sort_by_key(|(_, at)| *at);
         agreements
     }

@@ -159,6 +159,8 @@ catalogue! {
         "l’entente est suspendue par {members}, qui seul peut lever cela";
     AgreementHeldDo = "ask {members}", "adressez-vous à {members}";
     AgreementIs = "It is now {state}.", "Elle est maintenant {state}.";
+    AgreementOutlives = "Warning: the agreement lasts longer than a service that it names. {ends}.",
+        "Attention : l’entente dure plus longtemps qu’un service qu’elle nomme. {ends}.";
     AgreementProposed = "{member} signed and proposed {name} version {version} (registry entry {index}).",
         "{member} a signé et proposé {name} version {version} (entrée {index} du registre central).";
     AgreementResumed = "{member} lifted its suspension of {name} version {version} (registry entry {index}).",
@@ -309,12 +311,23 @@ catalogue! {
         "{server} est changé (entrée {index} du registre central).";
     ServerUpdatedAlready = "{server} is registered so already; nothing was changed.",
         "{server} est déjà inscrit ainsi; rien n’a été changé.";
+    ServiceEnded = "{member} has ended {service} already: its end is not moved or taken back any more",
+        "{member} a déjà mis fin à {service} : cette fin ne se déplace ni ne s’annule plus";
+    ServiceEnds = "{member} retires {service} from {at} on", "{member} retire {service} à compter du {at}";
+    ServiceKept = "{service} is not going to be retired (registry entry {index}).",
+        "{service} ne sera pas retiré (entrée {index} du registre central).";
+    ServiceKeptAlready = "{service} was not going to be retired; nothing was changed.",
+        "{service} n’allait pas être retiré; rien n’a été changé.";
     ServicePublished = "{service} is published (registry entry {index}). Its descriptor set is {hash}.",
         "{service} est publié (entrée {index} du registre central). Son contrat est {hash}.";
     ServiceRetired = "{service} is retired (registry entry {index}). Calls of it are refused until it is published again.",
         "{service} est retiré (entrée {index} du registre central). Ses appels sont refusés jusqu’à ce qu’il soit publié de nouveau.";
     ServiceRetiredAlready = "{service} was retired already; nothing was changed.",
         "{service} était déjà retiré; rien n’a été changé.";
+    ServiceSunset = "{service} will be retired from {at} on (registry entry {index}). Until then its calls go on, and everybody sees it coming.",
+        "{service} sera retiré à compter du {at} (entrée {index} du registre central). D’ici là, ses appels se poursuivent, et chacun en est averti.";
+    ServiceSunsetAlready = "{service} was to be retired from {at} on already; nothing was changed.",
+        "{service} devait déjà être retiré à compter du {at}; rien n’a été changé.";
     ServiceUnknown = "nobody offers {service}", "personne n’offre {service}";
     SessionsNotYet = "{at} is still to come: nothing is revoked ahead of time, since it could not be taken back",
         "{at} est encore à venir : rien n’est révoqué d’avance, car cela ne pourrait se défaire";

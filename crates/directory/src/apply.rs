@@ -41,6 +41,7 @@ pub fn apply(
 ) -> Result<State, Refusal> {
     let mut core = state.core.clone();
     check_place(&core, change, at)?;
+    service::settle(&mut core, at);
     take_effect(&mut core, state, at, blobs);
     check_order(&core, change)?;
     let role = check_author(&core, change)?;
@@ -141,7 +142,7 @@ pub(crate) fn check_author(core: &Core, change: &SignedChange) -> Result<Option<
             let record = record.ok_or_else(|| Refusal::UnknownMember(member.clone()))?;
             let key = record.key(change.key_id()).ok_or_else(unknown)?;
             verified(&key.key)?;
-            check_standing(record.standing, change)?;
+            check_standing(core, record.standing, change)?;
             Ok(Some(key.role))
         }
         (Author::Server(server), _) => {
@@ -149,23 +150,33 @@ pub(crate) fn check_author(core: &Core, change: &SignedChange) -> Result<Option<
             let record = record.ok_or_else(|| Refusal::UnknownServer(server.clone()))?;
             verified(record.key().filter(named).ok_or_else(unknown)?)?;
             let member = core.members.get(&server.member());
-            check_standing(member.map_or(Standing::Ended, |m| m.standing), change)?;
+            let standing = member.map_or(Standing::Ended, |m| m.standing);
+            check_standing(core, standing, change)?;
             Ok(None)
         }
     }
 }
 
 /// A suspended member may only take away; a former member may do nothing.
-fn check_standing(standing: Standing, change: &SignedChange) -> Result<(), Refusal> {
+fn check_standing(core: &Core, standing: Standing, change: &SignedChange) -> Result<(), Refusal> {
     let may = match standing {
         Standing::Active => true,
-        Standing::Suspended => change.kind().denies(),
+        Standing::Suspended => takes_away(core, change),
         Standing::Ended => false,
     };
     match change.header().author.member() {
         Some(member) if !may => Err(Refusal::MemberSuspended(member)),
         _ => Ok(()),
     }
+}
+
+/// Whether it only takes away from what there is. That of its kind does, unless it puts off what was announced.
+pub(crate) fn takes_away(core: &Core, change: &SignedChange) -> bool {
+    change.kind().denies()
+        && match change.change() {
+            Change::ServiceRetire(body) => service::brings_nearer(core, change, body),
+            _ => true,
+        }
 }
 
 /// The table of rights: kind of change, kind of author, use of the key.
@@ -329,7 +340,7 @@ fn fetch(blobs: &dyn Blobs, hash: &Digest) -> Result<bytes::Bytes, Refusal> {
 }
 
 /// The rules in this file. A state change under others stops a server that does not run them.
-pub const RULES_VERSION: u32 = 3;
+pub const RULES_VERSION: u32 = 4;
 
 /// The oldest rules under which a ledger adds up to the same state as under these: whatever they accepted,
 /// these accept, to the same effect.

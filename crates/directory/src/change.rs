@@ -20,5 +20,5 @@ pub use policy::{Policy, PolicyField};
 pub use quorum::{ProposalAct, Registrars};
 pub use recognition::{ForeignAnchor, Recognise, RecognitionAct, RecognitionLimits};
 pub use server::{HpkeKey, ServerRegister, ServerUpdate, SessionRevoke, ShardOpen, Suite};
-pub use service::{ServicePublish, ServiceRetire};
+pub use service::{ServicePublish, ServiceRetire, Sunset};
 pub use signed::{ChangeHeader, MAX_CHANGE, MalformedChange, SignChangeError, SignedChange};

@@ -33,7 +33,7 @@ pub use change::{
     MemberAct, MemberAdmit, MemberClass, Mode, Name, NewKey, Policy, PolicyField, ProposalAct,
     Recognise, RecognitionAct, RecognitionLimits, Registrars, ServerRegister, ServerUpdate,
     ServicePublish, ServiceRetire, SessionRevoke, ShardOpen, SignChangeError, SignedChange,
-    StateClaim, Suite,
+    StateClaim, Suite, Sunset,
 };
 pub use entry::{MalformedEntry, RegistryEntry};
 pub use federation::{Absent, Federation};

@@ -185,8 +185,8 @@ pub struct ServiceRecord {
     pub systems: Set<SystemId>,
     /// Every version published, newest last.
     pub versions: Vec<ServiceVersion>,
-    /// When it was retired.
-    pub retired: Option<Timestamp>,
+    /// From when on it is offered no longer; that may lie ahead.
+    pub sunset: Option<Timestamp>,
 }
 
 /// One published version.
@@ -287,9 +287,9 @@ impl ServerRecord {
 // === impl ServiceRecord ===
 
 impl ServiceRecord {
-    /// Whether it is published, and not retired.
-    pub const fn is_offered(&self) -> bool {
-        self.retired.is_none() && !self.versions.is_empty()
+    /// Whether it is offered at a moment: published, and not retired by then.
+    pub fn is_offered_at(&self, at: Timestamp) -> bool {
+        self.sunset.is_none_or(|sunset| at < sunset) && !self.versions.is_empty()
     }
 
     /// The newest version.

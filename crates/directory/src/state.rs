@@ -53,6 +53,8 @@ pub(crate) struct Core {
     pub(crate) origins: Map<String, (ServerId, Mode)>,
     pub(crate) services: Map<(ServiceName, MemberId), Arc<ServiceRecord>>,
     pub(crate) offers: Map<ServiceName, Arc<BTreeSet<MemberId>>>,
+    /// Announced and not settled yet, the next one first.
+    pub(crate) sunsets: Map<(Timestamp, ServiceName, MemberId), ()>,
     pub(crate) contracts: Map<(Digest, ServiceName), Arc<Outline>>,
     pub(crate) agreements: Map<Digest, Arc<AgreementRecord>>,
     /// Agreements that would take the place of another once all parties of all jurisdictions signed: the old
@@ -109,6 +111,7 @@ impl State {
                 origins: Map::new_sync(),
                 services: Map::new_sync(),
                 offers: Map::new_sync(),
+                sunsets: Map::new_sync(),
                 contracts: Map::new_sync(),
                 agreements: Map::new_sync(),
                 successors: Map::new_sync(),

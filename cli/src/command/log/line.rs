@@ -3,7 +3,7 @@
 
 use bytes::Bytes;
 use entente_clock::Timestamp;
-use entente_directory::{Author, Change, RegistryEntry};
+use entente_directory::{Author, Change, RegistryEntry, Sunset};
 use entente_evidence::proof::SignedStatement;
 use entente_evidence::statement::{Body as Says, Outcome, Statement};
 use entente_ledger::Entry;
@@ -157,7 +157,14 @@ impl Line {
             Change::ServerUpdate(body) => line.fact("server", &body.server),
             Change::ShardOpen(body) => line.fact("ledger", &body.origin),
             Change::ServicePublish(body) => line.fact("service", &body.service),
-            Change::ServiceRetire(body) => line.fact("service", &body.service),
+            Change::ServiceRetire(body) => {
+                line.fact("service", &body.service);
+                match body.sunset {
+                    Sunset::Now => {}
+                    Sunset::At(at) => line.fact("sunset", at),
+                    Sunset::Never => line.fact("sunset", "never"),
+                }
+            }
             Change::AgreementPropose(act)
             | Change::AgreementAccept(act)
             | Change::AgreementRevoke(act)

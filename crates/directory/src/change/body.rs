@@ -79,7 +79,7 @@ kinds! {
     SessionRevoke(SessionRevoke) = 11,
     /// A service, or a version of it, is published.
     ServicePublish(ServicePublish) = 12,
-    /// A service is no longer offered.
+    /// A service is no longer offered, or will not be from a moment on.
     ServiceRetire(ServiceRetire) = 13,
     /// An agreement is proposed, and signed by who proposes it.
     AgreementPropose(AgreementAct) = 14,
@@ -226,8 +226,9 @@ impl Kind {
         )
     }
 
-    /// Whether it only ever takes away. Such a change takes effect on sight of its author's
-    /// signature ([`crate::State::deny`]); any other only from the ledger.
+    /// Whether it takes away. Such a change takes effect on sight of its author's signature
+    /// ([`crate::State::deny`]); any other only from the ledger, and so does one of these that puts off
+    /// what was announced.
     pub const fn denies(self) -> bool {
         matches!(
             self,

@@ -230,7 +230,7 @@ fn write_service(out: &mut Writer, service: &ServiceRecord) {
             .bytes(version.descriptor_set.as_bytes())
             .uint(version.published.as_millis());
     }
-    write_time(out, service.retired);
+    write_time(out, service.sunset);
 }
 
 fn write_agreement(out: &mut Writer, record: &AgreementRecord) {

@@ -3,7 +3,7 @@
 use entente_directory::{
     AgreementAct, Author, Change, KeyAdd, KeyRevoke, KeyRole, Kind, MemberAct, NewKey, Policy,
     ProposalAct, RecognitionAct, RecognitionLimits, Registrars, ServerUpdate, ServicePublish,
-    ServiceRetire, SessionRevoke, StateClaim,
+    ServiceRetire, SessionRevoke, StateClaim, Sunset,
 };
 use entente_reason::Reason;
 use entente_signing::{Digest, P256Key, Signer};
@@ -94,6 +94,7 @@ fn next_changes(world: &World) -> Vec<(Change, Vec<&'static str>)> {
         (
             Change::ServiceRetire(ServiceRetire {
                 service: "entente.demo.vitalevents.v1.VitalEvents".parse().unwrap(),
+                sunset: Sunset::Now,
             }),
             vec!["vital member"],
         ),

@@ -7,7 +7,7 @@ use entente_directory::{
     Application, Author, Blobs, Change, ChangeHeader, KeyAdd, KeyRevoke, KeyRole, Kind, MemberAct,
     MemoryBlobs, NewKey, Policy, ProposalAct, RecognitionAct, RecognitionLimits, Registrars,
     RegistryEntry, ServerUpdate, ServicePublish, ServiceRetire, SessionRevoke, SignedChange, State,
-    StateClaim, apply,
+    StateClaim, Sunset, apply,
 };
 use entente_signing::cbor::Writer;
 use entente_signing::{Digest, Signer};
@@ -100,7 +100,10 @@ fn changes() -> Vec<Change> {
             descriptor_set: hash,
             version: 1,
         }),
-        Change::ServiceRetire(ServiceRetire { service: service() }),
+        Change::ServiceRetire(ServiceRetire {
+            service: service(),
+            sunset: Sunset::Now,
+        }),
         Change::AgreementPropose(agreement(1, None)),
         Change::AgreementAccept(agreement(2, Some(hash))),
         Change::AgreementRevoke(revoke),
@@ -180,25 +183,41 @@ fn every_kind_of_change_is_the_published_bytes_both_ways() {
         Kind::ALL,
         "one of each, in the order of their numbers"
     );
-    let signer = key(1);
     for change in changes {
         let kind = change.kind();
         let name = format!("change-{:02}-{}", kind.number(), kind.as_str());
-        // ECDSA signatures differ each time; what is signed does not.
-        let written = SignedChange::sign(&signer, &header(kind), &change).unwrap();
-        let bytes = Bytes::from(published(&name, || written.bytes().to_vec()));
-        let read = SignedChange::parse(bytes.clone()).unwrap();
-        assert_eq!(read.change(), &change, "{name}");
-        assert_eq!(read.header(), &header(kind), "{name}");
-        assert_eq!(read.hash(), written.hash(), "{name}");
-        assert_eq!(read.bytes(), &bytes, "{name}");
-        read.verify(signer.verifying_key()).unwrap();
-        let tail = bytes.len() - 64;
-        assert_eq!(
-            bytes[..tail],
-            written.bytes()[..tail],
-            "{name}: all but the signature"
-        );
+        both_ways(&name, &change);
+    }
+}
+
+fn both_ways(name: &str, change: &Change) {
+    let (signer, kind) = (key(1), change.kind());
+    // ECDSA signatures differ each time; what is signed does not.
+    let written = SignedChange::sign(&signer, &header(kind), change).unwrap();
+    let bytes = Bytes::from(published(name, || written.bytes().to_vec()));
+    let read = SignedChange::parse(bytes.clone()).unwrap();
+    assert_eq!(read.change(), change, "{name}");
+    assert_eq!(read.header(), &header(kind), "{name}");
+    assert_eq!(read.hash(), written.hash(), "{name}");
+    assert_eq!(read.bytes(), &bytes, "{name}");
+    read.verify(signer.verifying_key()).unwrap();
+    let tail = bytes.len() - 64;
+    assert_eq!(
+        bytes[..tail],
+        written.bytes()[..tail],
+        "{name}: all but the signature"
+    );
+}
+
+#[test]
+fn a_service_s_end_in_time_and_one_taken_back_are_the_published_bytes() {
+    let at = "2027-03-31T04:00:00Z".parse().unwrap();
+    for (name, sunset) in [("at", Sunset::At(at)), ("never", Sunset::Never)] {
+        let change = Change::ServiceRetire(ServiceRetire {
+            service: "entente.demo.vitalevents.v1.VitalEvents".parse().unwrap(),
+            sunset,
+        });
+        both_ways(&format!("change-13-ServiceRetire-{name}"), &change);
     }
 }
 

@@ -113,7 +113,7 @@ fn refuses_other_headers_versions_kinds_and_keys() {
 fn refuses_unknown_repeated_and_disordered_fields_in_a_body() {
     let bodies: [fn(&mut Writer); 6] = [
         |out| {
-            out.map(2).uint(1).text("a.v1.B").uint(2).null();
+            out.map(2).uint(1).text("a.v1.B").uint(3).null();
         },
         |out| {
             out.map(2).uint(1).text("a.v1.B").uint(1).text("a.v1.B");
@@ -134,6 +134,32 @@ fn refuses_unknown_repeated_and_disordered_fields_in_a_body() {
     for (index, body) in bodies.into_iter().enumerate() {
         assert!(signed(&payload(13, body), |_| {}).is_err(), "body {index}");
     }
+}
+
+#[test]
+fn a_service_ends_at_a_moment_of_the_calendar_or_never_and_nothing_else() {
+    let at = |write: &dyn Fn(&mut Writer)| {
+        payload(13, |out| {
+            out.map(2).uint(1).text("a.v1.B").uint(2);
+            write(out);
+        })
+    };
+    let reads = |write: &dyn Fn(&mut Writer)| signed(&at(write), |_| {}).is_ok();
+    assert!(reads(&|out| {
+        out.null();
+    }));
+    assert!(reads(&|out| {
+        out.uint(0);
+    }));
+    assert!(!reads(&|out| {
+        out.uint(u64::MAX);
+    }));
+    assert!(!reads(&|out| {
+        out.text("2027-01-01T00:00:00Z");
+    }));
+    assert!(!reads(&|out| {
+        out.bool(false);
+    }));
 }
 
 #[test]

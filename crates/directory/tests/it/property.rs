@@ -1,9 +1,11 @@
 //! Whatever is tried, in whatever order: the state is a function of the log alone, and what is
 //! refused leaves no trace.
 
+use std::time::Duration;
+
 use entente_directory::{
     Author, Change, Keep, KeyRevoke, MemberAct, Policy, ServerUpdate, ServicePublish,
-    ServiceRetire, SessionRevoke, SignedChange, State, apply,
+    ServiceRetire, SessionRevoke, SignedChange, State, Sunset, apply,
 };
 use entente_signing::{P256Key, Signer};
 use proptest::prelude::*;
@@ -71,7 +73,18 @@ fn change(world: &World, op: Op, turn: u8) -> Change {
             server: whom.server.clone(),
             issued_before: world.at,
         }),
-        10 => Change::ServiceRetire(ServiceRetire { service: service() }),
+        10 => Change::ServiceRetire(ServiceRetire {
+            service: service(),
+            sunset: match turn % 4 {
+                0 => Sunset::Now,
+                1 => Sunset::Never,
+                // Some of them come within the turns that are left.
+                _ => {
+                    let left = Duration::from_secs(u64::from(turn.wrapping_mul(37) % 12));
+                    Sunset::At(world.at.saturating_add(left))
+                }
+            },
+        }),
         11 => Change::ServicePublish(ServicePublish {
             service: service(),
             systems: ["ca-demo/vital-events/register".parse().unwrap()].into(),
@@ -88,7 +101,7 @@ fn change(world: &World, op: Op, turn: u8) -> Change {
 
 /// The same change to the world, which keeps every document, and to states that do not.
 fn try_on_all(world: &mut World, others: &mut [State], signed: &SignedChange) {
-    let at = world.at.saturating_add(std::time::Duration::from_secs(1));
+    let at = world.at.saturating_add(Duration::from_secs(1));
     let told = |result: Result<(), _>| result.map_err(|refusal| format!("{refusal:?}"));
     let ours = told(world.apply(signed.clone()));
     for other in others {
