@@ -66,6 +66,14 @@ struct Ledger {
     checkpoint_age: Option<Duration>,
 }
 
+/// What the role's own copy of the registry says.
+struct Known {
+    view: Arc<View>,
+    validity: Duration,
+    /// Whole agreements are read from there.
+    _scratch: Scratch,
+}
+
 /// Agreements in force.
 #[derive(Debug, Default)]
 struct Agreements {
@@ -94,9 +102,10 @@ pub(crate) async fn run(args: &StatusArgs, screen: &Screen) -> Result<(), Failur
         return Err(not_running(&file, &role, admin, why, screen));
     }
     let now = seams.clock.now();
-    let (view, validity) = role.view(&seams).await.unzip();
+    let known = role.view(&seams).await;
+    let view = known.as_ref().map(|known| &known.view);
     let ledger = role.ledger(now);
-    let agreements = match (&view, &role.member) {
+    let agreements = match (view, &role.member) {
         (Some(view), Some(member)) => Some(Agreements::of(view, member, now)),
         _ => None,
     };
@@ -106,8 +115,8 @@ pub(crate) async fn run(args: &StatusArgs, screen: &Screen) -> Result<(), Failur
         is_ready: ready.is_ok,
         conditions: &conditions,
         figures: &figures,
-        view: view.as_deref(),
-        validity,
+        view: view.map(AsRef::as_ref),
+        validity: known.as_ref().map(|known| known.validity),
         ledger: ledger.as_ref(),
         agreements: agreements.as_ref(),
     };
@@ -358,14 +367,18 @@ impl Role {
     }
 
     /// The view in the role's own copy, which is verified as a copy of itself. None when there is none.
-    async fn view(&self, seams: &Seams) -> Option<(Arc<View>, Duration)> {
+    async fn view(&self, seams: &Seams) -> Option<Known> {
         let scratch = Scratch::copy_of(self.copy.as_ref()?).ok()?;
         let anchor = Anchor::load(&self.anchor).ok()?;
         let desk = Desk::open(anchor, scratch.path(), seams, Lang::En).await;
         let desk = desk.ok()?;
         let (view, validity) = (desk.view(), desk.directory().validity());
         desk.close().await;
-        (view.size > 0).then_some((view, validity))
+        (view.size > 0).then_some(Known {
+            view,
+            validity,
+            _scratch: scratch,
+        })
     }
 
     /// The ledger that was written to last.

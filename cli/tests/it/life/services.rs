@@ -1,6 +1,9 @@
 //! Services that are retired.
 
 use std::path::Path;
+use std::time::Duration;
+
+use entente_clock::Timestamp;
 
 use super::{at, until};
 use crate::run::entente;
@@ -45,16 +48,20 @@ fn announced(dir: &Path) {
     let again = retire(&["--from", "2099-04-01", "--lang", "fr"]);
     assert_eq!(again.code, 0, "{again:?}");
     assert!(again.out.contains("rien n’a été changé"), "{again:?}");
-    let moved = retire(&["--from", "2030-04-01T04:00:00Z"]);
-    assert!(moved.out.contains("2030-04-01T04:00:00.000Z"), "{moved:?}");
+    let agreement = act(&["agreement", "show", "DEMO-001", "-o", "json"]).json();
+    let ends = agreement["document"]["not_after"].as_str().unwrap();
+    let ends: Timestamp = ends.parse().unwrap();
+    let sunset = ends.saturating_sub(Duration::from_secs(1)).to_string();
+    let moved = retire(&["--from", &sunset]);
+    assert!(moved.out.contains(&sunset), "{moved:?}");
     let shown = act(&["service", "show", SERVICE]);
-    assert!(shown.out.contains("2030-04-01T04:00:00.000Z"), "{shown:?}");
+    assert!(shown.out.contains(&sunset), "{shown:?}");
     until(dir, None);
     super::wait("a caller's status that says when", || {
         let file = "sandbox/pensions/security-server.yaml";
         let status = entente(dir, &["status", "-c", file, "-o", "json"]).json();
         let ending = &status["agreements"]["services_ending"][0];
-        ending["service"] == SERVICE && ending["ends"] == "2030-04-01T04:00:00.000Z"
+        ending["service"] == SERVICE && ending["ends"] == sunset.as_str()
     });
     let bad = retire(&["--from", "soon"]);
     assert_eq!(bad.code, 2, "{bad:?}");
