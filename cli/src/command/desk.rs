@@ -269,6 +269,14 @@ pub(crate) fn registrar_failure(error: &RegistrarError, screen: &Screen) -> Fail
             failure.reason = Some(error.reason());
             failure.note(Text::LabelDo, screen.text(Text::MembershipOverDo, &[]))
         }
+        RegistrarError::NoMandate { body } => {
+            let mut failure = Failure::new(
+                Exit::NotFound,
+                screen.text(Text::MandateUnheld, &[("body", body)]),
+            );
+            failure.reason = Some(error.reason());
+            failure.note(Text::LabelDo, "entente mandate list")
+        }
         RegistrarError::NotRecognised { jurisdiction } => {
             let facts: [Fact<'_>; 1] = [("jurisdiction", jurisdiction)];
             let mut failure = Failure::new(Exit::NotFound, screen.text(Text::TrustUnheld, &facts));

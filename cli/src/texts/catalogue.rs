@@ -45,6 +45,8 @@ catalogue! {
     HeadAddresses = "addresses", "adresses";
     HeadAdmitted = "admitted", "admission";
     HeadAgreements = "agreements", "ententes";
+    HeadBasis = "by law", "en vertu de";
+    HeadBody = "body", "organisme";
     HeadAsked = "asked", "demandés";
     HeadBetween = "between", "entre";
     HeadCallers = "callers", "appelants";
@@ -55,6 +57,7 @@ catalogue! {
     HeadFrom = "from", "du";
     HeadGenesis = "first", "premier";
     HeadHash = "hash", "empreinte";
+    HeadOver = "over", "visant";
     HeadHolds = "holds", "contient";
     HeadJurisdiction = "jurisdiction", "administration";
     HeadKey = "key", "clé";
@@ -225,6 +228,18 @@ catalogue! {
         "rien n’a encore pris fin, et une adhésion terminée ne revient jamais. {member} : serveurs : {servers}; ententes en vigueur : {agreements}";
     MemberEndAskDo = "say it again with --yes; `entente member suspend` can be undone",
         "redites-le avec --yes; `entente member suspend` peut se défaire";
+    MandateEnded = "The mandate of {body} ends at {until} (registry entry {index}). From then on it reads nothing.",
+        "Le mandat de {body} prend fin le {until} (entrée {index} du registre central). Dès lors, il ne lit plus rien.";
+    MandateEndedAlready = "The mandate of {body} ended, or was to end, at {until} already; nothing was changed.",
+        "Le mandat de {body} a pris, ou devait prendre, fin le {until} déjà; rien n’a été changé.";
+    MandateGranted = "{body} has a mandate until {until} (registry entry {index}). Each of its readings is logged where it reads.",
+        "{body} a un mandat jusqu’au {until} (entrée {index} du registre central). Chacune de ses lectures est consignée là où il lit.";
+    MandateGrantedAlready = "{body} has this mandate already; nothing was changed.",
+        "{body} a déjà ce mandat; rien n’a été changé.";
+    MandateNone = "No body of oversight ever had a mandate here.",
+        "Aucun organisme de surveillance n’a jamais eu de mandat ici.";
+    MandateUnheld = "{body} has no mandate",
+        "{body} n’a pas de mandat";
     MemberEnded = "The membership of {member} has ended (registry entry {index}). Its name is not given again.",
         "L’adhésion de {member} a pris fin (entrée {index} du registre central). Son nom n’est plus attribué.";
     MemberEndedAlready = "The membership of {member} had ended already; nothing was changed.",

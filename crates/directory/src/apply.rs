@@ -6,6 +6,7 @@
 
 mod agreement;
 mod budget;
+mod mandate;
 mod member;
 mod quorum;
 mod recognition;
@@ -14,6 +15,7 @@ mod service;
 
 pub(crate) use agreement::check_denial;
 pub use budget::{MAX_CHANGES_A_DAY, MAX_SERVERS, MAX_SERVICES, MAX_VERSIONS};
+pub(crate) use mandate::mandate;
 pub(crate) use member::check_revocation;
 pub(crate) use recognition::recognition;
 pub(crate) use server::require_owner as check_owner;
@@ -197,7 +199,9 @@ pub(crate) fn check_right(change: &SignedChange, role: Option<KeyRole>) -> Resul
         | Kind::RecognitionRevoke
         | Kind::ProposalApprove
         | Kind::ProposalWithdraw
-        | Kind::Registrars => *author == Author::Registrar,
+        | Kind::Registrars
+        | Kind::MandateGrant
+        | Kind::MandateEnd => *author == Author::Registrar,
         Kind::KeyAdd => role == Some(KeyRole::Recovery),
         // Which key may revoke which is decided with the key at hand.
         Kind::KeyRevoke => role.is_some(),
@@ -267,6 +271,8 @@ fn apply_body(
         },
         Change::ProposalWithdraw(body) => quorum::withdraw(core, body),
         Change::Registrars(body) => quorum::replace_registrars(core, body),
+        Change::MandateGrant(body) => mandate::grant(core, change, body, at),
+        Change::MandateEnd(body) => mandate::end(core, body, at),
     }
 }
 

@@ -2,6 +2,7 @@
 
 mod application;
 mod body;
+mod mandate;
 mod name;
 mod policy;
 mod quorum;
@@ -15,6 +16,7 @@ pub use body::{
     AgreementAct, Change, Genesis, KeyAdd, KeyRevoke, Kind, MemberAct, MemberAdmit, NewKey,
     StateClaim,
 };
+pub use mandate::{MandateEnd, MandateGrant, Reading};
 pub use name::{Author, InvalidName, KeyRole, MemberClass, Mode, Name};
 pub use policy::{Policy, PolicyField};
 pub use quorum::{ProposalAct, Registrars};

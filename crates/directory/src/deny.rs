@@ -10,7 +10,8 @@ use std::sync::Arc;
 use entente_clock::Timestamp;
 
 use crate::apply::{
-    check_author, check_denial, check_owner, check_revocation, check_right, recognition, takes_away,
+    check_author, check_denial, check_owner, check_revocation, check_right, mandate, recognition,
+    takes_away,
 };
 use crate::change::{Author, Change, MemberAct, SignedChange};
 use crate::refusal::Refusal;
@@ -76,6 +77,9 @@ impl State {
             }
             Change::RecognitionSuspend(body) | Change::RecognitionRevoke(body) => {
                 recognition(&self.core, &body.jurisdiction)?;
+            }
+            Change::MandateEnd(body) => {
+                mandate(&self.core, &body.body)?;
             }
             _ => return Err(not_allowed()),
         }

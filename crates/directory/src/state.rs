@@ -18,8 +18,8 @@ use rpds::RedBlackTreeMapSync;
 
 use crate::change::{Author, Mode, Policy, SignedChange};
 use crate::record::{
-    AgreementRecord, AuthorPosition, Keep, MemberRecord, ProposalRecord, RecognitionRecord,
-    RegistryRecord, ServerRecord, ServiceRecord, ShardRecord,
+    AgreementRecord, AuthorPosition, Keep, MandateRecord, MemberRecord, ProposalRecord,
+    RecognitionRecord, RegistryRecord, ServerRecord, ServiceRecord, ShardRecord,
 };
 
 /// The directory of one jurisdiction at one size of its ledger.
@@ -63,6 +63,8 @@ pub(crate) struct Core {
     /// What takes several registrars, by the hash of the change.
     pub(crate) proposals: Map<Digest, Arc<ProposalRecord>>,
     pub(crate) recognitions: Map<Jurisdiction, Arc<RecognitionRecord>>,
+    /// By the body that has them.
+    pub(crate) mandates: Map<MemberId, Arc<MandateRecord>>,
     /// How much each member has of what it may not have too much of.
     pub(crate) holdings: Map<MemberId, Holdings>,
     /// Agreements that every party signed, by consumer and provider system.
@@ -117,6 +119,7 @@ impl State {
                 successors: Map::new_sync(),
                 proposals: Map::new_sync(),
                 recognitions: Map::new_sync(),
+                mandates: Map::new_sync(),
                 holdings: Map::new_sync(),
                 pairs: Map::new_sync(),
                 keep,

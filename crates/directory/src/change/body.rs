@@ -5,8 +5,9 @@ use entente_signing::cbor::{CborError, Reader, Writer};
 use entente_signing::{Digest, VerifyingKey};
 
 use super::{
-    KeyRole, MemberClass, Name, Policy, ProposalAct, Recognise, RecognitionAct, Registrars,
-    ServerRegister, ServerUpdate, ServicePublish, ServiceRetire, SessionRevoke, ShardOpen,
+    KeyRole, MandateEnd, MandateGrant, MemberClass, Name, Policy, ProposalAct, Recognise,
+    RecognitionAct, Registrars, ServerRegister, ServerUpdate, ServicePublish, ServiceRetire,
+    SessionRevoke, ShardOpen,
 };
 use crate::codec::{BodyError, Fields, Map, digest, key, list, parsed, short_text, u32};
 
@@ -109,6 +110,10 @@ kinds! {
     ProposalWithdraw(ProposalAct) = 26,
     /// Other registrars are put in office.
     Registrars(Registrars) = 27,
+    /// A body of oversight may read members' ledgers.
+    MandateGrant(MandateGrant) = 29,
+    /// It may no longer.
+    MandateEnd(MandateEnd) = 30,
 }
 
 /// The first change of a registry.
@@ -223,6 +228,7 @@ impl Kind {
                 | Self::Policy
                 | Self::Recognise
                 | Self::RecognitionResume
+                | Self::MandateGrant
         )
     }
 
@@ -241,6 +247,7 @@ impl Kind {
                 | Self::AgreementSuspend
                 | Self::RecognitionSuspend
                 | Self::RecognitionRevoke
+                | Self::MandateEnd
         )
     }
 }

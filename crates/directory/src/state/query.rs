@@ -12,8 +12,8 @@ use entente_signing::Digest;
 use super::State;
 use crate::change::{Author, Change, ChangeHeader, Mode, Policy, Sunset};
 use crate::record::{
-    AgreementRecord, AuthorPosition, MemberRecord, ProposalRecord, RecognitionRecord,
-    RegistryRecord, ServerRecord, ServiceRecord, ShardRecord, Standing,
+    AgreementRecord, AuthorPosition, MandateRecord, MemberRecord, ProposalRecord,
+    RecognitionRecord, RegistryRecord, ServerRecord, ServiceRecord, ShardRecord, Standing,
 };
 
 impl State {
@@ -290,6 +290,27 @@ impl State {
             )
         });
         (record.standing == Standing::Active && !is_denied).then_some(record)
+    }
+
+    /// A body's mandate, in force or not.
+    pub fn mandate_of(&self, body: &MemberId) -> Option<&MandateRecord> {
+        self.core.mandates.get(body).map(AsRef::as_ref)
+    }
+
+    /// Every mandate, by body, in force or not.
+    pub fn mandates(&self) -> impl Iterator<Item = &MandateRecord> {
+        self.core.mandates.values().map(AsRef::as_ref)
+    }
+
+    /// Until when a mandate is in force, denials included.
+    pub fn mandate_until(&self, record: &MandateRecord) -> Timestamp {
+        let denied = self.denied().filter_map(|change| match change {
+            Change::MandateEnd(act) if act.body == record.body => {
+                Some(act.from.unwrap_or_default())
+            }
+            _ => None,
+        });
+        denied.fold(record.until, Timestamp::min)
     }
 
     /// The agreements that would take the place of one with parties of several jurisdictions, as far as

@@ -8,6 +8,7 @@ use entente_directory::{
 use entente_reason::Reason;
 use entente_signing::{Digest, P256Key, Signer};
 
+use crate::mandates::over_vital_events;
 use crate::two::{act as act_on_recognition, recognise};
 use crate::world::{Member, World, key};
 
@@ -131,6 +132,9 @@ fn next_changes(world: &World) -> Vec<(Change, Vec<&'static str>)> {
         Change::RecognitionResume,
         Change::RecognitionRevoke,
     ];
+    let mandate = over_vital_events(world);
+    resumable.push((Change::MandateGrant(mandate), vec!["registrar"]));
+    resumable.push((crate::mandates::end(world, None), vec!["registrar"]));
     resumable.extend(acts.map(|of| (of(act_on_recognition("ca-demo-qc")), vec!["registrar"])));
     resumable
 }
@@ -176,6 +180,8 @@ fn every_change_is_accepted_from_those_who_may_make_it_and_from_nobody_else() {
     let recognised = recognise("ca-demo-qc", genesis, RecognitionLimits::default());
     world.by_registrar(recognised).unwrap();
     world.by_registrar(weaker()).unwrap();
+    let mandate = Change::MandateGrant(over_vital_events(&world));
+    world.by_registrar(mandate).unwrap();
     for (change, may) in next_changes(&world) {
         for (name, author, signer) in signers(&world) {
             let signed = world.sign(author, signer, &change);

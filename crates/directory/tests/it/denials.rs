@@ -102,7 +102,7 @@ fn nothing_permissive_is_believed_early() {
     let refused = world.state.deny(&policy, world.at).unwrap_err();
     assert_eq!(refused.reason(), Reason::AuthorNotAllowed);
     let denying = Kind::ALL.iter().filter(|kind| kind.denies()).count();
-    assert_eq!(denying, 9);
+    assert_eq!(denying, 10);
 }
 
 #[test]

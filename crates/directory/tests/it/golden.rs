@@ -4,15 +4,16 @@ use std::path::PathBuf;
 
 use bytes::Bytes;
 use entente_directory::{
-    Application, Author, Blobs, Change, ChangeHeader, KeyAdd, KeyRevoke, KeyRole, Kind, MemberAct,
-    MemoryBlobs, NewKey, Policy, ProposalAct, RecognitionAct, RecognitionLimits, Registrars,
-    RegistryEntry, ServerUpdate, ServicePublish, ServiceRetire, SessionRevoke, SignedChange, State,
-    StateClaim, Sunset, apply,
+    Application, Author, Blobs, Change, ChangeHeader, KeyAdd, KeyRevoke, KeyRole, Kind, MandateEnd,
+    MemberAct, MemoryBlobs, NewKey, Policy, ProposalAct, ReadQuery, RecognitionAct,
+    RecognitionLimits, Registrars, RegistryEntry, ServerUpdate, ServicePublish, ServiceRetire,
+    SessionRevoke, SignedChange, SignedQuery, State, StateClaim, Sunset, apply,
 };
 use entente_signing::cbor::Writer;
 use entente_signing::{Digest, Signer};
 
 use crate::annotate::{annotate, strip};
+use crate::mandates::over_vital_events;
 use crate::two::{act as act_on_recognition, recognise};
 use crate::world::{World, hpke, key};
 
@@ -128,6 +129,12 @@ fn changes() -> Vec<Change> {
             quorum: 2,
             clerk: Some(key(0x63).verifying_key().clone()),
         }),
+        Change::MandateGrant(over_vital_events(&world)),
+        Change::MandateEnd(MandateEnd {
+            body: world.transport.id.clone(),
+            from: Some(world.at),
+            reason: Some("INQUIRY_CLOSED".into()),
+        }),
     ]
 }
 
@@ -219,6 +226,29 @@ fn a_service_s_end_in_time_and_one_taken_back_are_the_published_bytes() {
         });
         both_ways(&format!("change-13-ServiceRetire-{name}"), &change);
     }
+}
+
+#[test]
+fn a_query_to_read_is_the_published_bytes() {
+    let world = World::before();
+    let query = ReadQuery {
+        origin: "ss1.vital-events.ca-demo/access/2026h2.1".into(),
+        reader: world.transport.server.clone(),
+        mandate: Digest::of(b"mandate"),
+        issued: world.at,
+        about: Some(Digest::of(b"about")),
+    };
+    let signer = &world.transport.server_key;
+    let written = SignedQuery::sign(signer, &query).unwrap();
+    let bytes = published("read-query", || written.bytes().to_vec());
+    let tail = bytes.len() - 64;
+    assert_eq!(
+        bytes[..tail],
+        written.bytes()[..tail],
+        "all but the signature"
+    );
+    let read = SignedQuery::parse(bytes.into()).unwrap();
+    assert_eq!(read.query(), &query);
 }
 
 #[test]

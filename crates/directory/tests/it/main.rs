@@ -11,6 +11,7 @@ mod denials;
 mod federation;
 mod golden;
 mod keys;
+mod mandates;
 mod members;
 mod order;
 mod parse;

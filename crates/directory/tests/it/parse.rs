@@ -163,6 +163,39 @@ fn a_service_ends_at_a_moment_of_the_calendar_or_never_and_nothing_else() {
 }
 
 #[test]
+fn a_mandate_has_an_end_at_most_five_years_on_and_says_what_may_be_read_and_by_what_law() {
+    let day = 24 * 3_600_000;
+    let most = 5 * 366 * day;
+    let grant = |reads: &[u64], until: u64, en: &str| {
+        payload(29, |out| {
+            out.map(5).uint(1).text("ca/a").uint(3).array(reads.len());
+            for reading in reads {
+                out.uint(*reading);
+            }
+            out.uint(4).uint(day).uint(5).uint(until);
+            out.uint(6).array(2).text(en).text("loi");
+        })
+    };
+    let reads = |bytes: &[u8]| signed(bytes, |_| {}).is_ok();
+    assert!(reads(&grant(&[1], 2 * day, "law")));
+    assert!(reads(&grant(&[1], day + most, "law")));
+    assert!(!reads(&grant(&[1], day + most + 1, "law")), "too long");
+    assert!(!reads(&grant(&[1], day, "law")), "no time at all");
+    assert!(!reads(&grant(&[], 2 * day, "law")), "nothing to read");
+    assert!(!reads(&grant(&[2], 2 * day, "law")), "not known");
+    assert!(!reads(&grant(&[1, 1], 2 * day, "law")), "twice");
+    assert!(!reads(&grant(&[1], 2 * day, "")), "no law");
+    assert!(!reads(&grant(&[1], 2 * day, &"l".repeat(513))), "too much");
+    let end = |reason: &str| {
+        payload(30, |out| {
+            out.map(2).uint(1).text("ca/a").uint(3).text(reason);
+        })
+    };
+    assert!(reads(&end("INQUIRY_CLOSED")));
+    assert!(!reads(&end("because Jane asked")));
+}
+
+#[test]
 fn refuses_lists_out_of_order_and_free_text_for_a_reason() {
     let publish = |systems: &[&str]| {
         payload(12, |out| {

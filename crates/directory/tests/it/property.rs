@@ -4,12 +4,13 @@
 use std::time::Duration;
 
 use entente_directory::{
-    Author, Change, Keep, KeyRevoke, MemberAct, Policy, ServerUpdate, ServicePublish,
-    ServiceRetire, SessionRevoke, SignedChange, State, Sunset, apply,
+    Author, Change, Keep, KeyRevoke, MandateEnd, MandateGrant, MemberAct, Policy, ServerUpdate,
+    ServicePublish, ServiceRetire, SessionRevoke, SignedChange, State, Sunset, apply,
 };
 use entente_signing::{P256Key, Signer};
 use proptest::prelude::*;
 
+use crate::mandates::over_vital_events;
 use crate::world::{Member, Step, World, hpke, key};
 
 /// What one turn tries: what is done, to whom, by whom.
@@ -22,7 +23,7 @@ struct Op {
 }
 
 fn op() -> impl Strategy<Value = Op> {
-    (0u8..14, 0u8..3, 0u8..13, any::<bool>()).prop_map(|(what, whom, who, early)| Op {
+    (0u8..16, 0u8..3, 0u8..13, any::<bool>()).prop_map(|(what, whom, who, early)| Op {
         what,
         whom,
         who,
@@ -95,7 +96,18 @@ fn change(world: &World, op: Op, turn: u8) -> Change {
             member: whom.id.clone(),
             key: whom.officer.verifying_key().spki_digest(),
         }),
-        _ => Change::Policy(Policy::usual()),
+        13 => Change::Policy(Policy::usual()),
+        14 => Change::MandateGrant(MandateGrant {
+            body: whom.id.clone(),
+            // Now and then it would be over itself, and is refused.
+            members: [world.vital.id.clone()].into(),
+            ..over_vital_events(world)
+        }),
+        _ => Change::MandateEnd(MandateEnd {
+            body: whom.id.clone(),
+            from: turn.is_multiple_of(2).then_some(world.at),
+            reason: None,
+        }),
     }
 }
 
