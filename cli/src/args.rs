@@ -6,8 +6,8 @@ use clap::{Args, Parser, Subcommand, ValueEnum};
 use entente_reason::Lang;
 
 use crate::command::{
-    agreement, call, completions, config, demo, doctor, help, join, log, member, peer, registry,
-    sandbox, serve, server, service, status, trust, version,
+    agreement, call, completions, config, demo, doctor, help, join, log, mandate, member, peer,
+    registry, sandbox, serve, server, service, status, trust, version,
 };
 use crate::output::{Format, Screen};
 
@@ -87,6 +87,8 @@ pub(crate) enum Command {
     Registry(registry::RegistryCommand),
     #[command(subcommand)]
     Trust(trust::TrustCommand),
+    #[command(subcommand)]
+    Mandate(mandate::MandateCommand),
     Serve(serve::ServeArgs),
     Doctor(doctor::DoctorArgs),
     Status(status::StatusArgs),

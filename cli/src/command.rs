@@ -13,6 +13,7 @@ mod fingerprint;
 pub(crate) mod help;
 pub(crate) mod join;
 pub(crate) mod log;
+pub(crate) mod mandate;
 pub(crate) mod member;
 pub(crate) mod peer;
 pub(crate) mod registry;
@@ -58,6 +59,7 @@ pub(crate) fn run(command: Command, screen: &Screen) -> Result<(), Failure> {
             Command::Status(args) => status::run(&args, screen).await,
             Command::Service(command) => service::run(command, screen).await,
             Command::Trust(command) => trust::run(command, screen).await,
+            Command::Mandate(command) => mandate::run(command, screen).await,
             Command::Completions(_)
             | Command::Config(_)
             | Command::Help(_)

@@ -1,5 +1,6 @@
 //! What peers may read of this server's ledger: checkpoints, hash tiles, proofs, and the entries of their
-//! own exchanges. (DESIGN.md §13)
+//! own exchanges; and of a body of oversight with a mandate every entry, of shards that are closed too.
+//! (DESIGN.md §13)
 //!
 //! A caller is a server whose TLS key the directory knows; nothing is believed of what it says. Nothing
 //! answered here needs to be believed either: it all proves itself against signed checkpoints.
@@ -8,7 +9,7 @@ use std::pin::Pin;
 use std::sync::Arc;
 
 use bytes::Bytes;
-use entente_directory::Mode;
+use entente_directory::{Mode, SignedQuery};
 use entente_evidence::proof::SignedStatement;
 use entente_evidence::statement::LogOrigin;
 use entente_identity::ServerId;
@@ -25,6 +26,7 @@ use entente_tls::PeerInfo;
 use tonic::{Request, Response, Status};
 
 use crate::limits::Place;
+use crate::overseen::Overseen;
 use crate::refusal::Refusal;
 use crate::server::Server;
 
@@ -32,6 +34,7 @@ use crate::server::Server;
 #[derive(Clone, Debug)]
 pub(crate) struct LedgerDoor {
     server: Arc<Server>,
+    overseen: Arc<Overseen>,
 }
 
 /// A peer that asks, and the place it takes until it is answered.
@@ -45,12 +48,15 @@ struct Asker {
 const MAX_PROOFS: usize = 256;
 /// Entries in one answer.
 const MAX_ENTRIES: u64 = 256;
+/// About how much one answer holds.
+const MAX_BYTES: usize = 1 << 20;
 
 // === impl LedgerDoor ===
 
 impl LedgerDoor {
-    pub(crate) const fn new(server: Arc<Server>) -> Self {
-        Self { server }
+    pub(crate) fn new(server: Arc<Server>) -> Self {
+        let overseen = Arc::default();
+        Self { server, overseen }
     }
 
     /// The peer that asks, in a place of its own share: nobody holds this server up by reading.
@@ -154,8 +160,11 @@ impl LedgerDoor {
         peers: &[ServerId],
         asked: &wire::StreamEntriesRequest,
     ) -> Result<wire::StreamEntriesResponse, Reason> {
+        if !asked.query.is_empty() {
+            return self.overseen_entries(peers, asked).await;
+        }
         let ledger = self.ledger(&asked.origin)?;
-        if asked.count == 0 || asked.count > MAX_ENTRIES || !asked.query.is_empty() {
+        if asked.count == 0 || asked.count > MAX_ENTRIES {
             return Err(Reason::SenderNotAllowed);
         }
         let limit = usize::try_from(asked.count).unwrap_or(usize::MAX);
@@ -168,6 +177,67 @@ impl LedgerDoor {
             first_index: asked.first_index,
             entry: entries,
         })
+    }
+}
+
+impl LedgerDoor {
+    /// Entries of whatever exchanges, for a body of oversight: within its mandate, once its query is logged.
+    async fn overseen_entries(
+        &self,
+        peers: &[ServerId],
+        asked: &wire::StreamEntriesRequest,
+    ) -> Result<wire::StreamEntriesResponse, Reason> {
+        let query = SignedQuery::parse(asked.query.clone());
+        let query = query.map_err(|_| Reason::RequestMalformed)?;
+        let says = query.query();
+        if says.origin != asked.origin || asked.count > MAX_ENTRIES {
+            return Err(Reason::RequestMalformed);
+        }
+        // Whoever copied a query from a ledger is not who signed it.
+        if !peers.contains(&says.reader) {
+            return Err(Reason::SenderNotAllowed);
+        }
+        self.overseen.admit(&self.server, &query).await?;
+        let count = match asked.count {
+            0 => MAX_ENTRIES,
+            count => count,
+        };
+        let first_index = asked.first_index;
+        let entry = match self.ledger(&asked.origin) {
+            Ok(ledger) => {
+                let limit = usize::try_from(count).unwrap_or(usize::MAX);
+                let entries = ledger.entries(first_index, limit).await;
+                entries.map_err(|error| error.reason())?
+            }
+            Err(_) => {
+                self.closed_entries(&asked.origin, first_index, count)
+                    .await?
+            }
+        };
+        Ok(wire::StreamEntriesResponse { first_index, entry })
+    }
+
+    async fn closed_entries(
+        &self,
+        origin: &str,
+        first: u64,
+        count: u64,
+    ) -> Result<Vec<Bytes>, Reason> {
+        self.in_closed(origin, move |mut reader| {
+            let (mut entries, mut bytes) = (Vec::new(), 0);
+            for index in first..first.saturating_add(count) {
+                let Some(entry) = reader.entry(index)? else {
+                    break;
+                };
+                bytes += entry.len();
+                if bytes > MAX_BYTES && !entries.is_empty() {
+                    break;
+                }
+                entries.push(entry);
+            }
+            Ok(entries)
+        })
+        .await
     }
 }
 

@@ -22,6 +22,7 @@ mod limits;
 mod mark;
 mod noise;
 mod opening;
+mod overseen;
 mod owed;
 mod peer_sessions;
 mod peers;

@@ -1,6 +1,7 @@
 //! `entente agreement`: check, sign, list, show, suspend, resume, revoke.
 
 mod halt;
+mod sunset;
 
 use std::path::PathBuf;
 
@@ -16,6 +17,7 @@ use super::desk::{DeskArgs, office_failure, reason_code};
 use crate::exit::{Exit, Failure};
 use crate::output::{Screen, print_out};
 use crate::texts::Text;
+pub(crate) use sunset::Ending;
 
 /// Check, sign, list, suspend and end data-sharing agreements
 ///
@@ -155,6 +157,7 @@ async fn sign(args: &SignArgs, screen: &Screen) -> Result<(), Failure> {
     let state = federation
         .agreement(&agreement.id())
         .map(|record| federation.agreement_state(record, now));
+    let endings = Ending::of(&federation, &document);
     let value = json!({
         "name": document.id.as_str(),
         "version": document.version,
@@ -164,7 +167,11 @@ async fn sign(args: &SignArgs, screen: &Screen) -> Result<(), Failure> {
         "index": signed.accepted.index,
         "missing": signed.missing,
         "state": state.map(lifecycle::State::as_str),
+        "services_ending": endings.iter().map(Ending::value).collect::<Vec<_>>(),
     });
+    for ending in &endings {
+        screen.say(Text::AgreementOutlives, &[("ends", &ending.text(screen))]);
+    }
     screen.show("agreement.signed", value, |screen| {
         let text = if signed.proposed {
             Text::AgreementProposed

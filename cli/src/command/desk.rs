@@ -4,6 +4,7 @@ use std::path::{Path, PathBuf};
 
 use clap::Args;
 use entente_central_registry::Config as RegistryConfig;
+use entente_clock::{Day, Timestamp};
 use entente_config::ConfigError;
 use entente_directory::State;
 use entente_follow::{Anchor, View};
@@ -192,6 +193,14 @@ pub(crate) fn reason_code(text: &str) -> Result<String, String> {
     }
 }
 
+/// A day, from its first moment in UTC, or a moment.
+pub(crate) fn moment(text: &str) -> Result<Timestamp, String> {
+    let of_day = text.parse().map(Day::start);
+    of_day
+        .or_else(|_| text.parse())
+        .map_err(|_| "expected a day or a moment: 2027-04-01, 2027-04-01T04:00:00Z".to_owned())
+}
+
 /// What a desk's error amounts to.
 pub(crate) fn desk_failure(error: &DeskError, screen: &Screen) -> Failure {
     failure(error.reason(), error, error.refused(), screen)
@@ -204,6 +213,12 @@ pub(crate) fn office_failure(error: &OfficeError, screen: &Screen) -> Failure {
         OfficeError::SignedAlready { member } => {
             let what = screen.text(Text::SignedAlready, &[("member", member)]);
             Failure::new(Exit::Refused, what)
+        }
+        OfficeError::Ended { member, service } => {
+            let facts: [Fact<'_>; 2] = [("member", member), ("service", service)];
+            let mut failure = Failure::new(Exit::Refused, screen.text(Text::ServiceEnded, &facts));
+            failure.reason = Some(error.reason());
+            failure.note(Text::LabelDo, "entente service publish")
         }
         OfficeError::HeldByOthers { members } => {
             let members: Vec<&str> = members.iter().map(MemberId::as_str).collect();
@@ -265,6 +280,14 @@ pub(crate) fn registrar_failure(error: &RegistrarError, screen: &Screen) -> Fail
             let mut failure = Failure::new(Exit::Refused, what);
             failure.reason = Some(error.reason());
             failure.note(Text::LabelDo, screen.text(Text::MembershipOverDo, &[]))
+        }
+        RegistrarError::NoMandate { body } => {
+            let mut failure = Failure::new(
+                Exit::NotFound,
+                screen.text(Text::MandateUnheld, &[("body", body)]),
+            );
+            failure.reason = Some(error.reason());
+            failure.note(Text::LabelDo, "entente mandate list")
         }
         RegistrarError::NotRecognised { jurisdiction } => {
             let facts: [Fact<'_>; 1] = [("jurisdiction", jurisdiction)];

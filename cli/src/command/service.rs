@@ -3,12 +3,14 @@
 use std::path::PathBuf;
 
 use clap::{Args, Subcommand};
+use entente_clock::Timestamp;
 use entente_contract::Direction;
+use entente_directory::Sunset;
 use entente_identity::{ElementName, ServiceName, SystemId};
 use entente_reason::Lang;
 use serde_json::{Value, json};
 
-use super::desk::{DeskArgs, office_failure};
+use super::desk::{DeskArgs, moment, office_failure};
 use crate::exit::{Exit, Failure};
 use crate::output::{Screen, print_out};
 use crate::texts::{Fact, Text};
@@ -63,16 +65,25 @@ pub(crate) struct ShowArgs {
     desk: DeskArgs,
 }
 
-/// Offer a service no longer
+/// Offer a service no longer, at once or from a day on
 ///
 /// Calls of it are refused with UNKNOWN_SERVICE within 5 seconds on every connected server, whatever
-/// agreements say, until it is published again. Example:
+/// agreements say, until it is published again. With --from, they go on until then, and everybody sees it
+/// coming: `service list`, `service show`, and `status` of the members who call it. Examples:
 ///   entente service retire demo.v1.Service --config member.yaml
+///   entente service retire demo.v1.Service --from 2027-04-01
+///   entente service retire demo.v1.Service --cancel
 #[derive(Args, Debug)]
 #[command(verbatim_doc_comment)]
 pub(crate) struct RetireArgs {
     /// The service's full name
     service: ServiceName,
+    /// Only from then on: a day, which begins in UTC, or 2027-04-01T04:00:00Z. Said again, it is moved
+    #[arg(long, value_name = "DATE", value_parser = moment)]
+    from: Option<Timestamp>,
+    /// Take back what was announced with --from
+    #[arg(long, conflicts_with = "from")]
+    cancel: bool,
     #[command(flatten)]
     desk: DeskArgs,
 }
@@ -111,22 +122,42 @@ async fn publish(args: PublishArgs, screen: &Screen) -> Result<(), Failure> {
 
 async fn retire(args: &RetireArgs, screen: &Screen) -> Result<(), Failure> {
     let office = args.desk.office(screen).await?;
-    let retired = office.retire(&args.service).await;
+    let sunset = match args.from {
+        Some(at) => Sunset::At(at),
+        None if args.cancel => Sunset::Never,
+        None => Sunset::Now,
+    };
+    let retired = office.retire(&args.service, sunset).await;
     let member = office.member().clone();
+    let view = office.desk().view();
     office.close().await;
     let retired = retired.map_err(|error| office_failure(&error, screen))?;
     let index = retired.map(|accepted| accepted.index);
+    let until = view.state.sunset(&args.service, &member);
     let value = json!({
         "service": args.service,
         "member": member,
+        "retired": until.map(|at| at.to_string()),
         "changed": index.is_some(),
         "index": index,
     });
     screen.show("service.retired", value, |screen| {
         let service: Fact<'_> = ("service", &args.service);
+        let (done, already) = match sunset {
+            Sunset::Now => (Text::ServiceRetired, Text::ServiceRetiredAlready),
+            Sunset::At(_) => (Text::ServiceSunset, Text::ServiceSunsetAlready),
+            Sunset::Never => (Text::ServiceKept, Text::ServiceKeptAlready),
+        };
+        let mut facts = vec![service];
+        if let (Sunset::At(_), Some(at)) = (sunset, &until) {
+            facts.push(("at", at));
+        }
         print_out(match &index {
-            Some(index) => screen.text(Text::ServiceRetired, &[service, ("index", index)]),
-            None => screen.text(Text::ServiceRetiredAlready, &[service]),
+            Some(index) => {
+                facts.push(("index", index));
+                screen.text(done, &facts)
+            }
+            None => screen.text(already, &facts),
         });
     });
     Ok(())
@@ -136,6 +167,7 @@ async fn list(args: &ListArgs, screen: &Screen) -> Result<(), Failure> {
     let reading = args.desk.read(screen).await?;
     let view = reading.view.clone();
     reading.desk.close().await;
+    let sunset = |service: &_, member: &_| view.state.sunset(service, member);
     let items: Vec<Value> = view
         .state
         .services()
@@ -153,7 +185,7 @@ async fn list(args: &ListArgs, screen: &Screen) -> Result<(), Failure> {
                 "version": newest.map(|version| version.version),
                 "systems": systems.collect::<Vec<_>>(),
                 "methods": methods,
-                "retired": service.retired.map(|at| at.to_string()),
+                "retired": sunset(&service.service, &service.member).map(|at| at.to_string()),
                 "descriptor_set": newest.map(|version| version.descriptor_set.to_string()),
             })
         })
@@ -203,11 +235,13 @@ async fn show(args: &ShowArgs, screen: &Screen) -> Result<(), Failure> {
             "holds": elements(Direction::Response),
         }));
     }
+    let sunset = view.state.sunset(&args.service, &offer.member);
     let value = json!({
         "service": args.service,
         "member": offer.member,
         "version": newest.version,
         "descriptor_set": newest.descriptor_set.to_string(),
+        "retired": sunset.map(|at| at.to_string()),
         "methods": methods,
     });
     screen.show("service", value, |screen| {
@@ -217,6 +251,9 @@ async fn show(args: &ShowArgs, screen: &Screen) -> Result<(), Failure> {
             print_out(format!("  {:<11} {value}", screen.text(label, &[])));
         };
         row(Text::HeadHash, newest.descriptor_set.to_string());
+        if let Some(at) = sunset {
+            row(Text::HeadRetired, at.to_string());
+        }
         for method in &methods {
             let list = |key: &str| {
                 let items = method[key].as_array().into_iter().flatten();

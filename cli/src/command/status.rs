@@ -10,6 +10,7 @@ use clap::Args;
 use entente_agreement::lifecycle;
 use entente_clock::Timestamp;
 use entente_config::ListenAddr;
+use entente_directory::Federation;
 use entente_follow::{Anchor, View};
 use entente_identity::MemberId;
 use entente_ledger::Reader;
@@ -20,6 +21,7 @@ use entente_sandbox::{Desk, Seams};
 use serde_json::{Value, json};
 
 use super::admin;
+use super::agreement::Ending;
 use super::config::FileKind;
 use super::doctor::{folders, role_file, words};
 use super::log::Scratch;
@@ -64,12 +66,22 @@ struct Ledger {
     checkpoint_age: Option<Duration>,
 }
 
+/// What the role's own copy of the registry says.
+struct Known {
+    view: Arc<View>,
+    validity: Duration,
+    /// Whole agreements are read from there.
+    _scratch: Scratch,
+}
+
 /// Agreements in force.
 #[derive(Debug, Default)]
 struct Agreements {
     active: usize,
     /// Those that end within [`SOON`], the next first.
     ending: Vec<(String, Timestamp)>,
+    /// Services under them that end before they do, the next first.
+    services: Vec<Ending>,
 }
 
 pub(crate) async fn run(args: &StatusArgs, screen: &Screen) -> Result<(), Failure> {
@@ -90,9 +102,10 @@ pub(crate) async fn run(args: &StatusArgs, screen: &Screen) -> Result<(), Failur
         return Err(not_running(&file, &role, admin, why, screen));
     }
     let now = seams.clock.now();
-    let (view, validity) = role.view(&seams).await.unzip();
+    let known = role.view(&seams).await;
+    let view = known.as_ref().map(|known| &known.view);
     let ledger = role.ledger(now);
-    let agreements = match (&view, &role.member) {
+    let agreements = match (view, &role.member) {
         (Some(view), Some(member)) => Some(Agreements::of(view, member, now)),
         _ => None,
     };
@@ -102,8 +115,8 @@ pub(crate) async fn run(args: &StatusArgs, screen: &Screen) -> Result<(), Failur
         is_ready: ready.is_ok,
         conditions: &conditions,
         figures: &figures,
-        view: view.as_deref(),
-        validity,
+        view: view.map(AsRef::as_ref),
+        validity: known.as_ref().map(|known| known.validity),
         ledger: ledger.as_ref(),
         agreements: agreements.as_ref(),
     };
@@ -208,7 +221,11 @@ impl Shown<'_> {
         let agreements = self.agreements.map(|agreements| {
             let ending = agreements.ending.iter();
             let ending = ending.map(|(id, at)| json!({ "agreement": id, "ends": at.to_string() }));
-            json!({ "active": agreements.active, "ending_soon": ending.collect::<Vec<_>>() })
+            json!({
+                "active": agreements.active,
+                "ending_soon": ending.collect::<Vec<_>>(),
+                "services_ending": agreements.services.iter().map(Ending::value).collect::<Vec<_>>(),
+            })
         });
         json!({
             "role": self.role.code,
@@ -294,6 +311,9 @@ impl Shown<'_> {
                     screen.text(Text::StatusEnds, &facts)
                 ));
             }
+            for ending in agreements.services.iter().take(LISTED) {
+                print_out(format!("  {:<11} {}", "", ending.text(screen)));
+            }
         }
         if self.role.member.is_some() {
             let (flying, answered, refused) = (self.in_flight(), self.answered(), self.refused());
@@ -347,14 +367,18 @@ impl Role {
     }
 
     /// The view in the role's own copy, which is verified as a copy of itself. None when there is none.
-    async fn view(&self, seams: &Seams) -> Option<(Arc<View>, Duration)> {
+    async fn view(&self, seams: &Seams) -> Option<Known> {
         let scratch = Scratch::copy_of(self.copy.as_ref()?).ok()?;
         let anchor = Anchor::load(&self.anchor).ok()?;
         let desk = Desk::open(anchor, scratch.path(), seams, Lang::En).await;
         let desk = desk.ok()?;
         let (view, validity) = (desk.view(), desk.directory().validity());
         desk.close().await;
-        (view.size > 0).then_some((view, validity))
+        (view.size > 0).then_some(Known {
+            view,
+            validity,
+            _scratch: scratch,
+        })
     }
 
     /// The ledger that was written to last.
@@ -385,6 +409,7 @@ impl Role {
 impl Agreements {
     fn of(view: &View, member: &MemberId, now: Timestamp) -> Self {
         let mut agreements = Self::default();
+        let federation = Federation::alone(view.state.clone());
         let ours = view.state.agreements().filter(|record| {
             record.terms.has_party(member)
                 && view.state.agreement_state(record, now) == lifecycle::State::Active
@@ -396,7 +421,13 @@ impl Agreements {
                 let ends = (terms.name.to_string(), terms.not_after);
                 agreements.ending.push(ends);
             }
+            if let Some(agreement) = view.agreement(&record.id()) {
+                let services = Ending::of(&federation, agreement.document());
+                agreements.services.extend(services);
+            }
         }
+        agreements.services.sort();
+        agreements.services.dedup();
         agreements.ending.sort_by_key(|(_, at)| *at);
         agreements
     }

@@ -45,6 +45,8 @@ catalogue! {
     HeadAddresses = "addresses", "adresses";
     HeadAdmitted = "admitted", "admission";
     HeadAgreements = "agreements", "ententes";
+    HeadBasis = "by law", "en vertu de";
+    HeadBody = "body", "organisme";
     HeadAsked = "asked", "demandés";
     HeadBetween = "between", "entre";
     HeadCallers = "callers", "appelants";
@@ -56,6 +58,7 @@ catalogue! {
     HeadGenesis = "first", "premier";
     HeadHere = "here", "ici";
     HeadHash = "hash", "empreinte";
+    HeadOver = "over", "visant";
     HeadHolds = "holds", "contient";
     HeadJurisdiction = "jurisdiction", "administration";
     HeadKey = "key", "clé";
@@ -160,6 +163,8 @@ catalogue! {
         "l’entente est suspendue par {members}, qui seul peut lever cela";
     AgreementHeldDo = "ask {members}", "adressez-vous à {members}";
     AgreementIs = "It is now {state}.", "Elle est maintenant {state}.";
+    AgreementOutlives = "Warning: the agreement lasts longer than a service that it names. {ends}.",
+        "Attention : l’entente dure plus longtemps qu’un service qu’elle nomme. {ends}.";
     AgreementProposed = "{member} signed and proposed {name} version {version} (registry entry {index}).",
         "{member} a signé et proposé {name} version {version} (entrée {index} du registre central).";
     AgreementResumed = "{member} lifted its suspension of {name} version {version} (registry entry {index}).",
@@ -224,6 +229,18 @@ catalogue! {
         "rien n’a encore pris fin, et une adhésion terminée ne revient jamais. {member} : serveurs : {servers}; ententes en vigueur : {agreements}";
     MemberEndAskDo = "say it again with --yes; `entente member suspend` can be undone",
         "redites-le avec --yes; `entente member suspend` peut se défaire";
+    MandateEnded = "The mandate of {body} ends at {until} (registry entry {index}). From then on it reads nothing.",
+        "Le mandat de {body} prend fin le {until} (entrée {index} du registre central). Dès lors, il ne lit plus rien.";
+    MandateEndedAlready = "The mandate of {body} ended, or was to end, at {until} already; nothing was changed.",
+        "Le mandat de {body} a pris, ou devait prendre, fin le {until} déjà; rien n’a été changé.";
+    MandateGranted = "{body} has a mandate until {until} (registry entry {index}). Each of its readings is logged where it reads.",
+        "{body} a un mandat jusqu’au {until} (entrée {index} du registre central). Chacune de ses lectures est consignée là où il lit.";
+    MandateGrantedAlready = "{body} has this mandate already; nothing was changed.",
+        "{body} a déjà ce mandat; rien n’a été changé.";
+    MandateNone = "No body of oversight ever had a mandate here.",
+        "Aucun organisme de surveillance n’a jamais eu de mandat ici.";
+    MandateUnheld = "{body} has no mandate",
+        "{body} n’a pas de mandat";
     MemberEnded = "The membership of {member} has ended (registry entry {index}). Its name is not given again.",
         "L’adhésion de {member} a pris fin (entrée {index} du registre central). Son nom n’est plus attribué.";
     MemberEndedAlready = "The membership of {member} had ended already; nothing was changed.",
@@ -310,12 +327,23 @@ catalogue! {
         "{server} est changé (entrée {index} du registre central).";
     ServerUpdatedAlready = "{server} is registered so already; nothing was changed.",
         "{server} est déjà inscrit ainsi; rien n’a été changé.";
+    ServiceEnded = "{member} has ended {service} already: its end is not moved or taken back any more",
+        "{member} a déjà mis fin à {service} : cette fin ne se déplace ni ne s’annule plus";
+    ServiceEnds = "{member} retires {service} from {at} on", "{member} retire {service} à compter du {at}";
+    ServiceKept = "{service} is not going to be retired (registry entry {index}).",
+        "{service} ne sera pas retiré (entrée {index} du registre central).";
+    ServiceKeptAlready = "{service} was not going to be retired; nothing was changed.",
+        "{service} n’allait pas être retiré; rien n’a été changé.";
     ServicePublished = "{service} is published (registry entry {index}). Its descriptor set is {hash}.",
         "{service} est publié (entrée {index} du registre central). Son contrat est {hash}.";
     ServiceRetired = "{service} is retired (registry entry {index}). Calls of it are refused until it is published again.",
         "{service} est retiré (entrée {index} du registre central). Ses appels sont refusés jusqu’à ce qu’il soit publié de nouveau.";
     ServiceRetiredAlready = "{service} was retired already; nothing was changed.",
         "{service} était déjà retiré; rien n’a été changé.";
+    ServiceSunset = "{service} will be retired from {at} on (registry entry {index}). Until then its calls go on, and everybody sees it coming.",
+        "{service} sera retiré à compter du {at} (entrée {index} du registre central). D’ici là, ses appels se poursuivent, et chacun en est averti.";
+    ServiceSunsetAlready = "{service} was to be retired from {at} on already; nothing was changed.",
+        "{service} devait déjà être retiré à compter du {at}; rien n’a été changé.";
     ServiceUnknown = "nobody offers {service}", "personne n’offre {service}";
     SessionsNotYet = "{at} is still to come: nothing is revoked ahead of time, since it could not be taken back",
         "{at} est encore à venir : rien n’est révoqué d’avance, car cela ne pourrait se défaire";

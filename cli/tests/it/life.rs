@@ -2,6 +2,7 @@
 
 mod agreements;
 mod keys;
+mod mandates;
 mod members;
 mod policy;
 mod servers;
@@ -76,6 +77,7 @@ fn what_is_registered_is_changed_halted_and_ended_by_hand() {
     keys::a_key_revokes_itself_and_the_last_one_only_by_a_persons_word(dir);
     agreements::a_suspended_agreement_passes_nothing_until_all_who_halted_it_resume(dir);
     services::a_retired_service_is_refused_until_it_is_published_again(dir);
+    mandates::a_mandate_is_granted_listed_and_ended(dir);
     servers::what_is_registered_of_a_server_changes_and_the_rest_stays(dir);
     servers::a_server_whose_sessions_are_revoked_begins_another(dir);
 }

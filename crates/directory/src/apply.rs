@@ -7,6 +7,7 @@
 mod agreement;
 mod budget;
 mod ledger_key;
+mod mandate;
 mod member;
 mod quorum;
 mod recognition;
@@ -15,6 +16,7 @@ mod service;
 
 pub(crate) use agreement::check_denial;
 pub use budget::{MAX_CHANGES_A_DAY, MAX_SERVERS, MAX_SERVICES, MAX_VERSIONS};
+pub(crate) use mandate::mandate;
 pub(crate) use member::check_revocation;
 pub(crate) use recognition::recognition;
 pub(crate) use server::require_owner as check_owner;
@@ -42,6 +44,7 @@ pub fn apply(
 ) -> Result<State, Refusal> {
     let mut core = state.core.clone();
     check_place(&core, change, at)?;
+    service::settle(&mut core, at);
     take_effect(&mut core, state, at, blobs);
     check_order(&core, change)?;
     let role = check_author(&core, change)?;
@@ -142,7 +145,7 @@ pub(crate) fn check_author(core: &Core, change: &SignedChange) -> Result<Option<
             let record = record.ok_or_else(|| Refusal::UnknownMember(member.clone()))?;
             let key = record.key(change.key_id()).ok_or_else(unknown)?;
             verified(&key.key)?;
-            check_standing(record.standing, change)?;
+            check_standing(core, record.standing, change)?;
             Ok(Some(key.role))
         }
         (Author::Server(server), _) => {
@@ -150,23 +153,33 @@ pub(crate) fn check_author(core: &Core, change: &SignedChange) -> Result<Option<
             let record = record.ok_or_else(|| Refusal::UnknownServer(server.clone()))?;
             verified(record.key().filter(named).ok_or_else(unknown)?)?;
             let member = core.members.get(&server.member());
-            check_standing(member.map_or(Standing::Ended, |m| m.standing), change)?;
+            let standing = member.map_or(Standing::Ended, |m| m.standing);
+            check_standing(core, standing, change)?;
             Ok(None)
         }
     }
 }
 
 /// A suspended member may only take away; a former member may do nothing.
-fn check_standing(standing: Standing, change: &SignedChange) -> Result<(), Refusal> {
+fn check_standing(core: &Core, standing: Standing, change: &SignedChange) -> Result<(), Refusal> {
     let may = match standing {
         Standing::Active => true,
-        Standing::Suspended => change.kind().denies(),
+        Standing::Suspended => takes_away(core, change),
         Standing::Ended => false,
     };
     match change.header().author.member() {
         Some(member) if !may => Err(Refusal::MemberSuspended(member)),
         _ => Ok(()),
     }
+}
+
+/// Whether it only takes away from what there is. That of its kind does, unless it puts off what was announced.
+pub(crate) fn takes_away(core: &Core, change: &SignedChange) -> bool {
+    change.kind().denies()
+        && match change.change() {
+            Change::ServiceRetire(body) => service::brings_nearer(core, change, body),
+            _ => true,
+        }
 }
 
 /// The table of rights: kind of change, kind of author, use of the key.
@@ -188,7 +201,9 @@ pub(crate) fn check_right(change: &SignedChange, role: Option<KeyRole>) -> Resul
         | Kind::ProposalApprove
         | Kind::ProposalWithdraw
         | Kind::Registrars
-        | Kind::LedgerKey => *author == Author::Registrar,
+        | Kind::LedgerKey
+        | Kind::MandateGrant
+        | Kind::MandateEnd => *author == Author::Registrar,
         Kind::KeyAdd => role == Some(KeyRole::Recovery),
         // Which key may revoke which is decided with the key at hand.
         Kind::KeyRevoke => role.is_some(),
@@ -259,6 +274,8 @@ fn apply_body(
         Change::ProposalWithdraw(body) => quorum::withdraw(core, body),
         Change::Registrars(body) => quorum::replace_registrars(core, body),
         Change::LedgerKey(body) => ledger_key::replace(core, body),
+        Change::MandateGrant(body) => mandate::grant(core, change, body, at),
+        Change::MandateEnd(body) => mandate::end(core, body, at),
     }
 }
 

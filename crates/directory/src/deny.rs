@@ -10,7 +10,8 @@ use std::sync::Arc;
 use entente_clock::Timestamp;
 
 use crate::apply::{
-    check_author, check_denial, check_owner, check_revocation, check_right, recognition,
+    check_author, check_denial, check_owner, check_revocation, check_right, mandate, recognition,
+    takes_away,
 };
 use crate::change::{Author, Change, MemberAct, SignedChange};
 use crate::refusal::Refusal;
@@ -28,7 +29,7 @@ impl State {
             author: header.author.clone(),
             kind: change.kind(),
         };
-        if !change.kind().denies() {
+        if !takes_away(&self.core, change) {
             return Err(not_allowed());
         }
         let registry = self.registry().ok_or(Refusal::WrongRegistry)?;
@@ -76,6 +77,9 @@ impl State {
             }
             Change::RecognitionSuspend(body) | Change::RecognitionRevoke(body) => {
                 recognition(&self.core, &body.jurisdiction)?;
+            }
+            Change::MandateEnd(body) => {
+                mandate(&self.core, &body.body)?;
             }
             _ => return Err(not_allowed()),
         }

@@ -230,10 +230,15 @@ impl Federation {
             .flat_map(move |state| state.offers(service))
     }
 
-    /// Whether a member offers a service now, denials included.
-    pub fn offered(&self, service: &ServiceName, member: &MemberId) -> bool {
+    /// Whether a member offers a service at a moment, denials included.
+    pub fn offered(&self, service: &ServiceName, member: &MemberId, at: Timestamp) -> bool {
         self.state_of(member.as_str())
-            .is_some_and(|state| state.offered(service, member))
+            .is_some_and(|state| state.offered(service, member, at))
+    }
+
+    /// From when on a member does not offer a service any more; see [`State::sunset`].
+    pub fn sunset(&self, service: &ServiceName, member: &MemberId) -> Option<Timestamp> {
+        self.state_of(member.as_str())?.sunset(service, member)
     }
 
     /// An agreement as the own registry has it.

@@ -16,6 +16,7 @@ mod codec;
 mod deny;
 mod entry;
 mod federation;
+mod reading;
 mod record;
 mod refusal;
 mod set;
@@ -30,17 +31,18 @@ pub use blobs::{Blobs, MAX_BLOB, MemoryBlobs};
 pub use change::{
     AgreementAct, Application, ApplicationError, Author, Change, ChangeHeader, ForeignAnchor,
     Genesis, HpkeKey, InvalidName, KeyAdd, KeyRevoke, KeyRole, Kind, LedgerKey, MAX_CHANGE,
-    MalformedChange, MemberAct, MemberAdmit, MemberClass, Mode, Name, NewKey, Policy, PolicyField,
-    ProposalAct, Recognise, RecognitionAct, RecognitionLimits, Registrars, ServerRegister,
-    ServerUpdate, ServicePublish, ServiceRetire, SessionRevoke, ShardOpen, SignChangeError,
-    SignedChange, StateClaim, Suite,
+    MalformedChange, MandateEnd, MandateGrant, MemberAct, MemberAdmit, MemberClass, Mode, Name,
+    NewKey, Policy, PolicyField, ProposalAct, Reading, Recognise, RecognitionAct,
+    RecognitionLimits, Registrars, ServerRegister, ServerUpdate, ServicePublish, ServiceRetire,
+    SessionRevoke, ShardOpen, SignChangeError, SignedChange, StateClaim, Suite, Sunset,
 };
 pub use entry::{MalformedEntry, RegistryEntry};
 pub use federation::{Absent, Federation};
+pub use reading::{MalformedQuery, ReadQuery, SignedQuery};
 pub use record::{
-    AgreementRecord, AuthorPosition, Dated, FormerLedgerKey, Keep, MemberKey, MemberRecord,
-    ProposalRecord, RecognitionRecord, RegistryRecord, ServerRecord, ServiceRecord, ServiceVersion,
-    ShardRecord, Standing, Terms,
+    AgreementRecord, AuthorPosition, Dated, FormerLedgerKey, Keep, MandateRecord, MemberKey,
+    MemberRecord, ProposalRecord, RecognitionRecord, RegistryRecord, ServerRecord, ServiceRecord,
+    ServiceVersion, ShardRecord, Standing, Terms,
 };
 pub use refusal::Refusal;
 pub use set::Set;

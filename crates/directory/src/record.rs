@@ -10,7 +10,8 @@ use entente_signing::{Digest, KeyId, VerifyingKey};
 
 use crate::Address;
 use crate::change::{
-    ForeignAnchor, HpkeKey, KeyRole, MemberClass, Mode, Name, RecognitionLimits, SignedChange,
+    ForeignAnchor, HpkeKey, KeyRole, MemberClass, Mode, Name, Reading, RecognitionLimits,
+    SignedChange,
 };
 use crate::set::Set;
 
@@ -87,6 +88,29 @@ pub struct RecognitionRecord {
     pub standing: Standing,
     /// When it was given, in its present form.
     pub given: Timestamp,
+}
+
+/// A body of oversight's mandate.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct MandateRecord {
+    /// Whose.
+    pub body: MemberId,
+    /// Over whom; empty is over every member of the registry.
+    pub members: Set<MemberId>,
+    /// What may be read.
+    pub reads: Set<Reading>,
+    /// From when on.
+    pub from: Timestamp,
+    /// Until when, as granted or as ended since.
+    pub until: Timestamp,
+    /// By what law.
+    pub basis: Name,
+    /// When it was granted, in its present form.
+    pub granted: Timestamp,
+    /// The hash of the change that granted it: what a query is made under.
+    pub change: Digest,
+    /// The code given when it was ended.
+    pub reason: Option<Box<str>>,
 }
 
 /// Where an author's changes stand.
@@ -196,8 +220,8 @@ pub struct ServiceRecord {
     pub systems: Set<SystemId>,
     /// Every version published, newest last.
     pub versions: Vec<ServiceVersion>,
-    /// When it was retired.
-    pub retired: Option<Timestamp>,
+    /// From when on it is offered no longer; that may lie ahead.
+    pub sunset: Option<Timestamp>,
 }
 
 /// One published version.
@@ -315,9 +339,9 @@ impl ServerRecord {
 // === impl ServiceRecord ===
 
 impl ServiceRecord {
-    /// Whether it is published, and not retired.
-    pub const fn is_offered(&self) -> bool {
-        self.retired.is_none() && !self.versions.is_empty()
+    /// Whether it is offered at a moment: published, and not retired by then.
+    pub fn is_offered_at(&self, at: Timestamp) -> bool {
+        self.sunset.is_none_or(|sunset| at < sunset) && !self.versions.is_empty()
     }
 
     /// The newest version.

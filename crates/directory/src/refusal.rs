@@ -96,6 +96,9 @@ pub enum Refusal {
     /// More of something than the directory holds for one name.
     #[error("too many {0}")]
     Limit(&'static str),
+    /// A mandate that could not be one.
+    #[error("the mandate does not hold: {0}")]
+    MandateTerms(&'static str),
     /// The author's membership is suspended or ended.
     #[error("membership of {0} is suspended or ended")]
     MemberSuspended(MemberId),
@@ -158,6 +161,9 @@ pub enum Refusal {
     /// Nothing of this hash is on the table.
     #[error("proposal {0} is not on the table")]
     UnknownProposal(Digest),
+    /// The body has no such mandate, or none any more.
+    #[error("{0} has no mandate that is in force")]
+    UnknownMandate(MemberId),
     /// No such member.
     #[error("member `{0}` is not known")]
     UnknownMember(MemberId),
@@ -188,6 +194,7 @@ impl Refusal {
             Self::Application(error) => error.reason(),
             Self::ApplicationDiffers
             | Self::Limit(_)
+            | Self::MandateTerms(_)
             | Self::ProposalAgreed(_)
             | Self::UnknownProposal(_) => Reason::ChangeMalformed,
             Self::AuthorNotAllowed { .. } | Self::PolicyWeaker => Reason::AuthorNotAllowed,
@@ -211,6 +218,7 @@ impl Refusal {
             Self::ShardConflict(_) => Reason::ShardConflict,
             Self::TimeBackwards { .. } => Reason::ClockOff,
             Self::UnknownAgreement(_) => Reason::NoAgreement,
+            Self::UnknownMandate(_) => Reason::NoMandate,
             Self::UnknownMember(_) => Reason::UnknownMember,
             Self::UnknownServer(_) => Reason::PeerUnknown,
             Self::UnknownService(_) => Reason::UnknownService,

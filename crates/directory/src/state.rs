@@ -18,8 +18,8 @@ use rpds::RedBlackTreeMapSync;
 
 use crate::change::{Author, Mode, Policy, SignedChange};
 use crate::record::{
-    AgreementRecord, AuthorPosition, Keep, MemberRecord, ProposalRecord, RecognitionRecord,
-    RegistryRecord, ServerRecord, ServiceRecord, ShardRecord,
+    AgreementRecord, AuthorPosition, Keep, MandateRecord, MemberRecord, ProposalRecord,
+    RecognitionRecord, RegistryRecord, ServerRecord, ServiceRecord, ShardRecord,
 };
 
 /// The directory of one jurisdiction at one size of its ledger.
@@ -53,6 +53,8 @@ pub(crate) struct Core {
     pub(crate) origins: Map<String, (ServerId, Mode)>,
     pub(crate) services: Map<(ServiceName, MemberId), Arc<ServiceRecord>>,
     pub(crate) offers: Map<ServiceName, Arc<BTreeSet<MemberId>>>,
+    /// Announced and not settled yet, the next one first.
+    pub(crate) sunsets: Map<(Timestamp, ServiceName, MemberId), ()>,
     pub(crate) contracts: Map<(Digest, ServiceName), Arc<Outline>>,
     pub(crate) agreements: Map<Digest, Arc<AgreementRecord>>,
     /// Agreements that would take the place of another once all parties of all jurisdictions signed: the old
@@ -61,6 +63,8 @@ pub(crate) struct Core {
     /// What takes several registrars, by the hash of the change.
     pub(crate) proposals: Map<Digest, Arc<ProposalRecord>>,
     pub(crate) recognitions: Map<Jurisdiction, Arc<RecognitionRecord>>,
+    /// By the body that has them.
+    pub(crate) mandates: Map<MemberId, Arc<MandateRecord>>,
     /// How much each member has of what it may not have too much of.
     pub(crate) holdings: Map<MemberId, Holdings>,
     /// Agreements that every party signed, by consumer and provider system.
@@ -109,11 +113,13 @@ impl State {
                 origins: Map::new_sync(),
                 services: Map::new_sync(),
                 offers: Map::new_sync(),
+                sunsets: Map::new_sync(),
                 contracts: Map::new_sync(),
                 agreements: Map::new_sync(),
                 successors: Map::new_sync(),
                 proposals: Map::new_sync(),
                 recognitions: Map::new_sync(),
+                mandates: Map::new_sync(),
                 holdings: Map::new_sync(),
                 pairs: Map::new_sync(),
                 keep,

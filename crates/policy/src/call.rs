@@ -114,7 +114,7 @@ pub struct Permit {
     pub actor_disclosure: ActorDisclosure,
     /// Ceilings to count against.
     pub volume: Option<Volume>,
-    /// When the agreement ends: an open call is decided again no later than this.
+    /// When the agreement ends, or the service before it: an open call is decided again no later than this.
     pub not_after: Timestamp,
 }
 

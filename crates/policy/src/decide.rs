@@ -23,11 +23,11 @@ use crate::refusal::Refusal;
 pub fn decide(view: &View<'_>, call: &Call<'_>, now: Timestamp) -> Result<Permit, Refusal> {
     let federation = view.federation;
     check_freshness(view, call, now)?;
-    check_names(federation, call)?;
+    check_names(federation, call, now)?;
     let found = candidates::find(federation, call, now);
     let candidate = choose(call, &found)?;
     let terms = check_clause(view, call, &candidate, now)?;
-    Ok(permit(call, &candidate, terms))
+    Ok(permit(federation, call, &candidate, terms))
 }
 
 /// The registries this call rests on were heard of within their validity.
@@ -42,7 +42,7 @@ fn check_freshness(view: &View<'_>, call: &Call<'_>, now: Timestamp) -> Result<(
 }
 
 /// Both systems, the service and the method are there, and both members are in good standing.
-fn check_names(federation: &Federation, call: &Call<'_>) -> Result<(), Refusal> {
+fn check_names(federation: &Federation, call: &Call<'_>, now: Timestamp) -> Result<(), Refusal> {
     let provider = call.provider.member();
     check_member(federation, &call.consumer.member())?;
     check_member(federation, &provider)?;
@@ -54,7 +54,7 @@ fn check_names(federation: &Federation, call: &Call<'_>) -> Result<(), Refusal> 
         return Err(Refusal::new(reason, "recognition.service"));
     }
     let unknown_service = || Refusal::new(Reason::UnknownService, "service.offered");
-    if !federation.offered(&service, &provider) {
+    if !federation.offered(&service, &provider, now) {
         return Err(unknown_service());
     }
     let offer = federation
@@ -177,7 +177,13 @@ fn check_clause<'a>(
     Ok(terms)
 }
 
-fn permit(call: &Call<'_>, candidate: &Candidate<'_>, terms: &MethodTerms) -> Permit {
+fn permit(
+    federation: &Federation,
+    call: &Call<'_>,
+    candidate: &Candidate<'_>,
+    terms: &MethodTerms,
+) -> Permit {
+    let sunset = federation.sunset(&call.method.service(), &call.provider.member());
     let document = candidate.agreement.document();
     let clause = candidate.clause;
     let released = call.asked.unwrap_or(&terms.release);
@@ -196,7 +202,7 @@ fn permit(call: &Call<'_>, candidate: &Candidate<'_>, terms: &MethodTerms) -> Pe
         notice_class: document.log.notice_class,
         actor_disclosure: document.log.actor_disclosure,
         volume: clause.volume.clone(),
-        not_after: document.not_after,
+        not_after: sunset.map_or(document.not_after, |at| at.min(document.not_after)),
     }
 }
 

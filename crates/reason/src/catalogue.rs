@@ -378,6 +378,13 @@ catalogue! {
     fr: "Aucune entente n’autorise cet appel.",
         "Demandez une entente au propriétaire du service; `entente agreement list` affiche les vôtres.";
 
+    /// A body of oversight without a mandate in force over that member.
+    NoMandate = "NO_MANDATE", PERMISSION_DENIED, Registry,
+    en: "No mandate in force lets this body read that member's ledgers.",
+        "Ask the registrar; `entente mandate list` shows every mandate, over whom, and until when.",
+    fr: "Aucun mandat en vigueur ne permet à cet organisme de lire les registres de ce membre.",
+        "Adressez-vous au registraire; `entente mandate list` affiche chaque mandat, sur qui il porte, et jusqu’à quand.";
+
     /// The source has no record for what was asked; an answer, not a fault.
     NoRecord = "NO_RECORD", NOT_FOUND, Source,
     en: "The source has no record that matches.",

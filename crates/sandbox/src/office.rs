@@ -77,6 +77,14 @@ pub enum OfficeError {
     /// The server's keys.
     #[error("preparing the server's keys")]
     Enrol(#[from] EnrolError),
+    /// This member does not offer the service any more: only publishing it brings it back.
+    #[error("{member} has ended {service} already")]
+    Ended {
+        /// Who.
+        member: MemberId,
+        /// Which.
+        service: ServiceName,
+    },
     /// Others suspended the agreement, and they alone can lift that.
     #[error("the agreement is suspended by others")]
     HeldByOthers {
@@ -370,7 +378,7 @@ impl OfficeError {
             Self::HeldByOthers { .. } | Self::SignedAlready { .. } => Reason::AgreementActRefused,
             Self::UnknownAgreement => Reason::NoAgreement,
             Self::NotYet { .. } => Reason::ChangeMalformed,
-            Self::NotOffered { .. } => Reason::UnknownService,
+            Self::Ended { .. } | Self::NotOffered { .. } => Reason::UnknownService,
             Self::UnknownMember { .. } => Reason::UnknownMember,
             Self::UnknownServer { .. } => Reason::KeyUnknown,
         }

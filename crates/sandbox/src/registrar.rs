@@ -1,5 +1,6 @@
 //! The acts of a registrar: reading applications, admitting members, and how a membership stands.
 
+mod mandate;
 mod quorum;
 mod trust;
 
@@ -61,6 +62,12 @@ pub enum RegistrarError {
     NoApplication {
         /// Who.
         member: MemberId,
+    },
+    /// The body never had a mandate.
+    #[error("{body} has no mandate")]
+    NoMandate {
+        /// Which.
+        body: MemberId,
     },
     /// The jurisdiction was never recognised, or is no more.
     #[error("{jurisdiction} is not recognised")]
@@ -261,6 +268,7 @@ impl RegistrarError {
             Self::LocalAddress => Reason::ChangeMalformed,
             Self::MemberEnded { .. } => Reason::MemberSuspended,
             Self::NoApplication { .. } | Self::UnknownMember { .. } => Reason::UnknownMember,
+            Self::NoMandate { .. } => Reason::NoMandate,
             Self::NotRecognised { .. } => Reason::JurisdictionNotRecognised,
             Self::PolicyWeaker { .. } => Reason::AuthorNotAllowed,
             Self::Sign(error) => error.reason(),

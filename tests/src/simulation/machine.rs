@@ -408,7 +408,7 @@ fn permits(federation: &Federation, pair: Pair, now: Timestamp) -> bool {
         |machine: Machine| federation.standing(&machine.member()) == Ok(Standing::Active);
     pair.both().into_iter().all(in_standing)
         && federation.may_cross(&consumer, &provider, &service)
-        && federation.offered(&service, &provider.member())
+        && federation.offered(&service, &provider.member(), now)
         && agreements.any(|held| federation.agreement_state(held, now) == Lifecycle::Active)
 }
 

@@ -29,6 +29,15 @@ impl World {
         Ok(site)
     }
 
+    /// The registrar makes a change.
+    ///
+    /// # Errors
+    /// When it is refused.
+    pub async fn by_registrar(&self, change: &Change) -> anyhow::Result<()> {
+        self.submit(Author::Registrar, &*self.registrar, change, Vec::new())
+            .await
+    }
+
     /// The registrar puts another policy in force, changed from the present one.
     ///
     /// # Errors

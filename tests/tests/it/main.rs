@@ -13,6 +13,7 @@ mod doors;
 mod exchange;
 mod full_disk;
 mod gossip;
+mod mandates;
 mod minimisation;
 mod omission;
 mod outage;

@@ -3,7 +3,7 @@
 
 use bytes::Bytes;
 use entente_clock::Timestamp;
-use entente_directory::{Author, Change, RegistryEntry};
+use entente_directory::{Author, Change, RegistryEntry, SignedQuery, Sunset};
 use entente_evidence::proof::SignedStatement;
 use entente_evidence::statement::{Body as Says, Outcome, Statement};
 use entente_ledger::Entry;
@@ -126,6 +126,14 @@ impl Line {
                 line.fact("period", &reconcile.period);
                 line.fact("verdict", &reconcile.verdict);
             }
+            Body::Read(read) => {
+                if let Ok(signed) = SignedQuery::parse(read.query.clone()) {
+                    let query = signed.query();
+                    line.fact("reader", &query.reader);
+                    line.fact("mandate", query.mandate);
+                    line.text_fact("about", query.about.map(|d| d.to_string()).as_deref());
+                }
+            }
             Body::TimeStamp(stamp) => line.set("size", stamp.size.into()),
             _ => {}
         }
@@ -157,7 +165,22 @@ impl Line {
             Change::ServerUpdate(body) => line.fact("server", &body.server),
             Change::ShardOpen(body) => line.fact("ledger", &body.origin),
             Change::ServicePublish(body) => line.fact("service", &body.service),
-            Change::ServiceRetire(body) => line.fact("service", &body.service),
+            Change::MandateGrant(body) => {
+                line.fact("body", &body.body);
+                line.fact("until", body.until);
+            }
+            Change::MandateEnd(body) => {
+                line.fact("body", &body.body);
+                line.text_fact("reason", body.reason.as_deref());
+            }
+            Change::ServiceRetire(body) => {
+                line.fact("service", &body.service);
+                match body.sunset {
+                    Sunset::Now => {}
+                    Sunset::At(at) => line.fact("sunset", at),
+                    Sunset::Never => line.fact("sunset", "never"),
+                }
+            }
             Change::AgreementPropose(act)
             | Change::AgreementAccept(act)
             | Change::AgreementRevoke(act)

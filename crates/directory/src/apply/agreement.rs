@@ -232,20 +232,25 @@ fn check_document(core: &Core, document: &Document, at: Timestamp) -> Result<(),
         }
         // What a provider of another jurisdiction offers is in its own registry, which checks it.
         if clause.providers.iter().any(|system| ours(&system)) {
-            check_clause(core, clause, &registry.jurisdiction)?;
+            check_clause(core, clause, &registry.jurisdiction, at)?;
         }
     }
     Ok(())
 }
 
-fn check_clause(core: &Core, clause: &Clause, ours: &Jurisdiction) -> Result<(), Refusal> {
+fn check_clause(
+    core: &Core,
+    clause: &Clause,
+    ours: &Jurisdiction,
+    at: Timestamp,
+) -> Result<(), Refusal> {
     let providers = clause.providers.iter();
     for provider in providers.filter(|system| system.jurisdiction() == *ours) {
         let key = (clause.service.clone(), provider.member());
         let offer = core
             .services
             .get(&key)
-            .filter(|offer| offer.retired.is_none());
+            .filter(|offer| offer.is_offered_at(at));
         let offer = offer.ok_or_else(|| Refusal::UnknownService(clause.service.clone()))?;
         if !offer.systems.contains(provider) {
             return Err(Refusal::UnknownSystem(provider.clone()));

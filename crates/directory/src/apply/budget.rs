@@ -7,6 +7,7 @@
 use entente_clock::Timestamp;
 use entente_identity::MemberId;
 
+use super::takes_away;
 use crate::change::{Author, KeyRole, SignedChange};
 use crate::record::{AuthorPosition, ServiceRecord};
 use crate::refusal::Refusal;
@@ -24,7 +25,7 @@ pub(super) fn next_position(
     let today = before
         .filter(|position| position.at.day() == at.day())
         .map_or(0, |position| position.today);
-    if today >= MAX_CHANGES_A_DAY && is_bounded(change, role) {
+    if today >= MAX_CHANGES_A_DAY && is_bounded(core, change, role) {
         return Err(spent(change, "changes of a day"));
     }
     Ok(AuthorPosition {
@@ -53,21 +54,22 @@ pub(super) fn check_services(
     core: &Core,
     change: &SignedChange,
     record: &ServiceRecord,
+    at: Timestamp,
 ) -> Result<(), Refusal> {
     if record.versions.len() >= MAX_VERSIONS {
         return Err(spent(change, "versions of a service"));
     }
-    if record.is_offered() || core.holdings(&record.member).services < MAX_SERVICES {
+    if record.is_offered_at(at) || core.holdings(&record.member).services < MAX_SERVICES {
         Ok(())
     } else {
         Err(spent(change, "services"))
     }
 }
 
-fn is_bounded(change: &SignedChange, role: Option<KeyRole>) -> bool {
+fn is_bounded(core: &Core, change: &SignedChange, role: Option<KeyRole>) -> bool {
     change.header().author != Author::Registrar
         && role != Some(KeyRole::Recovery)
-        && !change.kind().denies()
+        && !takes_away(core, change)
 }
 
 fn spent(change: &SignedChange, what: &'static str) -> Refusal {

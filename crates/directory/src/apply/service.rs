@@ -11,7 +11,7 @@ use entente_signing::Digest;
 use super::budget::check_services;
 use super::{fetch, not_allowed};
 use crate::blobs::Blobs;
-use crate::change::{Author, ServicePublish, ServiceRetire, SignedChange};
+use crate::change::{Author, ServicePublish, ServiceRetire, SignedChange, Sunset};
 use crate::record::{ServiceRecord, ServiceVersion};
 use crate::refusal::Refusal;
 use crate::set::Set;
@@ -39,10 +39,10 @@ pub(super) fn publish(
             member: member.clone(),
             systems: Set::new(),
             versions: Vec::new(),
-            retired: None,
+            sunset: None,
         },
     };
-    check_services(core, change, &record)?;
+    check_services(core, change, &record, at)?;
     let newest = record.newest();
     if body.version != newest.map_or(1, |newest| newest.version.saturating_add(1)) {
         return Err(Refusal::NameTaken(format!(
@@ -58,12 +58,13 @@ pub(super) fn publish(
             return Err(Refusal::ContractBreaking(breaking));
         }
     }
-    if !record.is_offered() {
+    // What has ended is offered again; what is announced to end still will.
+    if !record.is_offered_at(at) {
         core.hold(member.clone(), |holdings| holdings.services += 1);
+        record.sunset = None;
     }
     let systems = body.systems.iter();
     record.systems = systems.map(|s| known(&core.systems, s)).collect();
-    record.retired = None;
     record.versions.push(ServiceVersion {
         version: body.version,
         descriptor_set: body.descriptor_set,
@@ -86,19 +87,58 @@ pub(super) fn retire(
     body: &ServiceRetire,
     at: Timestamp,
 ) -> Result<(), Refusal> {
-    let key = (body.service.clone(), author(change)?);
-    let record = core
-        .services
-        .get(&key)
-        .filter(|record| record.retired.is_none());
+    let record = offer(core, change, body).filter(|record| record.is_offered_at(at));
     let record = record.ok_or_else(|| Refusal::UnknownService(body.service.clone()))?;
     let mut record = record.as_ref().clone();
-    record.retired = Some(at);
-    core.hold(key.1.clone(), |holdings| {
-        holdings.services = holdings.services.saturating_sub(1);
-    });
+    let of = |sunset| (sunset, record.service.clone(), record.member.clone());
+    if let Some(announced) = record.sunset {
+        core.sunsets.remove_mut(&of(announced));
+    }
+    record.sunset = match body.sunset {
+        Sunset::Now => Some(at),
+        Sunset::At(sunset) => Some(sunset.max(at)),
+        Sunset::Never => None,
+    };
+    if let Some(sunset) = record.sunset {
+        core.sunsets.insert_mut(of(sunset), ());
+    }
     core.put_service(record);
+    settle(core, at);
     Ok(())
+}
+
+/// Services whose last moment has come by `at` do not count among those their members offer any more.
+pub(super) fn settle(core: &mut Core, at: Timestamp) {
+    while let Some((due, ())) = core
+        .sunsets
+        .first()
+        .filter(|((sunset, ..), ())| *sunset <= at)
+    {
+        let due = due.clone();
+        core.sunsets.remove_mut(&due);
+        core.hold(due.2, |holdings| {
+            holdings.services = holdings.services.saturating_sub(1);
+        });
+    }
+}
+
+/// Whether it brings a service's end nearer, as the state stands, and does not put it off.
+pub(super) fn brings_nearer(core: &Core, change: &SignedChange, body: &ServiceRetire) -> bool {
+    let announced = offer(core, change, body).and_then(|record| record.sunset);
+    match body.sunset {
+        Sunset::Now => true,
+        Sunset::At(sunset) => announced.is_none_or(|announced| sunset <= announced),
+        Sunset::Never => false,
+    }
+}
+
+fn offer<'a>(
+    core: &'a Core,
+    change: &SignedChange,
+    body: &ServiceRetire,
+) -> Option<&'a Arc<ServiceRecord>> {
+    let member = author(change).ok()?;
+    core.services.get(&(body.service.clone(), member))
 }
 
 /// The outline of the contract, made once for all who offer it.

@@ -5,9 +5,9 @@ use entente_signing::cbor::{CborError, Reader, Writer};
 use entente_signing::{Digest, VerifyingKey};
 
 use super::{
-    KeyRole, LedgerKey, MemberClass, Name, Policy, ProposalAct, Recognise, RecognitionAct,
-    Registrars, ServerRegister, ServerUpdate, ServicePublish, ServiceRetire, SessionRevoke,
-    ShardOpen,
+    KeyRole, LedgerKey, MandateEnd, MandateGrant, MemberClass, Name, Policy, ProposalAct,
+    Recognise, RecognitionAct, Registrars, ServerRegister, ServerUpdate, ServicePublish,
+    ServiceRetire, SessionRevoke, ShardOpen,
 };
 use crate::codec::{BodyError, Fields, Map, digest, key, list, parsed, short_text, u32};
 
@@ -80,7 +80,7 @@ kinds! {
     SessionRevoke(SessionRevoke) = 11,
     /// A service, or a version of it, is published.
     ServicePublish(ServicePublish) = 12,
-    /// A service is no longer offered.
+    /// A service is no longer offered, or will not be from a moment on.
     ServiceRetire(ServiceRetire) = 13,
     /// An agreement is proposed, and signed by who proposes it.
     AgreementPropose(AgreementAct) = 14,
@@ -112,6 +112,10 @@ kinds! {
     Registrars(Registrars) = 27,
     /// The registry's checkpoints are signed with another key.
     LedgerKey(LedgerKey) = 28,
+    /// A body of oversight may read members' ledgers.
+    MandateGrant(MandateGrant) = 29,
+    /// It may no longer.
+    MandateEnd(MandateEnd) = 30,
 }
 
 /// The first change of a registry.
@@ -226,11 +230,13 @@ impl Kind {
                 | Self::Policy
                 | Self::Recognise
                 | Self::RecognitionResume
+                | Self::MandateGrant
         )
     }
 
-    /// Whether it only ever takes away. Such a change takes effect on sight of its author's
-    /// signature ([`crate::State::deny`]); any other only from the ledger.
+    /// Whether it takes away. Such a change takes effect on sight of its author's signature
+    /// ([`crate::State::deny`]); any other only from the ledger, and so does one of these that puts off
+    /// what was announced.
     pub const fn denies(self) -> bool {
         matches!(
             self,
@@ -243,6 +249,7 @@ impl Kind {
                 | Self::AgreementSuspend
                 | Self::RecognitionSuspend
                 | Self::RecognitionRevoke
+                | Self::MandateEnd
         )
     }
 }

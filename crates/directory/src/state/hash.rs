@@ -15,8 +15,8 @@ use super::{Core, State};
 use crate::change::{Author, Mode, Policy};
 use crate::codec::Fields;
 use crate::record::{
-    AgreementRecord, AuthorPosition, Dated, MemberRecord, ProposalRecord, RecognitionRecord,
-    RegistryRecord, ServerRecord, ServiceRecord, ShardRecord,
+    AgreementRecord, AuthorPosition, Dated, MandateRecord, MemberRecord, ProposalRecord,
+    RecognitionRecord, RegistryRecord, ServerRecord, ServiceRecord, ShardRecord,
 };
 
 impl State {
@@ -142,6 +142,12 @@ impl Core {
             .insert_mut(record.jurisdiction.clone(), Arc::new(record));
     }
 
+    pub(crate) fn put_mandate(&mut self, record: MandateRecord) {
+        self.note("mandate", |out| write_mandate(out, &record));
+        self.mandates
+            .insert_mut(record.body.clone(), Arc::new(record));
+    }
+
     /// The change is made: its author stands there now, and the chain is one longer.
     pub(crate) fn end_change(&mut self, author: Author, position: AuthorPosition, at: Timestamp) {
         self.size += 1;
@@ -237,7 +243,7 @@ fn write_service(out: &mut Writer, service: &ServiceRecord) {
             .bytes(version.descriptor_set.as_bytes())
             .uint(version.published.as_millis());
     }
-    write_time(out, service.retired);
+    write_time(out, service.sunset);
 }
 
 fn write_agreement(out: &mut Writer, record: &AgreementRecord) {
@@ -274,6 +280,28 @@ fn write_recognition(out: &mut Writer, record: &RecognitionRecord) {
     limits.end(out);
     out.uint(record.standing as u64)
         .uint(record.given.as_millis());
+}
+
+fn write_mandate(out: &mut Writer, record: &MandateRecord) {
+    out.array(9)
+        .text(record.body.as_str())
+        .array(record.members.len());
+    for member in &record.members {
+        out.text(member.as_str());
+    }
+    out.array(record.reads.len());
+    for reading in &record.reads {
+        out.uint(reading.number());
+    }
+    out.uint(record.from.as_millis())
+        .uint(record.until.as_millis());
+    record.basis.write(out);
+    out.uint(record.granted.as_millis())
+        .bytes(record.change.as_bytes());
+    match &record.reason {
+        None => out.null(),
+        Some(reason) => out.text(reason),
+    };
 }
 
 fn write_dated<T>(out: &mut Writer, items: &[Dated<T>], write: impl Fn(&mut Writer, &T)) {

@@ -10,10 +10,10 @@ use entente_identity::{Jurisdiction, MemberId, ServerId, ServiceName, SystemId};
 use entente_signing::Digest;
 
 use super::State;
-use crate::change::{Author, Change, ChangeHeader, Mode, Policy};
+use crate::change::{Author, Change, ChangeHeader, Mode, Policy, Sunset};
 use crate::record::{
-    AgreementRecord, AuthorPosition, MemberRecord, ProposalRecord, RecognitionRecord,
-    RegistryRecord, ServerRecord, ServiceRecord, ShardRecord, Standing,
+    AgreementRecord, AuthorPosition, MandateRecord, MemberRecord, ProposalRecord,
+    RecognitionRecord, RegistryRecord, ServerRecord, ServiceRecord, ShardRecord, Standing,
 };
 
 impl State {
@@ -174,14 +174,33 @@ impl State {
         self.core.services.values().map(AsRef::as_ref)
     }
 
-    /// Whether a member offers a service now, denials included.
-    pub fn offered(&self, service: &ServiceName, member: &MemberId) -> bool {
+    /// Whether a member offers a service at a moment, denials included.
+    pub fn offered(&self, service: &ServiceName, member: &MemberId, at: Timestamp) -> bool {
         self.service(service, member)
-            .is_some_and(|record| record.retired.is_none())
-            && !self.core_denials().any(|(author, change)| {
-                matches!(change, Change::ServiceRetire(body) if body.service == *service)
-                    && author.member().as_ref() == Some(member)
-            })
+            .is_some_and(|record| record.is_offered_at(at))
+            && self
+                .sunset(service, member)
+                .is_none_or(|sunset| at < sunset)
+    }
+
+    /// From when on a member does not offer a service any more, denials included; none when it has not said.
+    pub fn sunset(&self, service: &ServiceName, member: &MemberId) -> Option<Timestamp> {
+        let recorded = self.service(service, member)?.sunset;
+        let denied = self.core_denials().filter_map(|(author, change)| {
+            let Change::ServiceRetire(body) = change else {
+                return None;
+            };
+            if body.service != *service || author.member().as_ref() != Some(member) {
+                return None;
+            }
+            match body.sunset {
+                Sunset::Now => Some(Timestamp::default()),
+                Sunset::At(at) => Some(at),
+                Sunset::Never => None,
+            }
+        });
+        // The earliest wins, whatever order the ledger will bring them in.
+        recorded.into_iter().chain(denied).min()
     }
 
     /// The methods and elements of a service in a published descriptor set.
@@ -271,6 +290,27 @@ impl State {
             )
         });
         (record.standing == Standing::Active && !is_denied).then_some(record)
+    }
+
+    /// A body's mandate, in force or not.
+    pub fn mandate_of(&self, body: &MemberId) -> Option<&MandateRecord> {
+        self.core.mandates.get(body).map(AsRef::as_ref)
+    }
+
+    /// Every mandate, by body, in force or not.
+    pub fn mandates(&self) -> impl Iterator<Item = &MandateRecord> {
+        self.core.mandates.values().map(AsRef::as_ref)
+    }
+
+    /// Until when a mandate is in force, denials included.
+    pub fn mandate_until(&self, record: &MandateRecord) -> Timestamp {
+        let denied = self.denied().filter_map(|change| match change {
+            Change::MandateEnd(act) if act.body == record.body => {
+                Some(act.from.unwrap_or_default())
+            }
+            _ => None,
+        });
+        denied.fold(record.until, Timestamp::min)
     }
 
     /// The agreements that would take the place of one with parties of several jurisdictions, as far as

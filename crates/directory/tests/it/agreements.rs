@@ -1,9 +1,11 @@
 //! Agreements: proposed, signed by every party, halted, ended, replaced.
 
+use std::time::Duration;
+
 use entente_agreement::lifecycle::State as Lifecycle;
 use entente_agreement::{Agreement, Document};
 use entente_clock::Timestamp;
-use entente_directory::{AgreementAct, Change, Refusal, ServiceRetire};
+use entente_directory::{AgreementAct, Change, Refusal, ServiceRetire, Sunset};
 use entente_reason::Reason;
 use entente_signing::Digest;
 
@@ -244,7 +246,7 @@ fn a_successor_takes_over_at_its_first_instant() {
     );
     let accept = Change::AgreementAccept(world.next_act());
     officer(&mut world, pensions, accept).unwrap();
-    let before = begins.saturating_sub(std::time::Duration::from_millis(1));
+    let before = begins.saturating_sub(Duration::from_millis(1));
     assert_eq!(state_at(&world, old, before), Lifecycle::Active);
     assert_eq!(state_at(&world, new, before), Lifecycle::Filed);
     assert_eq!(state_at(&world, old, begins), Lifecycle::Superseded);
@@ -333,10 +335,16 @@ fn what_was_overtaken_is_not_signed() {
     let mut world = world();
     propose(&mut world, |_| {}).unwrap();
     let service = "entente.demo.vitalevents.v1.VitalEvents".parse().unwrap();
-    let retire = Change::ServiceRetire(ServiceRetire { service });
+    let sunset = world.at.saturating_add(Duration::from_secs(3600));
+    let sunset = Sunset::At(sunset);
+    let retire = Change::ServiceRetire(ServiceRetire { service, sunset });
     let signed = world.sign(world.vital.author(), &world.vital.member, &retire);
     world.apply(signed).unwrap();
     let accept = Change::AgreementAccept(world.next_act());
+    let signed = world.sign(world.pensions.author(), &world.pensions.officer, &accept);
+    let in_time = entente_directory::apply(&world.state, &signed, world.at, &world.blobs);
+    assert!(in_time.is_ok(), "it is offered yet: {:?}", in_time.err());
+    world.at = world.at.saturating_add(Duration::from_secs(3600));
     let refused = officer(&mut world, pensions, accept).unwrap_err();
     assert_eq!(refused.reason(), Reason::UnknownService);
 }

@@ -3,11 +3,12 @@
 use entente_directory::{
     AgreementAct, Author, Change, KeyAdd, KeyRevoke, KeyRole, Kind, LedgerKey, MemberAct, NewKey,
     Policy, ProposalAct, RecognitionAct, RecognitionLimits, Registrars, ServerUpdate,
-    ServicePublish, ServiceRetire, SessionRevoke, StateClaim,
+    ServicePublish, ServiceRetire, SessionRevoke, StateClaim, Sunset,
 };
 use entente_reason::Reason;
 use entente_signing::{Digest, Ed25519Key, P256Key, Signer};
 
+use crate::mandates::over_vital_events;
 use crate::two::{act as act_on_recognition, recognise};
 use crate::world::{Member, World, key};
 
@@ -94,6 +95,7 @@ fn next_changes(world: &World) -> Vec<(Change, Vec<&'static str>)> {
         (
             Change::ServiceRetire(ServiceRetire {
                 service: "entente.demo.vitalevents.v1.VitalEvents".parse().unwrap(),
+                sunset: Sunset::Now,
             }),
             vec!["vital member"],
         ),
@@ -134,6 +136,9 @@ fn next_changes(world: &World) -> Vec<(Change, Vec<&'static str>)> {
         Change::RecognitionResume,
         Change::RecognitionRevoke,
     ];
+    let mandate = over_vital_events(world);
+    resumable.push((Change::MandateGrant(mandate), vec!["registrar"]));
+    resumable.push((crate::mandates::end(world, None), vec!["registrar"]));
     resumable.extend(acts.map(|of| (of(act_on_recognition("ca-demo-qc")), vec!["registrar"])));
     resumable
 }
@@ -179,6 +184,8 @@ fn every_change_is_accepted_from_those_who_may_make_it_and_from_nobody_else() {
     let recognised = recognise("ca-demo-qc", genesis, RecognitionLimits::default());
     world.by_registrar(recognised).unwrap();
     world.by_registrar(weaker()).unwrap();
+    let mandate = Change::MandateGrant(over_vital_events(&world));
+    world.by_registrar(mandate).unwrap();
     for (change, may) in next_changes(&world) {
         for (name, author, signer) in signers(&world) {
             let signed = world.sign(author, signer, &change);

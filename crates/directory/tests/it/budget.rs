@@ -4,7 +4,7 @@ use std::time::Duration;
 
 use entente_directory::{
     Change, KeyAdd, KeyRole, MAX_CHANGES_A_DAY, MAX_SERVERS, MAX_SERVICES, MAX_VERSIONS, NewKey,
-    Policy, Refusal, ServerUpdate, ServicePublish, ServiceRetire, SessionRevoke,
+    Policy, Refusal, ServerUpdate, ServicePublish, ServiceRetire, SessionRevoke, Sunset,
 };
 use entente_identity::ServiceName;
 use entente_reason::Reason;
@@ -90,14 +90,20 @@ fn a_member_offers_so_many_services_at_a_time() {
     assert_spent(&refused, "services");
     // Another version is not another service; one retired makes room for one.
     publish(&mut world, &service(1), 2).unwrap();
-    let retire = |_: &World| {
-        Change::ServiceRetire(ServiceRetire {
-            service: service(1),
-        })
-    };
-    by_member(&mut world, retire).unwrap();
+    retire(&mut world, 1, Sunset::Now).unwrap();
     publish(&mut world, &service(MAX_SERVICES), 1).unwrap();
     let refused = publish(&mut world, &service(1), 3).unwrap_err();
+    assert_spent(&refused, "services");
+    // One that is announced to end does so once it has, and once only, however often it was announced.
+    let tomorrow = world.at.saturating_add(DAY);
+    retire(&mut world, 2, Sunset::At(tomorrow)).unwrap();
+    retire(&mut world, 3, Sunset::At(tomorrow)).unwrap();
+    retire(&mut world, 3, Sunset::At(tomorrow.saturating_add(DAY))).unwrap();
+    let refused = publish(&mut world, &service(1), 3).unwrap_err();
+    assert_spent(&refused, "services");
+    world.at = tomorrow;
+    publish(&mut world, &service(1), 3).unwrap();
+    let refused = publish(&mut world, &service(2), 2).unwrap_err();
     assert_spent(&refused, "services");
 }
 
@@ -110,6 +116,13 @@ fn a_service_has_so_many_versions() {
     }
     let refused = publish(&mut world, &service(1), most + 1).unwrap_err();
     assert_spent(&refused, "versions of a service");
+}
+
+fn retire(world: &mut World, n: usize, sunset: Sunset) -> Result<(), Refusal> {
+    by_member(world, |_| {
+        let service = service(n);
+        Change::ServiceRetire(ServiceRetire { service, sunset })
+    })
 }
 
 fn assert_spent(refused: &Refusal, of: &str) {

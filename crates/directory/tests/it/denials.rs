@@ -5,7 +5,7 @@ use std::time::Duration;
 use entente_agreement::lifecycle::State as Lifecycle;
 use entente_directory::{
     Change, Kind, MemberAct, Policy, Refusal, ServiceRetire, SessionRevoke, SignedChange, Standing,
-    State,
+    State, Sunset,
 };
 use entente_reason::Reason;
 
@@ -80,11 +80,12 @@ fn members_sessions_and_services_are_denied_on_sight() {
         "entente.demo.vitalevents.v1.VitalEvents".parse().unwrap();
     let retire = Change::ServiceRetire(ServiceRetire {
         service: service.clone(),
+        sunset: Sunset::Now,
     });
     let retire = world.sign(vital.author(), &vital.member, &retire);
     let denied = world.state.deny(&retire, world.at).unwrap();
-    assert!(!denied.offered(&service, &vital.id));
-    assert!(world.state.offered(&service, &vital.id));
+    assert!(!denied.offered(&service, &vital.id, world.at));
+    assert!(world.state.offered(&service, &vital.id, world.at));
 }
 
 #[test]
@@ -101,7 +102,7 @@ fn nothing_permissive_is_believed_early() {
     let refused = world.state.deny(&policy, world.at).unwrap_err();
     assert_eq!(refused.reason(), Reason::AuthorNotAllowed);
     let denying = Kind::ALL.iter().filter(|kind| kind.denies()).count();
-    assert_eq!(denying, 9);
+    assert_eq!(denying, 10);
 }
 
 #[test]

@@ -5,14 +5,15 @@ use std::path::PathBuf;
 use bytes::Bytes;
 use entente_directory::{
     Application, Author, Blobs, Change, ChangeHeader, KeyAdd, KeyRevoke, KeyRole, Kind, LedgerKey,
-    MemberAct, MemoryBlobs, NewKey, Policy, ProposalAct, RecognitionAct, RecognitionLimits,
-    Registrars, RegistryEntry, ServerUpdate, ServicePublish, ServiceRetire, SessionRevoke,
-    SignedChange, State, StateClaim, apply,
+    MandateEnd, MemberAct, MemoryBlobs, NewKey, Policy, ProposalAct, ReadQuery, RecognitionAct,
+    RecognitionLimits, Registrars, RegistryEntry, ServerUpdate, ServicePublish, ServiceRetire,
+    SessionRevoke, SignedChange, SignedQuery, State, StateClaim, Sunset, apply,
 };
 use entente_signing::cbor::Writer;
 use entente_signing::{Digest, Ed25519Key, Signer};
 
 use crate::annotate::{annotate, strip};
+use crate::mandates::over_vital_events;
 use crate::two::{act as act_on_recognition, recognise};
 use crate::world::{World, hpke, key};
 
@@ -100,7 +101,10 @@ fn changes() -> Vec<Change> {
             descriptor_set: hash,
             version: 1,
         }),
-        Change::ServiceRetire(ServiceRetire { service: service() }),
+        Change::ServiceRetire(ServiceRetire {
+            service: service(),
+            sunset: Sunset::Now,
+        }),
         Change::AgreementPropose(agreement(1, None)),
         Change::AgreementAccept(agreement(2, Some(hash))),
         Change::AgreementRevoke(revoke),
@@ -132,6 +136,12 @@ fn changes() -> Vec<Change> {
                 .clone(),
             proof: [0x5c; 64],
             reason: Some("KEY_LOST".into()),
+        }),
+        Change::MandateGrant(over_vital_events(&world)),
+        Change::MandateEnd(MandateEnd {
+            body: world.transport.id.clone(),
+            from: Some(world.at),
+            reason: Some("INQUIRY_CLOSED".into()),
         }),
     ]
 }
@@ -188,26 +198,65 @@ fn every_kind_of_change_is_the_published_bytes_both_ways() {
         Kind::ALL,
         "one of each, in the order of their numbers"
     );
-    let signer = key(1);
     for change in changes {
         let kind = change.kind();
         let name = format!("change-{:02}-{}", kind.number(), kind.as_str());
-        // ECDSA signatures differ each time; what is signed does not.
-        let written = SignedChange::sign(&signer, &header(kind), &change).unwrap();
-        let bytes = Bytes::from(published(&name, || written.bytes().to_vec()));
-        let read = SignedChange::parse(bytes.clone()).unwrap();
-        assert_eq!(read.change(), &change, "{name}");
-        assert_eq!(read.header(), &header(kind), "{name}");
-        assert_eq!(read.hash(), written.hash(), "{name}");
-        assert_eq!(read.bytes(), &bytes, "{name}");
-        read.verify(signer.verifying_key()).unwrap();
-        let tail = bytes.len() - 64;
-        assert_eq!(
-            bytes[..tail],
-            written.bytes()[..tail],
-            "{name}: all but the signature"
-        );
+        both_ways(&name, &change);
     }
+}
+
+fn both_ways(name: &str, change: &Change) {
+    let (signer, kind) = (key(1), change.kind());
+    // ECDSA signatures differ each time; what is signed does not.
+    let written = SignedChange::sign(&signer, &header(kind), change).unwrap();
+    let bytes = Bytes::from(published(name, || written.bytes().to_vec()));
+    let read = SignedChange::parse(bytes.clone()).unwrap();
+    assert_eq!(read.change(), change, "{name}");
+    assert_eq!(read.header(), &header(kind), "{name}");
+    assert_eq!(read.hash(), written.hash(), "{name}");
+    assert_eq!(read.bytes(), &bytes, "{name}");
+    read.verify(signer.verifying_key()).unwrap();
+    let tail = bytes.len() - 64;
+    assert_eq!(
+        bytes[..tail],
+        written.bytes()[..tail],
+        "{name}: all but the signature"
+    );
+}
+
+#[test]
+fn a_service_s_end_in_time_and_one_taken_back_are_the_published_bytes() {
+    let at = "2027-03-31T04:00:00Z".parse().unwrap();
+    for (name, sunset) in [("at", Sunset::At(at)), ("never", Sunset::Never)] {
+        let change = Change::ServiceRetire(ServiceRetire {
+            service: "entente.demo.vitalevents.v1.VitalEvents".parse().unwrap(),
+            sunset,
+        });
+        both_ways(&format!("change-13-ServiceRetire-{name}"), &change);
+    }
+}
+
+#[test]
+fn a_query_to_read_is_the_published_bytes() {
+    let world = World::before();
+    let query = ReadQuery {
+        origin: "ss1.vital-events.ca-demo/access/2026h2.1".into(),
+        reader: world.transport.server.clone(),
+        mandate: Digest::of(b"mandate"),
+        issued: world.at,
+        about: Some(Digest::of(b"about")),
+    };
+    let signer = &world.transport.server_key;
+    let written = SignedQuery::sign(signer, &query).unwrap();
+    let bytes = published("read-query", || written.bytes().to_vec());
+    let tail = bytes.len() - 64;
+    assert_eq!(
+        bytes[..tail],
+        written.bytes()[..tail],
+        "all but the signature"
+    );
+    let read = SignedQuery::parse(bytes.into()).unwrap();
+    assert_eq!(read.query(), &query);
 }
 
 #[test]

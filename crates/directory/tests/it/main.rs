@@ -12,6 +12,7 @@ mod federation;
 mod golden;
 mod keys;
 mod ledger_key;
+mod mandates;
 mod members;
 mod order;
 mod parse;

@@ -2,7 +2,7 @@
 
 use entente_directory::{
     Application, Author, Change, KeyAdd, KeyRevoke, KeyRole, MemberAct, MemberAdmit, NewKey,
-    Refusal, ServiceRetire, Standing,
+    Refusal, ServiceRetire, Standing, Sunset,
 };
 use entente_reason::Reason;
 use entente_signing::Signer;
@@ -127,7 +127,8 @@ fn a_suspended_member_may_only_take_away_and_a_former_one_nothing() {
         Reason::MemberSuspended
     );
     let service = "entente.demo.vitalevents.v1.VitalEvents".parse().unwrap();
-    let retire = Change::ServiceRetire(ServiceRetire { service });
+    let sunset = Sunset::Now;
+    let retire = Change::ServiceRetire(ServiceRetire { service, sunset });
     let retire = world.sign(world.vital.author(), &world.vital.member, &retire);
     world.apply(retire).unwrap();
     world

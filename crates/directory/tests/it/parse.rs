@@ -113,7 +113,7 @@ fn refuses_other_headers_versions_kinds_and_keys() {
 fn refuses_unknown_repeated_and_disordered_fields_in_a_body() {
     let bodies: [fn(&mut Writer); 6] = [
         |out| {
-            out.map(2).uint(1).text("a.v1.B").uint(2).null();
+            out.map(2).uint(1).text("a.v1.B").uint(3).null();
         },
         |out| {
             out.map(2).uint(1).text("a.v1.B").uint(1).text("a.v1.B");
@@ -134,6 +134,65 @@ fn refuses_unknown_repeated_and_disordered_fields_in_a_body() {
     for (index, body) in bodies.into_iter().enumerate() {
         assert!(signed(&payload(13, body), |_| {}).is_err(), "body {index}");
     }
+}
+
+#[test]
+fn a_service_ends_at_a_moment_of_the_calendar_or_never_and_nothing_else() {
+    let at = |write: &dyn Fn(&mut Writer)| {
+        payload(13, |out| {
+            out.map(2).uint(1).text("a.v1.B").uint(2);
+            write(out);
+        })
+    };
+    let reads = |write: &dyn Fn(&mut Writer)| signed(&at(write), |_| {}).is_ok();
+    assert!(reads(&|out| {
+        out.null();
+    }));
+    assert!(reads(&|out| {
+        out.uint(0);
+    }));
+    assert!(!reads(&|out| {
+        out.uint(u64::MAX);
+    }));
+    assert!(!reads(&|out| {
+        out.text("2027-01-01T00:00:00Z");
+    }));
+    assert!(!reads(&|out| {
+        out.bool(false);
+    }));
+}
+
+#[test]
+fn a_mandate_has_an_end_at_most_five_years_on_and_says_what_may_be_read_and_by_what_law() {
+    let day = 24 * 3_600_000;
+    let most = 5 * 366 * day;
+    let grant = |reads: &[u64], until: u64, en: &str| {
+        payload(29, |out| {
+            out.map(5).uint(1).text("ca/a").uint(3).array(reads.len());
+            for reading in reads {
+                out.uint(*reading);
+            }
+            out.uint(4).uint(day).uint(5).uint(until);
+            out.uint(6).array(2).text(en).text("loi");
+        })
+    };
+    let reads = |bytes: &[u8]| signed(bytes, |_| {}).is_ok();
+    assert!(reads(&grant(&[1], 2 * day, "law")));
+    assert!(reads(&grant(&[1], day + most, "law")));
+    assert!(!reads(&grant(&[1], day + most + 1, "law")), "too long");
+    assert!(!reads(&grant(&[1], day, "law")), "no time at all");
+    assert!(!reads(&grant(&[], 2 * day, "law")), "nothing to read");
+    assert!(!reads(&grant(&[2], 2 * day, "law")), "not known");
+    assert!(!reads(&grant(&[1, 1], 2 * day, "law")), "twice");
+    assert!(!reads(&grant(&[1], 2 * day, "")), "no law");
+    assert!(!reads(&grant(&[1], 2 * day, &"l".repeat(513))), "too much");
+    let end = |reason: &str| {
+        payload(30, |out| {
+            out.map(2).uint(1).text("ca/a").uint(3).text(reason);
+        })
+    };
+    assert!(reads(&end("INQUIRY_CLOSED")));
+    assert!(!reads(&end("because Jane asked")));
 }
 
 #[test]

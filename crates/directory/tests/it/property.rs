@@ -1,13 +1,16 @@
 //! Whatever is tried, in whatever order: the state is a function of the log alone, and what is
 //! refused leaves no trace.
 
+use std::time::Duration;
+
 use entente_directory::{
-    Author, Change, Keep, KeyRevoke, LedgerKey, MemberAct, Policy, ServerUpdate, ServicePublish,
-    ServiceRetire, SessionRevoke, SignedChange, State, apply,
+    Author, Change, Keep, KeyRevoke, LedgerKey, MandateEnd, MandateGrant, MemberAct, Policy,
+    ServerUpdate, ServicePublish, ServiceRetire, SessionRevoke, SignedChange, State, Sunset, apply,
 };
 use entente_signing::{Ed25519Key, P256Key, Signer};
 use proptest::prelude::*;
 
+use crate::mandates::over_vital_events;
 use crate::world::{Member, Step, World, hpke, key};
 
 /// What one turn tries: what is done, to whom, by whom.
@@ -20,7 +23,7 @@ struct Op {
 }
 
 fn op() -> impl Strategy<Value = Op> {
-    (0u8..15, 0u8..3, 0u8..13, any::<bool>()).prop_map(|(what, whom, who, early)| Op {
+    (0u8..17, 0u8..3, 0u8..13, any::<bool>()).prop_map(|(what, whom, who, early)| Op {
         what,
         whom,
         who,
@@ -71,7 +74,18 @@ fn change(world: &World, op: Op, turn: u8) -> Change {
             server: whom.server.clone(),
             issued_before: world.at,
         }),
-        10 => Change::ServiceRetire(ServiceRetire { service: service() }),
+        10 => Change::ServiceRetire(ServiceRetire {
+            service: service(),
+            sunset: match turn % 4 {
+                0 => Sunset::Now,
+                1 => Sunset::Never,
+                // Some of them come within the turns that are left.
+                _ => {
+                    let left = Duration::from_secs(u64::from(turn.wrapping_mul(37) % 12));
+                    Sunset::At(world.at.saturating_add(left))
+                }
+            },
+        }),
         11 => Change::ServicePublish(ServicePublish {
             service: service(),
             systems: ["ca-demo/vital-events/register".parse().unwrap()].into(),
@@ -91,13 +105,24 @@ fn change(world: &World, op: Op, turn: u8) -> Change {
             }
             Change::LedgerKey(LedgerKey::prove(&registry, &next, None).unwrap())
         }
-        _ => Change::Policy(Policy::usual()),
+        14 => Change::Policy(Policy::usual()),
+        15 => Change::MandateGrant(MandateGrant {
+            body: whom.id.clone(),
+            // Now and then it would be over itself, and is refused.
+            members: [world.vital.id.clone()].into(),
+            ..over_vital_events(world)
+        }),
+        _ => Change::MandateEnd(MandateEnd {
+            body: whom.id.clone(),
+            from: turn.is_multiple_of(2).then_some(world.at),
+            reason: None,
+        }),
     }
 }
 
 /// The same change to the world, which keeps every document, and to states that do not.
 fn try_on_all(world: &mut World, others: &mut [State], signed: &SignedChange) {
-    let at = world.at.saturating_add(std::time::Duration::from_secs(1));
+    let at = world.at.saturating_add(Duration::from_secs(1));
     let told = |result: Result<(), _>| result.map_err(|refusal| format!("{refusal:?}"));
     let ours = told(world.apply(signed.clone()));
     for other in others {

@@ -1,7 +1,9 @@
 //! Every clause violated once: its own reason, under its own rule.
 
+use std::time::Duration;
+
 use entente_agreement::{Document, Hours, Mode as ClauseMode, Weekday};
-use entente_directory::{Change, MemberAct, Mode, ServerUpdate, ServiceRetire};
+use entente_directory::{Change, MemberAct, Mode, ServerUpdate, ServiceRetire, Sunset};
 use entente_reason::Reason;
 
 use crate::asking::{Asking, agree, hours, world};
@@ -333,11 +335,34 @@ fn what_the_ledger_or_a_denial_takes_away_is_refused_at_once() {
     }
     let mut world = World::demo();
     let service = "entente.demo.vitalevents.v1.VitalEvents".parse().unwrap();
-    let retire = Change::ServiceRetire(ServiceRetire { service });
+    let sunset = Sunset::Now;
+    let retire = Change::ServiceRetire(ServiceRetire { service, sunset });
     let retire = world.sign(world.vital.author(), &world.vital.member, &retire);
     world.apply(retire).unwrap();
     let refusal = Asking::of(&world).decide(&world.state).unwrap_err();
     assert_eq!(refusal.reason, Reason::UnknownService);
+}
+
+#[test]
+fn a_service_is_called_until_its_sunset_and_refused_from_then_on() {
+    let mut world = World::demo();
+    let asking = Asking::of(&world);
+    let sunset = asking.now.saturating_add(Duration::from_secs(60));
+    let retire = Change::ServiceRetire(ServiceRetire {
+        service: "entente.demo.vitalevents.v1.VitalEvents".parse().unwrap(),
+        sunset: Sunset::At(sunset),
+    });
+    let retire = world.sign(world.vital.author(), &world.vital.member, &retire);
+    world.apply(retire).unwrap();
+    let permit = asking.decide(&world.state).unwrap();
+    assert_eq!(permit.not_after, sunset, "an open call is asked again then");
+    let mut later = Asking::of(&world);
+    later.now = sunset;
+    let refusal = later.decide(&world.state).unwrap_err();
+    assert_eq!(
+        (refusal.reason, refusal.rule),
+        (Reason::UnknownService, "service.offered")
+    );
 }
 
 #[test]

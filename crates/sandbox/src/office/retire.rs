@@ -1,6 +1,6 @@
-//! Offering a service no longer.
+//! Offering a service no longer, at once or from a day on.
 
-use entente_directory::{Change, ServiceRetire};
+use entente_directory::{Change, ServiceRetire, Sunset};
 use entente_follow::Accepted;
 use entente_identity::ServiceName;
 
@@ -9,22 +9,34 @@ use super::{Office, OfficeError};
 // === impl Office ===
 
 impl Office {
-    /// Retires a service of this member. None when it is retired already.
+    /// Retires a service of this member, announces when it will be, or takes that back. None when it stands so
+    /// already.
     ///
     /// # Errors
-    /// When this member never offered it, or the registry refuses.
-    pub async fn retire(&self, service: &ServiceName) -> Result<Option<Accepted>, OfficeError> {
+    /// When this member never offered it, it has ended and not now, or the registry refuses.
+    pub async fn retire(
+        &self,
+        service: &ServiceName,
+        sunset: Sunset,
+    ) -> Result<Option<Accepted>, OfficeError> {
         let view = self.desk.refresh().await?;
-        let service = service.clone();
-        match view.state.service(&service, self.member()) {
-            None => {
-                let member = self.member().clone();
-                return Err(OfficeError::NotOffered { member, service });
-            }
-            Some(record) if record.retired.is_some() => return Ok(None),
-            Some(_) => {}
+        let (member, service) = (self.member().clone(), service.clone());
+        let Some(record) = view.state.service(&service, &member) else {
+            return Err(OfficeError::NotOffered { member, service });
+        };
+        let has_ended = !record.is_offered_at(self.desk.now());
+        let stands = match sunset {
+            Sunset::Now => has_ended,
+            Sunset::At(at) => record.sunset == Some(at),
+            Sunset::Never => record.sunset.is_none(),
+        };
+        if stands {
+            return Ok(None);
         }
-        let change = Change::ServiceRetire(ServiceRetire { service });
+        if has_ended {
+            return Err(OfficeError::Ended { member, service });
+        }
+        let change = Change::ServiceRetire(ServiceRetire { service, sunset });
         self.as_member(&change, Vec::new()).await.map(Some)
     }
 }
