@@ -676,14 +676,13 @@ catalogue! {
         "le registraire de {by} a suspendu la reconnaissance de {jurisdiction}  (entrée {index} du registre central)";
 
     // demo
-    DemoAcross = "A question across, and a recognition suspended",
-        "Une question d’une administration à l’autre, et une reconnaissance suspendue";
+    DemoAcross = "A question across", "Une question d’une administration à l’autre";
     DemoAcrossAgain = "the same question is answered again: {answer}",
         "la même question reçoit de nouveau réponse : {answer}";
     DemoAfterRevocation = "the same question, {millis} ms after the revocation",
         "la même question, {millis} ms après la révocation";
-    DemoAfterSuspension = "the same question, {millis} ms after the suspension",
-        "la même question, {millis} ms après la suspension";
+    DemoAfterSuspension = "{from} asks {to}, {millis} ms after the suspension",
+        "{from} demande à {to}, {millis} ms après la suspension";
     DemoAgain = "both signed the next version, and the same question is answered again: {answer}",
         "les deux ont signé la version suivante, et la même question reçoit de nouveau réponse : {answer}";
     DemoAgreement = "An agreement, signed by both", "Une entente, signée par les deux";
@@ -692,6 +691,9 @@ catalogue! {
     DemoAnswered = "   The answer that came back:", "   La réponse reçue :";
     DemoAsks = "   {from} asks {to}: {method}, for {purpose}",
         "   {from} demande à {to} : {method}, pour {purpose}";
+    DemoBetween = "From province to province", "D’une province à l’autre";
+    DemoBetweenSays = "   Federal and provincial registrars recognise each other. That makes neither province known to the other.",
+        "   Les registraires fédéral et provinciaux se reconnaissent. Cela ne fait connaître aucune province à l’autre.";
     DemoBroken = "the demo stopped: something was not as the next line would have said",
         "la démonstration s’arrête : quelque chose n’était pas comme la ligne suivante l’aurait dit";
     DemoByHand = "Do it yourself", "À vous";
@@ -701,14 +703,18 @@ catalogue! {
     DemoFlipped = "   Byte {at} of {file} was changed in {copy}.",
         "   L’octet {at} de {file} a été changé dans {copy}.";
     DemoFound = "found: {file}", "trouvé : {file}";
+    DemoGoesOn = "{from} asks {to}, and is answered as before", "{from} demande à {to}, et reçoit réponse comme avant";
     DemoLedgers = "The same exchange in both ledgers", "Le même échange dans les deux journaux";
     DemoNoAgreement = "transport asks the same, and has no agreement",
         "les Transports demandent la même chose, sans entente";
+    DemoNotTransitive = "{from} asks {to}, which its own registry does not recognise",
+        "{from} demande à {to}, que son propre registre central ne reconnaît pas";
     DemoNothingPersonal = "no entry holds the person's number, the official's or the file's",
         "aucune entrée ne contient le numéro de la personne, ni l’agent, ni le dossier";
+    DemoNowAnswered = "now the same question is answered: {answer}", "la même question reçoit maintenant réponse : {answer}";
     DemoProof = "Every ledger, proven from its entries", "Chaque journal, prouvé par ses entrées";
-    DemoProvince = "A province with a registry of its own", "Une province qui a son propre registre central";
-    DemoProvinceSays = "   Each registry speaks for its own names. Each registrar recognises the other's, for this one service.",
+    DemoProvinces = "Two provinces, each with a registry of its own", "Deux provinces, chacune avec son propre registre central";
+    DemoProvincesSays = "   Each registry speaks for its own names. Each registrar recognises the other's, for this one service.",
         "   Chaque registre central parle pour ses propres noms. Chaque registraire reconnaît celui de l’autre, pour ce seul service.";
     DemoQuestion = "A question, answered with what was agreed and no more",
         "Une question, à laquelle on répond ce qui est convenu et rien de plus";
@@ -723,10 +729,12 @@ catalogue! {
         "les deux côtés ont les mêmes déclarations signées, octet pour octet";
     DemoServers = "Security servers", "Serveurs de sécurité";
     DemoSide = "   In the ledger of {member}:", "   Dans le journal de {member} :";
+    DemoSides = "   In the ledgers of {one} and {other}:", "   Dans les journaux de {one} et de {other} :";
     DemoStayed = "the contract has these elements too, and none of them crossed: {elements}",
         "le contrat a aussi ces éléments, et aucun n’a été communiqué : {elements}";
-    DemoTitle = "Real exchanges: two registries, four agencies, an old database. All of it here, all fictional.",
-        "Des échanges réels : deux registres centraux, quatre organismes, une vieille base. Tout est ici, tout est fictif.";
+    DemoSuspension = "One recognition suspended, the others not", "Une reconnaissance suspendue, les autres non";
+    DemoTitle = "Real exchanges: three registries, five agencies, two old databases. All of it here, all fictional.",
+        "Des échanges réels : trois registres centraux, cinq organismes, deux vieilles bases. Tout est ici, tout est fictif.";
     DemoVerified = "{ledger}: {entries} entries, root {root}…",
         "{ledger} : {entries} entrées, racine {root}…";
     DemoWrongElement = "pensions asks for death.cause, which no clause releases",
