@@ -3,6 +3,7 @@
 
 mod bundle;
 mod compare;
+mod directory;
 mod erase;
 mod export;
 mod keys;

@@ -407,6 +407,8 @@ catalogue! {
         "{dir} n’est pas ce qui a été consigné : {file}";
     KeyGiven = "given with --key", "donnée avec --key";
     KeyOfAnchor = "of the anchor that {file} names", "de l’ancre que nomme {file}";
+    KeyOfRecognised = "as {registry} has it, which {home} recognises, verified from the anchor that {file} names",
+        "selon {registry}, que {home} reconnaît, vérifié depuis l’ancre que nomme {file}";
     KeyOfRegistry = "as {registry} has it, verified from the anchor that {file} names",
         "selon {registry}, vérifié depuis l’ancre que nomme {file}";
     KeyUnknown = "no word but its own says which key {ledger} must be signed with",
@@ -468,6 +470,8 @@ catalogue! {
         "{kind} est l’entrée {index} de {ledger}, sous son point de contrôle sur {size} entrées";
     ProvenPromised = "the provider’s ledger holds the request where its answer promised it: entry {index}",
         "le journal du fournisseur contient la demande là où sa réponse l’a promis : entrée {index}";
+    ProvenRecognised = "the registry of {by} recognised that of {jurisdiction}, by the key of its ledger: its entry {index}",
+        "le registre de {by} a reconnu celui de {jurisdiction}, par la clé de son journal : son entrée {index}";
     ProvenSealBound = "the registry bound the seal’s key to {member}: its entry {index}",
         "le registre a lié la clé du sceau à {member} : son entrée {index}";
     ProvenSealed = "{member} sealed this bundle, by its own word at {at}", "{member} a scellé ce dossier, selon lui à {at}";

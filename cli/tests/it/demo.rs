@@ -148,6 +148,7 @@ fn the_demo_runs_and_all_of_it_can_be_done_again_by_hand() {
     omission::a_promise_that_was_kept_is_no_omission(dir);
     omission::a_proof_with_keys_of_others_proves_nothing(dir);
     omission::two_ledgers_are_held_against_each_other(dir);
+    bundle::across::evidence_outlives_a_recognition(dir);
     witnesses::a_witness_named_in_the_policy_cosigns_the_ledgers(dir);
     bundle::a_bundle_says_which_witnesses_cosigned_the_ledgers(dir);
 
