@@ -763,6 +763,26 @@ catalogue! {
     HandVerify = "   Prove the ledgers, and find the flipped byte (exit code 6):",
         "   Prouver les journaux, et trouver l’octet changé (code 6) :";
 
+    // Other jurisdictions, in doctor and peer trace.
+    BondStale = "the registry of {jurisdiction} was last heard {age} ago, and counts for {validity}",
+        "le registre central de {jurisdiction} a été entendu il y a {age}, et compte pendant {validity}";
+    BondStaleDo = "see whether this network reaches it: `entente trust list` shows it; then tell whoever runs the registry of {jurisdiction}. Calls across are refused with REGISTRY_STALE",
+        "voyez si ce réseau l’atteint : `entente trust list` le montre ; prévenez ensuite qui exploite le registre de {jurisdiction}. Les appels entre les deux sont refusés avec REGISTRY_STALE";
+    BondStands = "{home} and {jurisdiction} recognise each other; its registry, at {size} changes, was heard {age} ago",
+        "{home} et {jurisdiction} se reconnaissent ; son registre central, à {size} changements, a été entendu il y a {age}";
+    BondSuspended = "the registrar of {home} suspended the recognition of {jurisdiction}",
+        "le registraire de {home} a suspendu la reconnaissance de {jurisdiction}";
+    BondSuspendedDo = "ask your registrar, that of {home}; `entente trust resume {jurisdiction}` ends it",
+        "demandez à votre registraire, celui de {home} ; `entente trust resume {jurisdiction}` y met fin";
+    BondUnrecognised = "the registry of {home} does not recognise that of {jurisdiction}",
+        "le registre central de {home} ne reconnaît pas celui de {jurisdiction}";
+    BondUnrecognisedDo = "ask your registrar, that of {home}, to recognise {jurisdiction}: entente trust add ANCHOR",
+        "demandez à votre registraire, celui de {home}, de reconnaître {jurisdiction} : entente trust add ANCRE";
+    BondUnreturned = "the registry of {jurisdiction} does not recognise that of {home}, or suspended that",
+        "le registre central de {jurisdiction} ne reconnaît pas celui de {home}, ou a suspendu cela";
+    BondUnreturnedDo = "nothing here helps: the registrar of {jurisdiction} recognises {home}, or resumes that",
+        "rien ici n’y aide : au registraire de {jurisdiction} de reconnaître {home}, ou de reprendre cela";
+
     // doctor.
     DoctorAdapterNotServing = "the adapter at {address} answers that it does not serve",
         "l’adaptateur à {address} répond qu’il ne sert pas";
@@ -873,7 +893,6 @@ catalogue! {
         "voyez si ce réseau laisse passer ; demandez ensuite à {member} si {server} fonctionne";
     DoctorPeerUnserved = "no server may sign for {system}, which an agreement in force names", "aucun serveur ne peut signer pour {system}, que nomme une entente en vigueur";
     DoctorPeerUnservedDo = "ask {member} to register it: entente server update SERVER --system SYSTEM", "demandez à {member} de l’inscrire : entente server update SERVER --system SYSTEM";
-    DoctorPeersAbroad = "{count} members under other registries were not asked", "{count} membres sous d’autres registres n’ont pas été joints";
     DoctorPeersLeft = "{count} further servers were not asked", "{count} autres serveurs n’ont pas été joints";
     DoctorPeersLeftDo = "ask for one of them: entente peer trace SERVER", "demandez-en un : entente peer trace SERVER";
     DoctorPeersReached = "{sound} of {count} servers accept connections with their registered key",
@@ -980,6 +999,9 @@ catalogue! {
     TraceConnected = "connected", "connecté";
     TraceKeyDo = "ask {member} which server is at that address: its address or its key in the registry is wrong, or somebody stands in between",
         "demandez à {member} quel serveur est à cette adresse : son adresse ou sa clé au registre est fausse, ou quelqu’un s’interpose";
+    TraceLimited = "the recognition does not extend to {member}", "la reconnaissance ne s’étend pas à {member}";
+    TraceLimitedDo = "entente trust list says how far it goes; your registrar can say otherwise",
+        "entente trust list dit jusqu’où elle va ; votre registraire peut en décider autrement";
     TraceName = "{name} is at {server}", "{name} est chez {server}";
     TraceNear = "perhaps {name}?", "peut-être {name} ?";
     TraceNoAgreement = "no agreement joins a system of this server with it", "aucune entente ne relie un système de ce serveur à lui";
@@ -990,6 +1012,7 @@ catalogue! {
     TraceNoProtocol = "no protocol version in common from {floor} on, or no suite that the policy allows", "aucune version de protocole commune à partir de {floor}, ou aucune suite que permet la politique";
     TraceNoTls = "no TLS as peers speak it: {why}", "pas de TLS comme les pairs le parlent : {why}";
     TraceNotActive = "{state}", "{state}";
+    TraceNotRecognised = "the recognition does not extend to {service}", "la reconnaissance ne s’étend pas à {service}";
     TraceOtherKey = "the key shown is not registered for {server}", "la clé montrée n’est pas inscrite pour {server}";
     TraceOtherMethod = "permits only {methods}", "ne permet que {methods}";
     TraceProtocol = "version {version}, {suite}", "version {version}, {suite}";

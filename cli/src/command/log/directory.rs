@@ -18,7 +18,7 @@ use tokio::task::JoinSet;
 use tokio::time::timeout;
 
 use super::keys::{HeldView, Scratch, Source, copy, nearest_config};
-use crate::command::desk::desk_failure;
+use crate::command::desk::{Reading, desk_failure};
 use crate::exit::{Exit, Failure};
 use crate::output::Screen;
 use crate::texts::Text;
@@ -38,6 +38,8 @@ pub(crate) struct Registry {
     anchor: Anchor,
     view: HeldView,
     entries: Vec<Bytes>,
+    age: Duration,
+    validity: Duration,
 }
 
 /// Whether a registry is asked for what is new. Whoever does not answer leaves us with what is known.
@@ -91,6 +93,33 @@ impl Directory {
         Self::of(source, Ask::Nobody, screen).await
     }
 
+    /// As [`Self::open`], for a question about now: that the own registry does not answer is said, and without a
+    /// copy there is nothing to go by then.
+    pub(crate) async fn current(config: &Path, screen: &Screen) -> Result<Self, Failure> {
+        let source = Source::of(config)?;
+        let scratch = Scratch::copy_of(&source.copy);
+        let scratch = Arc::new(scratch.map_err(|error| Failure::of(Exit::Failed, &error))?);
+        let anchor = source.anchor.clone();
+        let Reading { desk, view } = Reading::open(anchor.clone(), scratch.path(), screen).await?;
+        let (age, validity) = (desk.directory().age(), desk.directory().validity());
+        desk.close().await;
+        let home = Registry {
+            anchor,
+            view: HeldView::new(view, &scratch),
+            entries: Vec::new(),
+            age,
+            validity,
+        };
+        let mut directory = Self {
+            source,
+            scratch,
+            home,
+            others: Vec::new(),
+        };
+        directory.look_abroad(true, screen).await?;
+        Ok(directory)
+    }
+
     async fn of(source: Source, ask: Ask, screen: &Screen) -> Result<Self, Failure> {
         // The copy is opened as a copy of itself: its owner may be using it.
         let scratch = Scratch::copy_of(&source.copy);
@@ -133,6 +162,11 @@ impl Directory {
     /// The own registry.
     pub(crate) const fn home(&self) -> &Registry {
         &self.home
+    }
+
+    /// The registries that it recognises, or did.
+    pub(crate) fn others(&self) -> &[Registry] {
+        &self.others
     }
 
     /// The registry that speaks for a jurisdiction's names.
@@ -180,7 +214,7 @@ impl Directory {
 
 /// The registries that one recognises or once did, by jurisdiction, each from its copy under `copies`, which is
 /// in `scratch`; asked for what is new, or not. One whose copy cannot be opened is left out.
-async fn recognised(
+pub(crate) async fn recognised(
     home: &View,
     copies: &Path,
     scratch: &Arc<Scratch>,
@@ -224,7 +258,8 @@ impl Registry {
             Ask::Home => drop(desk.refresh().await),
             Ask::Briefly => drop(timeout(BRIEFLY, desk.refresh()).await),
         }
-        let view = desk.view();
+        let (view, directory) = (desk.view(), desk.directory());
+        let (age, validity) = (directory.age(), directory.validity());
         desk.close().await;
         // Of one never heard there are none.
         let entries = copied_entries(&RealDisk, &dir).unwrap_or_default();
@@ -232,6 +267,8 @@ impl Registry {
             anchor,
             view: HeldView::new(view, &scratch),
             entries,
+            age,
+            validity,
         })
     }
 
@@ -248,6 +285,16 @@ impl Registry {
     /// The view, to be kept.
     pub(crate) fn held_view(&self) -> HeldView {
         self.view.clone()
+    }
+
+    /// How long ago it was heard to have nothing newer; the longest time of all when it never was.
+    pub(crate) const fn age(&self) -> Duration {
+        self.age
+    }
+
+    /// How long its last word counts: as long as its own policy says, and its anchor or recognition allows.
+    pub(crate) const fn validity(&self) -> Duration {
+        self.validity
     }
 
     /// The entries under the view, in order.
