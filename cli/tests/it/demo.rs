@@ -48,7 +48,7 @@ fn the_demo_runs_and_all_of_it_can_be_done_again_by_hand() {
             "11  Une reconnaissance suspendue, les autres non",
             "12  Chaque journal",
         ],
-        "L’administration de l’autre partie n’est pas reconnue ici",
+        "Les administrations des deux parties ne se reconnaissent pas",
         [
             "la même question reçoit maintenant réponse",
             "reçoit réponse comme avant",
@@ -191,7 +191,7 @@ fn the_demo_tells_of_the_provinces_in_english() {
             "11  One recognition suspended, the others not",
             "12  Every ledger",
         ],
-        "The other party's jurisdiction is not recognised here",
+        "The two parties' jurisdictions do not both recognise each other",
         [
             "now the same question is answered",
             "and is answered as before",
