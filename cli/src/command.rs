@@ -1,5 +1,6 @@
 //! One module a noun. Each holds its arguments, and what running it does.
 
+mod abroad;
 mod admin;
 pub(crate) mod agreement;
 pub(crate) mod call;

@@ -23,9 +23,10 @@ use crate::texts::{Fact, Text};
 /// Show one real exchange from end to end, on this machine, in under 20 seconds
 ///
 /// Starts a registry and three agencies on loopback, asks an old database a question under a signed
-/// agreement, and shows what is refused. A province with a registry of its own joins in, asks across, and
-/// is refused while its recognition is suspended. Proves every ledger, and finds a byte flipped in a copy.
-/// Leaves everything in ./sandbox. Example: entente demo --lang fr
+/// agreement, and shows what is refused. Two provinces, each with a registry of its own, join in, are
+/// recognised two by two, ask across, and are refused while a recognition is missing or suspended. Proves
+/// every ledger, and finds a byte flipped in a copy. Leaves everything in ./sandbox.
+/// Example: entente demo --lang fr
 #[derive(Args, Debug)]
 pub(crate) struct DemoArgs {
     /// Where to leave it; an earlier sandbox there is replaced, anything else is not
@@ -79,9 +80,11 @@ impl Demo<'_> {
         self.refuse(&federation).await?;
         let agreement = self.revoke(&federation, &agreement).await?;
         self.section(Text::DemoLedgers);
-        self.both_sides(PENSIONS, &transaction)?;
-        self.province(&mut federation).await?;
+        self.both_sides(&transaction)?;
+        self.provinces(&mut federation).await?;
         self.across(&federation).await?;
+        self.between(&federation).await?;
+        self.suspend(&federation).await?;
         let draft = federation.draft_next(3, &agreement);
         draft.map_err(|error| broken(&error))?;
         federation
@@ -132,6 +135,7 @@ impl Demo<'_> {
         let registry = "--config sandbox/registry/registry.yaml";
         let province = "--config sandbox/qc/registry/registry.yaml";
         let across = format!("{CALL} --config sandbox/qc/health/member.yaml");
+        let between = across.replace("ca-demo/", "ca-demo-on/");
         let steps: [(Text, Vec<String>); 11] = [
             (Text::HandUp, vec!["entente sandbox up".into()]),
             (
@@ -179,6 +183,8 @@ impl Demo<'_> {
                     format!("entente registry show {province}"),
                     format!("entente trust list {registry}"),
                     across.clone(),
+                    format!("entente trust list {province}"),
+                    between.clone(),
                     "entente log show sandbox/qc/health".into(),
                 ],
             ),
@@ -189,6 +195,7 @@ impl Demo<'_> {
                         "entente trust suspend ca-demo-qc --reason SAFEGUARD_BREACH {registry}"
                     ),
                     across.clone(),
+                    between,
                     "entente help JURISDICTION_NOT_RECOGNISED".into(),
                     format!("entente trust resume ca-demo-qc {registry}"),
                     across,
@@ -197,7 +204,7 @@ impl Demo<'_> {
             (
                 Text::HandVerify,
                 vec![
-                    "entente log verify sandbox/pensions sandbox/vital-events sandbox/qc/health"
+                    "entente log verify sandbox/pensions sandbox/qc/health sandbox/on/vital-events"
                         .into(),
                     "entente log verify sandbox/altered-copy --config sandbox/pensions/member.yaml"
                         .into(),

@@ -23,6 +23,7 @@ use serde_json::json;
 use crate::exit::{Exit, Failure};
 use crate::output::{Screen, print_out};
 use crate::texts::{Fact, Text};
+pub(crate) use finding::Said;
 use finding::{Finding, Group, Verdict};
 pub(crate) use ledger::folders;
 pub(crate) use registry::words;

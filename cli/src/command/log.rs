@@ -3,6 +3,7 @@
 
 mod bundle;
 mod compare;
+mod directory;
 mod erase;
 mod export;
 mod keys;
@@ -28,6 +29,7 @@ use crate::exit::{Exit, Failure};
 use crate::output::Screen;
 use crate::texts::Text;
 
+pub(crate) use directory::{Directory, Registry, recognised};
 pub(crate) use keys::{HeldView, Scratch, copy, known_key};
 pub(crate) use line::Line;
 pub(crate) use verify::check_copies;

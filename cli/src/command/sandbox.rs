@@ -9,7 +9,7 @@ use std::process::Stdio;
 use std::time::Duration;
 
 use clap::{Args, Subcommand};
-use entente_sandbox::{FEDERAL, Layout, NotASandbox, PROVINCE, Step};
+use entente_sandbox::{Layout, NotASandbox, Step};
 use nix::sys::signal::{Signal, kill};
 use nix::unistd::Pid;
 use serde_json::{Value, json};
@@ -26,8 +26,8 @@ pub(crate) use supervise::{Status, print_step};
 
 /// A small federation on this machine: up, down, status
 ///
-/// Registry, three agencies, an adapter over an old SQLite database, and a province with a registry and
-/// an agency of its own: all real, all fictional, all on loopback and in one folder.
+/// Registry, three agencies, an adapter over an old SQLite database, and two provinces, each with a registry
+/// and an agency of its own: all real, all fictional, all on loopback and in one folder.
 #[derive(Debug, Subcommand)]
 pub(crate) enum SandboxCommand {
     Up(UpArgs),
@@ -207,10 +207,7 @@ async fn status(args: &DirArgs, screen: &Screen) -> Result<(), Failure> {
     let status = running
         .and_then(|_| Status::read(&layout))
         .unwrap_or_default();
-    let mut realms = vec![FEDERAL];
-    if layout.has_province() {
-        realms.push(PROVINCE);
-    }
+    let realms = layout.realms();
     let mut items: Vec<Value> = Vec::new();
     for realm in &realms {
         let address = status.registries.get(realm.jurisdiction);

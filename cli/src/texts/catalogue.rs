@@ -454,6 +454,8 @@ catalogue! {
         "{dir} n’est pas ce qui a été consigné : {file}";
     KeyGiven = "given with --key", "donnée avec --key";
     KeyOfAnchor = "of the anchor that {file} names", "de l’ancre que nomme {file}";
+    KeyOfRecognised = "as {registry} has it, which {home} recognises, verified from the anchor that {file} names",
+        "selon {registry}, que {home} reconnaît, vérifié depuis l’ancre que nomme {file}";
     KeyOfRegistry = "as {registry} has it, verified from the anchor that {file} names",
         "selon {registry}, vérifié depuis l’ancre que nomme {file}";
     KeyUnknown = "no word but its own says which key {ledger} must be signed with",
@@ -515,6 +517,8 @@ catalogue! {
         "{kind} est l’entrée {index} de {ledger}, sous son point de contrôle sur {size} entrées";
     ProvenPromised = "the provider’s ledger holds the request where its answer promised it: entry {index}",
         "le journal du fournisseur contient la demande là où sa réponse l’a promis : entrée {index}";
+    ProvenRecognised = "the registry of {by} recognised that of {jurisdiction}, by the key of its ledger: its entry {index}",
+        "le registre de {by} a reconnu celui de {jurisdiction}, par la clé de son journal : son entrée {index}";
     ProvenSealBound = "the registry bound the seal’s key to {member}: its entry {index}",
         "le registre a lié la clé du sceau à {member} : son entrée {index}";
     ProvenSealed = "{member} sealed this bundle, by its own word at {at}", "{member} a scellé ce dossier, selon lui à {at}";
@@ -723,14 +727,13 @@ catalogue! {
         "le registraire de {by} a suspendu la reconnaissance de {jurisdiction}  (entrée {index} du registre central)";
 
     // demo
-    DemoAcross = "A question across, and a recognition suspended",
-        "Une question d’une administration à l’autre, et une reconnaissance suspendue";
+    DemoAcross = "A question across", "Une question d’une administration à l’autre";
     DemoAcrossAgain = "the same question is answered again: {answer}",
         "la même question reçoit de nouveau réponse : {answer}";
     DemoAfterRevocation = "the same question, {millis} ms after the revocation",
         "la même question, {millis} ms après la révocation";
-    DemoAfterSuspension = "the same question, {millis} ms after the suspension",
-        "la même question, {millis} ms après la suspension";
+    DemoAfterSuspension = "{from} asks {to}, {millis} ms after the suspension",
+        "{from} demande à {to}, {millis} ms après la suspension";
     DemoAgain = "both signed the next version, and the same question is answered again: {answer}",
         "les deux ont signé la version suivante, et la même question reçoit de nouveau réponse : {answer}";
     DemoAgreement = "An agreement, signed by both", "Une entente, signée par les deux";
@@ -739,6 +742,9 @@ catalogue! {
     DemoAnswered = "   The answer that came back:", "   La réponse reçue :";
     DemoAsks = "   {from} asks {to}: {method}, for {purpose}",
         "   {from} demande à {to} : {method}, pour {purpose}";
+    DemoBetween = "From province to province", "D’une province à l’autre";
+    DemoBetweenSays = "   Federal and provincial registrars recognise each other. That makes neither province known to the other.",
+        "   Les registraires fédéral et provinciaux se reconnaissent. Cela ne fait connaître aucune province à l’autre.";
     DemoBroken = "the demo stopped: something was not as the next line would have said",
         "la démonstration s’arrête : quelque chose n’était pas comme la ligne suivante l’aurait dit";
     DemoByHand = "Do it yourself", "À vous";
@@ -748,14 +754,18 @@ catalogue! {
     DemoFlipped = "   Byte {at} of {file} was changed in {copy}.",
         "   L’octet {at} de {file} a été changé dans {copy}.";
     DemoFound = "found: {file}", "trouvé : {file}";
+    DemoGoesOn = "{from} asks {to}, and is answered as before", "{from} demande à {to}, et reçoit réponse comme avant";
     DemoLedgers = "The same exchange in both ledgers", "Le même échange dans les deux journaux";
     DemoNoAgreement = "transport asks the same, and has no agreement",
         "les Transports demandent la même chose, sans entente";
+    DemoNotTransitive = "{from} asks {to}, which its own registry does not recognise",
+        "{from} demande à {to}, que son propre registre central ne reconnaît pas";
     DemoNothingPersonal = "no entry holds the person's number, the official's or the file's",
         "aucune entrée ne contient le numéro de la personne, ni l’agent, ni le dossier";
+    DemoNowAnswered = "now the same question is answered: {answer}", "la même question reçoit maintenant réponse : {answer}";
     DemoProof = "Every ledger, proven from its entries", "Chaque journal, prouvé par ses entrées";
-    DemoProvince = "A province with a registry of its own", "Une province qui a son propre registre central";
-    DemoProvinceSays = "   Each registry speaks for its own names. Each registrar recognises the other's, for this one service.",
+    DemoProvinces = "Two provinces, each with a registry of its own", "Deux provinces, chacune avec son propre registre central";
+    DemoProvincesSays = "   Each registry speaks for its own names. Each registrar recognises the other's, for this one service.",
         "   Chaque registre central parle pour ses propres noms. Chaque registraire reconnaît celui de l’autre, pour ce seul service.";
     DemoQuestion = "A question, answered with what was agreed and no more",
         "Une question, à laquelle on répond ce qui est convenu et rien de plus";
@@ -770,10 +780,12 @@ catalogue! {
         "les deux côtés ont les mêmes déclarations signées, octet pour octet";
     DemoServers = "Security servers", "Serveurs de sécurité";
     DemoSide = "   In the ledger of {member}:", "   Dans le journal de {member} :";
+    DemoSides = "   In the ledgers of {one} and {other}:", "   Dans les journaux de {one} et de {other} :";
     DemoStayed = "the contract has these elements too, and none of them crossed: {elements}",
         "le contrat a aussi ces éléments, et aucun n’a été communiqué : {elements}";
-    DemoTitle = "Real exchanges: two registries, four agencies, an old database. All of it here, all fictional.",
-        "Des échanges réels : deux registres centraux, quatre organismes, une vieille base. Tout est ici, tout est fictif.";
+    DemoSuspension = "One recognition suspended, the others not", "Une reconnaissance suspendue, les autres non";
+    DemoTitle = "Real exchanges: three registries, five agencies, two old databases. All of it here, all fictional.",
+        "Des échanges réels : trois registres centraux, cinq organismes, deux vieilles bases. Tout est ici, tout est fictif.";
     DemoVerified = "{ledger}: {entries} entries, root {root}…",
         "{ledger} : {entries} entrées, racine {root}…";
     DemoWrongElement = "pensions asks for death.cause, which no clause releases",
@@ -797,6 +809,26 @@ catalogue! {
     HandUp = "   Start it again, in the background:", "   Le redémarrer, en arrière-plan :";
     HandVerify = "   Prove the ledgers, and find the flipped byte (exit code 6):",
         "   Prouver les journaux, et trouver l’octet changé (code 6) :";
+
+    // Other jurisdictions, in doctor and peer trace.
+    BondStale = "the registry of {jurisdiction} was last heard {age} ago, and counts for {validity}",
+        "le registre central de {jurisdiction} a été entendu il y a {age}, et compte pendant {validity}";
+    BondStaleDo = "see whether this network reaches it: `entente trust list` shows it; then tell whoever runs the registry of {jurisdiction}. Calls across are refused with REGISTRY_STALE",
+        "voyez si ce réseau l’atteint : `entente trust list` le montre ; prévenez ensuite qui exploite le registre de {jurisdiction}. Les appels entre les deux sont refusés avec REGISTRY_STALE";
+    BondStands = "{home} and {jurisdiction} recognise each other; its registry, at {size} changes, was heard {age} ago",
+        "{home} et {jurisdiction} se reconnaissent ; son registre central, à {size} changements, a été entendu il y a {age}";
+    BondSuspended = "the registrar of {home} suspended the recognition of {jurisdiction}",
+        "le registraire de {home} a suspendu la reconnaissance de {jurisdiction}";
+    BondSuspendedDo = "ask your registrar, that of {home}; `entente trust resume {jurisdiction}` ends it",
+        "demandez à votre registraire, celui de {home} ; `entente trust resume {jurisdiction}` y met fin";
+    BondUnrecognised = "the registry of {home} does not recognise that of {jurisdiction}",
+        "le registre central de {home} ne reconnaît pas celui de {jurisdiction}";
+    BondUnrecognisedDo = "ask your registrar, that of {home}, to recognise {jurisdiction}: entente trust add ANCHOR",
+        "demandez à votre registraire, celui de {home}, de reconnaître {jurisdiction} : entente trust add ANCRE";
+    BondUnreturned = "the registry of {jurisdiction} does not recognise that of {home}, or suspended that",
+        "le registre central de {jurisdiction} ne reconnaît pas celui de {home}, ou a suspendu cela";
+    BondUnreturnedDo = "nothing here helps: the registrar of {jurisdiction} recognises {home}, or resumes that",
+        "rien ici n’y aide : au registraire de {jurisdiction} de reconnaître {home}, ou de reprendre cela";
 
     // doctor.
     DoctorAdapterNotServing = "the adapter at {address} answers that it does not serve",
@@ -908,7 +940,6 @@ catalogue! {
         "voyez si ce réseau laisse passer ; demandez ensuite à {member} si {server} fonctionne";
     DoctorPeerUnserved = "no server may sign for {system}, which an agreement in force names", "aucun serveur ne peut signer pour {system}, que nomme une entente en vigueur";
     DoctorPeerUnservedDo = "ask {member} to register it: entente server update SERVER --system SYSTEM", "demandez à {member} de l’inscrire : entente server update SERVER --system SYSTEM";
-    DoctorPeersAbroad = "{count} members under other registries were not asked", "{count} membres sous d’autres registres n’ont pas été joints";
     DoctorPeersLeft = "{count} further servers were not asked", "{count} autres serveurs n’ont pas été joints";
     DoctorPeersLeftDo = "ask for one of them: entente peer trace SERVER", "demandez-en un : entente peer trace SERVER";
     DoctorPeersReached = "{sound} of {count} servers accept connections with their registered key",
@@ -1015,6 +1046,9 @@ catalogue! {
     TraceConnected = "connected", "connecté";
     TraceKeyDo = "ask {member} which server is at that address: its address or its key in the registry is wrong, or somebody stands in between",
         "demandez à {member} quel serveur est à cette adresse : son adresse ou sa clé au registre est fausse, ou quelqu’un s’interpose";
+    TraceLimited = "the recognition does not extend to {member}", "la reconnaissance ne s’étend pas à {member}";
+    TraceLimitedDo = "entente trust list says how far it goes; your registrar can say otherwise",
+        "entente trust list dit jusqu’où elle va ; votre registraire peut en décider autrement";
     TraceName = "{name} is at {server}", "{name} est chez {server}";
     TraceNear = "perhaps {name}?", "peut-être {name} ?";
     TraceNoAgreement = "no agreement joins a system of this server with it", "aucune entente ne relie un système de ce serveur à lui";
@@ -1025,6 +1059,7 @@ catalogue! {
     TraceNoProtocol = "no protocol version in common from {floor} on, or no suite that the policy allows", "aucune version de protocole commune à partir de {floor}, ou aucune suite que permet la politique";
     TraceNoTls = "no TLS as peers speak it: {why}", "pas de TLS comme les pairs le parlent : {why}";
     TraceNotActive = "{state}", "{state}";
+    TraceNotRecognised = "the recognition does not extend to {service}", "la reconnaissance ne s’étend pas à {service}";
     TraceOtherKey = "the key shown is not registered for {server}", "la clé montrée n’est pas inscrite pour {server}";
     TraceOtherMethod = "permits only {methods}", "ne permet que {methods}";
     TraceProtocol = "version {version}, {suite}", "version {version}, {suite}";

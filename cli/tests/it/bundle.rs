@@ -1,5 +1,6 @@
 //! `entente log export`, and what a court does with the bundle: verify it with openssl alone, or with us.
 
+pub(crate) mod across;
 mod others;
 mod pivot;
 mod refused;
@@ -177,8 +178,8 @@ fn looked_at(bundle: &Bytes, registry: &NoteKey) -> Result<Report, String> {
 }
 
 /// Packs files anew, sealed by the same member: what a liar with its key can do.
-fn reseal(dir: &Path, files: &Files) -> Bytes {
-    let store = KeyStore::open(dir.join(KEYS)).unwrap();
+fn reseal(dir: &Path, keys: &str, files: &Files) -> Bytes {
+    let store = KeyStore::open(dir.join(keys)).unwrap();
     let key = store.load(KeyUse::Member, "1").unwrap();
     let pem = fs::read_to_string(dir.join("seal.pem")).unwrap();
     let certificate = MemberCertificate::from_pem(&pem).unwrap();
@@ -264,7 +265,7 @@ fn a_court_verifies_a_bundle_with_openssl_alone_and_finds_every_altered_byte() {
         }
         let mut forged = files.clone();
         forged.insert(name.to_owned(), altered.into());
-        let resealed = looked_at(&reseal(dir, &forged), &known);
+        let resealed = looked_at(&reseal(dir, KEYS, &forged), &known);
         if name == "ev/VERIFY.txt" {
             assert!(resealed.unwrap().gaps.contains(&Gap::Instructions));
         } else {
@@ -272,14 +273,14 @@ fn a_court_verifies_a_bundle_with_openssl_alone_and_finds_every_altered_byte() {
         }
         let mut forged = files.clone();
         forged.remove(name);
-        let without = looked_at(&reseal(dir, &forged), &known);
+        let without = looked_at(&reseal(dir, KEYS, &forged), &known);
         assert!(without.is_err(), "without {name}");
     }
     let mut forged = files.clone();
     forged.insert("ev/more".to_owned(), Bytes::new());
-    assert!(looked_at(&reseal(dir, &forged), &known).is_err());
+    assert!(looked_at(&reseal(dir, KEYS, &forged), &known).is_err());
     // As a command, it ends with the code for evidence that does not hold.
-    fs::write(dir.join(BUNDLE), reseal(dir, &forged)).unwrap();
+    fs::write(dir.join(BUNDLE), reseal(dir, KEYS, &forged)).unwrap();
     assert_eq!(verify(dir, &CONFIG).code, 6);
 }
 

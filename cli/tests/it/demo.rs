@@ -37,16 +37,23 @@ fn the_demo_runs_and_all_of_it_can_be_done_again_by_hand() {
     let lines = demo.lines();
     assert!(lines.iter().all(|line| line["schema"] == "entente.cli/v1"));
     let kinds = |kind: &str| lines.iter().filter(|line| line["kind"] == kind).count();
-    assert_eq!(kinds("demo.section"), 12);
+    assert_eq!(kinds("demo.section"), 14);
     assert!(kinds("sandbox.step") >= 15 && kinds("demo.command") >= 15);
-    tells_of_the_province(
+    tells_of_the_provinces(
         &lines,
         [
-            "8  Une province qui a son propre",
-            "9  Une question d’une administration à l’autre, et une reconnaissance suspendue",
+            "8  Deux provinces, chacune",
+            "9  Une question d’une administration à l’autre",
+            "10  D’une province à l’autre",
+            "11  Une reconnaissance suspendue, les autres non",
+            "12  Chaque journal",
         ],
-        "L’administration de l’autre partie n’est pas reconnue ici",
-        "la même question reçoit de nouveau réponse",
+        "Les administrations des deux parties ne se reconnaissent pas",
+        [
+            "la même question reçoit maintenant réponse",
+            "reçoit réponse comme avant",
+            "la même question reçoit de nouveau réponse",
+        ],
     );
 
     // What it left is whole, but for the copy it altered.
@@ -58,6 +65,8 @@ fn the_demo_runs_and_all_of_it_can_be_done_again_by_hand() {
         "sandbox/registry",
         "sandbox/qc/health",
         "sandbox/qc/registry",
+        "sandbox/on/vital-events",
+        "sandbox/on/registry",
     ];
     let verified = entente(dir, &sound);
     assert_eq!(verified.code, 0, "{verified:?}");
@@ -134,11 +143,12 @@ fn the_demo_runs_and_all_of_it_can_be_done_again_by_hand() {
 
     live_ledger_is_checked_as_a_copy(dir);
     agreements_end_and_begin_again(dir);
-    a_registrar_suspends_and_resumes_the_province(dir);
+    a_registrar_suspends_and_resumes_a_province(dir);
     a_member_certifies_its_server_for_a_court(dir);
     omission::a_promise_that_was_kept_is_no_omission(dir);
     omission::a_proof_with_keys_of_others_proves_nothing(dir);
     omission::two_ledgers_are_held_against_each_other(dir);
+    bundle::across::evidence_outlives_a_recognition(dir);
     witnesses::a_witness_named_in_the_policy_cosigns_the_ledgers(dir);
     bundle::a_bundle_says_which_witnesses_cosigned_the_ledgers(dir);
 
@@ -154,10 +164,12 @@ fn the_demo_runs_and_all_of_it_can_be_done_again_by_hand() {
     let expected = [
         "ca-demo",
         "ca-demo-qc",
+        "ca-demo-on",
         "ca-demo/vital-events/@ss1",
         "ca-demo/pensions/@ss1",
         "ca-demo/transport/@ss1",
         "ca-demo-qc/health/@ss1",
+        "ca-demo-on/vital-events/@ss1",
     ];
     assert_eq!(names, expected);
     assert_eq!(entente(dir, &["sandbox", "down"]).code, 0);
@@ -166,94 +178,152 @@ fn the_demo_runs_and_all_of_it_can_be_done_again_by_hand() {
 }
 
 #[test]
-fn the_demo_tells_of_the_province_in_english() {
+fn the_demo_tells_of_the_provinces_in_english() {
     let dir = tempfile::tempdir().unwrap();
     let demo = entente(dir.path(), &["demo", "-o", "ndjson", "--lang", "en"]);
     assert_eq!(demo.code, 0, "{demo:?}");
-    tells_of_the_province(
+    tells_of_the_provinces(
         &demo.lines(),
         [
-            "8  A province with a registry of its own",
-            "9  A question across, and a recognition suspended",
+            "8  Two provinces, each with a registry of its own",
+            "9  A question across",
+            "10  From province to province",
+            "11  One recognition suspended, the others not",
+            "12  Every ledger",
         ],
-        "The other party's jurisdiction is not recognised here",
-        "the same question is answered again",
+        "The two parties' jurisdictions do not both recognise each other",
+        [
+            "now the same question is answered",
+            "and is answered as before",
+            "the same question is answered again",
+        ],
     );
 }
 
-/// Recognised either way by the same fingerprints that the registries have, signed by both, answered with an
-/// entry on either side, refused, answered again: in this order.
+/// Two provinces recognised by the same fingerprints that the registries have, a question across; another between
+/// the provinces, refused until they recognise each other too; and one recognition of three suspended, which
+/// stops that pair alone.
 #[track_caller]
-fn tells_of_the_province(lines: &[Value], titles: [&str; 2], refused: &str, again: &str) {
-    let title = |title: &str| {
+fn tells_of_the_provinces(
+    lines: &[Value],
+    titles: [&str; 5],
+    refused: &str,
+    [now, as_before, again]: [&str; 3],
+) {
+    let [built, asked, between, suspended, end] = titles.map(|title| {
         let is_it = |line: &Value| line["title"].as_str().is_some_and(|t| t.starts_with(title));
         lines.iter().position(is_it).expect(title)
-    };
-    let (built, asked) = (title(titles[0]), title(titles[1]));
-    let steps = |lines: &[Value], kind: &str| {
-        let of_kind = lines.iter().filter(|line| line["step"] == kind);
-        of_kind.cloned().collect::<Vec<_>>()
-    };
+    });
     let genesis = |jurisdiction: &str| {
         let started = steps(lines, "registry_started");
         let of = started.iter().find(|s| s["jurisdiction"] == jurisdiction);
         of.unwrap()["genesis"].clone()
     };
-    let building = &lines[built..asked];
-    let recognised = steps(building, "registry_recognised");
-    for (step, (by, other)) in recognised
-        .iter()
-        .zip([("ca-demo", "ca-demo-qc"), ("ca-demo-qc", "ca-demo")])
-    {
-        assert_eq!(
-            (&step["by"], &step["jurisdiction"]),
-            (&by.into(), &other.into())
-        );
-        assert_eq!(step["fingerprint"], genesis(other), "{step}");
-    }
-    assert_eq!(recognised.len(), 2, "{recognised:?}");
-    let signed = steps(building, "agreement_signed");
+    let recognised = |lines: &[Value]| -> Vec<(String, String)> {
+        let steps = steps(lines, "registry_recognised");
+        let pairs = steps.iter().map(|step| {
+            let name = |key: &str| step[key].as_str().unwrap().to_owned();
+            let of = name("jurisdiction");
+            assert_eq!(step["fingerprint"], genesis(&of), "{step}");
+            (name("by"), of)
+        });
+        pairs.collect()
+    };
+    let both_ways = |pairs: &[(&str, &str)]| -> Vec<(String, String)> {
+        let ways = pairs
+            .iter()
+            .flat_map(|(one, other)| [(one, other), (other, one)]);
+        let named = ways.map(|(by, of)| ((*by).to_owned(), (*of).to_owned()));
+        named.collect()
+    };
+    let federal = both_ways(&[("ca-demo", "ca-demo-qc"), ("ca-demo", "ca-demo-on")]);
+    assert_eq!(recognised(&lines[built..asked]), federal);
+    let signed = steps(&lines[built..asked], "agreement_signed");
     let by: Vec<_> = signed
         .iter()
         .filter_map(|step| step["by"].as_str())
         .collect();
-    assert_eq!(by, ["ca-demo/vital-events", "ca-demo-qc/health"]);
-    assert!(signed[1]["active"] == true && signed[0]["active"] == false);
-
-    let across = &lines[asked..];
-    let at = |what: &str, is_it: &dyn Fn(&Value) -> bool| {
-        across
-            .iter()
-            .position(is_it)
-            .unwrap_or_else(|| panic!("{what}"))
-    };
-    let says = |line: &Value, text: &str| line["text"].as_str().is_some_and(|t| t.contains(text));
-    let in_order = [
-        at("answered", &|line| {
-            says(line, r#""dateOfDeath":"2026-03-14""#)
-        }),
-        at("their ledger", &|line| {
-            says(line, "ca-demo-qc/health :") || says(line, "ca-demo-qc/health:")
-        }),
-        at("our ledger", &|line| {
-            says(line, "ca-demo/vital-events :") || says(line, "ca-demo/vital-events:")
-        }),
-        at("suspended", &|line| line["step"] == "recognition_suspended"),
-        at("refused", &|line| {
-            says(line, "JURISDICTION_NOT_RECOGNISED") && says(line, refused)
-        }),
-        at("resumed", &|line| line["step"] == "recognition_resumed"),
-        at("again", &|line| says(line, again)),
-        at("by hand", &|line| {
-            let command = line["command"].as_str().unwrap_or_default();
-            command.starts_with("entente trust suspend ca-demo-qc")
-        }),
+    let parties = [
+        "ca-demo/vital-events",
+        "ca-demo-qc/health",
+        "ca-demo-on/vital-events",
+        "ca-demo/pensions",
     ];
-    assert!(in_order.is_sorted(), "{in_order:?}");
+    assert_eq!(by, parties);
+    let active: Vec<_> = signed.iter().map(|step| step["active"] == true).collect();
+    assert_eq!(active, [false, true, false, true]);
+
+    let is_refused = |line: &Value| {
+        let said = line["text"].as_str().unwrap_or_default();
+        said.contains("JURISDICTION_NOT_RECOGNISED") && said.contains(refused)
+    };
+    let has = |text: &str| {
+        let text = text.to_owned();
+        move |line: &Value| {
+            line["text"]
+                .as_str()
+                .is_some_and(|said| said.contains(&text))
+        }
+    };
+    in_order(
+        &lines[asked..between],
+        &[
+            &has("ca-demo-qc/health/cards"),
+            &has(r#""dateOfDeath":"2026-03-14""#),
+            &has("ca-demo/vital-events"),
+        ],
+    );
+    let between = &lines[between..suspended];
+    assert_eq!(
+        recognised(between),
+        both_ways(&[("ca-demo-qc", "ca-demo-on")])
+    );
+    in_order(
+        between,
+        &[
+            &has("ca-demo-on/vital-events/registry"),
+            &is_refused,
+            &|line| line["step"] == "registry_recognised",
+            &|line| line["step"] == "agreement_signed" && line["active"] == true,
+            &has(now),
+        ],
+    );
+    let suspended = &lines[suspended..end];
+    in_order(
+        suspended,
+        &[
+            &|line| line["step"] == "recognition_suspended",
+            &is_refused,
+            &has(as_before),
+            &|line| line["step"] == "recognition_resumed",
+            &has(again),
+        ],
+    );
+    let answered = suspended.iter().filter(|line| has(as_before)(line));
+    assert_eq!(answered.count(), 3, "{suspended:?}");
+    let typed = lines[end..]
+        .iter()
+        .filter_map(|line| line["command"].as_str());
+    let typed = typed.filter(|line| line.starts_with("entente trust suspend ca-demo-qc"));
+    assert_eq!(typed.count(), 1);
+}
+
+fn steps(lines: &[Value], kind: &str) -> Vec<Value> {
+    let of_kind = lines.iter().filter(|line| line["step"] == kind);
+    of_kind.cloned().collect()
+}
+
+/// Each is said after the one before it.
+#[track_caller]
+fn in_order(lines: &[Value], wanted: &[&dyn Fn(&Value) -> bool]) {
+    let mut rest = lines.iter();
+    for (number, is_it) in wanted.iter().enumerate() {
+        assert!(rest.any(is_it), "{number} is missing in {lines:?}");
+    }
 }
 
 /// What the demo says to type.
-fn a_registrar_suspends_and_resumes_the_province(dir: &Path) {
+fn a_registrar_suspends_and_resumes_a_province(dir: &Path) {
     let health = ["--config", "sandbox/qc/health/member.yaml"];
     let purpose = ["--purpose", "PROGRAM_ADMINISTRATION", "-o", "json"];
     let until = |reason: Option<&str>| {
@@ -275,9 +345,27 @@ fn a_registrar_suspends_and_resumes_the_province(dir: &Path) {
     assert_eq!(until(None)["answer"]["dateOfDeath"], "2026-03-14");
     assert!(trust(&["suspend", "ca-demo-qc"])["changed"] == true);
     until(Some("JURISDICTION_NOT_RECOGNISED"));
+    let between = [
+        &[
+            "call",
+            "ca-demo-on/vital-events/registry",
+            METHOD,
+            "-d",
+            DATA,
+        ],
+        &purpose[..],
+        &health,
+    ];
+    let between = entente(dir, &between.concat());
+    assert_eq!(between.code, 0, "of another pair: {between:?}");
     let listed = trust(&["list"]);
-    assert_eq!(listed["items"][0]["standing"], "suspended", "{listed}");
-    let limits = &listed["items"][0]["limits"];
+    let items = listed["items"].as_array().unwrap();
+    let suspended = items
+        .iter()
+        .find(|item| item["jurisdiction"] == "ca-demo-qc")
+        .unwrap();
+    assert_eq!(suspended["standing"], "suspended", "{listed}");
+    let limits = &suspended["limits"];
     assert_eq!(limits[0], "entente.demo.vitalevents.v1.VitalEvents");
     assert!(trust(&["resume", "ca-demo-qc"])["changed"] == true);
     assert_eq!(until(None)["answer"]["registered"], true);
@@ -341,8 +429,9 @@ fn agreements_end_and_begin_again(dir: &Path) {
         .iter()
         .filter_map(|item| item["state"].as_str())
         .collect();
-    // The last is DEMO-002, with the province.
-    assert_eq!(states, ["REVOKED", "REVOKED", "ACTIVE", "ACTIVE"], "{list}");
+    // The last two are with a province each.
+    let expected = ["REVOKED", "REVOKED", "ACTIVE", "ACTIVE", "ACTIVE"];
+    assert_eq!(states, expected, "{list}");
     let shown = entente(dir, &["agreement", "show", "DEMO-001", "-o", "json"]).json();
     assert_eq!(shown["document"]["version"], 3);
     let transport = fs::read_to_string(dir.join("sandbox/transport/member.yaml")).unwrap();

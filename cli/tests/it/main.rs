@@ -5,6 +5,7 @@
     reason = "a test's own errors; clippy does not see it in functions beside the tests"
 )]
 
+mod abroad;
 mod backup;
 mod bundle;
 mod commands;

@@ -7,6 +7,7 @@
 mod bindings;
 mod files;
 mod gaps;
+mod registries;
 mod report;
 mod verify;
 mod witnesses;
@@ -22,8 +23,9 @@ use entente_ledger::note::NoteKey;
 use entente_reason::Reason;
 use entente_signing::{Digest, VerifyingKey};
 
-pub(crate) use bindings::{binds, binds_member};
+pub(crate) use bindings::{binds, binds_member, recognises};
 pub(crate) use files::SIGNATURE;
+pub(crate) use registries::REGISTRY;
 pub use report::{Fault, Gap, Proven, Report, Trust};
 
 /// One exchange.
@@ -39,8 +41,11 @@ pub struct Dossier {
     pub consumer: Party,
     /// Who signed the answer.
     pub provider: Party,
-    /// The registry's ledger, with the changes that bind the keys.
+    /// The ledger of the sealer's registry, with the changes that bind the keys of its members, and its
+    /// recognition of the other party's registry.
     pub registry: Option<Tree>,
+    /// The ledger of the other party's registry, where that is another one, with the same.
+    pub abroad: Option<Tree>,
     /// What is disclosed.
     pub openings: Vec<Disclosed>,
 }

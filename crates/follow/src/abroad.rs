@@ -6,7 +6,7 @@
 //! followed counts is not decided here: [`entente_directory::Federation`] asks the own registry at each look.
 
 use std::collections::BTreeMap;
-use std::path::PathBuf;
+use std::path::{Path, PathBuf};
 use std::sync::Arc;
 use std::time::Duration;
 
@@ -96,6 +96,13 @@ impl Abroad {
             directories,
             task: tokio::spawn(following.run(views)),
         }
+    }
+
+    /// Where, under the folder of an [`AbroadConfig`], the copy of this registry is.
+    pub fn copy_in(dir: &Path, anchor: &Anchor) -> PathBuf {
+        // A registry that begins anew is another registry: its copy does not mix with the old one's.
+        let genesis = anchor.genesis.to_string();
+        dir.join(format!("{}-{}", anchor.jurisdiction, &genesis[..16]))
     }
 
     /// What is followed.
@@ -284,12 +291,9 @@ impl Following {
 
     async fn open(&self, anchor: &Anchor) -> Result<Follower, crate::follower::OpenError> {
         let config = &self.config;
-        // A registry that begins anew is another registry: its copy does not mix with the old one's.
-        let genesis = anchor.genesis.to_string();
-        let folder = format!("{}-{}", anchor.jurisdiction, &genesis[..16]);
         Follower::open(FollowerConfig {
             anchor: anchor.clone(),
-            dir: config.dir.join(folder),
+            dir: Abroad::copy_in(&config.dir, anchor),
             // The own registry's copy keeps what this server decides by.
             keep: Keep::None,
             net: Arc::clone(&config.net),

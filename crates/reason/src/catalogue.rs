@@ -266,12 +266,12 @@ catalogue! {
     fr: "Le système du fournisseur a donné une réponse non conforme à son contrat.",
         "Le fournisseur doit corriger son système; un nouvel appel n’y changera rien.";
 
-    /// The own registry does not recognise the other party's jurisdiction, or not for this.
+    /// One of the two parties' registries does not recognise the other, or not for this.
     JurisdictionNotRecognised = "JURISDICTION_NOT_RECOGNISED", PERMISSION_DENIED, Registry,
-    en: "The other party's jurisdiction is not recognised here, or not for this.",
-        "Ask your registrar; `entente trust list` shows what is recognised, and how far.",
-    fr: "L’administration de l’autre partie n’est pas reconnue ici, ou pas pour ceci.",
-        "Adressez-vous à votre registraire; `entente trust list` montre ce qui est reconnu, et dans quelle mesure.";
+    en: "The two parties' jurisdictions do not both recognise each other, or not for this.",
+        "Ask the registrar that `entente peer trace` names; `entente trust list` shows how far your own registry goes.",
+    fr: "Les administrations des deux parties ne se reconnaissent pas toutes deux, ou pas pour ceci.",
+        "Adressez-vous au registraire que nomme `entente peer trace`; `entente trust list` montre jusqu’où va votre registre central.";
 
     /// A key or its certificate is past its end.
     KeyExpired = "KEY_EXPIRED", FAILED_PRECONDITION, CallerServer,

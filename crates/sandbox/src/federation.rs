@@ -23,7 +23,7 @@ use entente_tls::net::Endpoint;
 
 use crate::ask::{AskError, Door};
 use crate::files;
-use crate::layout::{AGENCIES, Agency, FEDERAL, Layout, NotASandbox};
+use crate::layout::{AGENCIES, Agency, FEDERAL, Layout, NotASandbox, Realm};
 use crate::office::{Office, OfficeError};
 use crate::ports;
 use crate::registrar::RegistrarError;
@@ -32,7 +32,7 @@ use crate::step::{Step, named};
 
 use adapter::AdapterTask;
 use build::{
-    admit_members, draft, failed, make_folder, make_registry, office, publish, register_servers,
+    admit_members, draft, failed, make_adapter, make_registry, office, publish, register_servers,
     sign, start_registry, start_servers, write,
 };
 
@@ -51,10 +51,10 @@ pub struct Federation {
     layout: Layout,
     seams: Seams,
     registry: registry::Running,
-    /// The province's, once there is one.
-    abroad: Option<registry::Running>,
+    /// The provinces', once they are there.
+    abroad: Vec<(Realm, registry::Running)>,
     servers: Vec<(Agency, security::Running)>,
-    adapter: AdapterTask,
+    adapters: Vec<AdapterTask>,
 }
 
 /// Why a federation was not built or started. Variants are alphabetical.
@@ -171,9 +171,8 @@ impl Federation {
         let registry = make_registry(layout, &FEDERAL, &seams, show).await?;
         let offices = admit_members(layout, &FEDERAL, &seams, show).await?;
         register_servers(layout, &FEDERAL, &offices, show).await?;
-        entente_adapter_sql::samples::vital_events(&make_folder(layout.adapter())?)?;
-        let adapter = AdapterTask::start(layout, &seams, show).await?;
-        let contract = publish(&offices[0], show).await?;
+        let adapter = make_adapter(layout, &seams, &AGENCIES[0], show).await?;
+        let contract = publish(&AGENCIES[0], &offices[0], show).await?;
         sign(layout, &seams, &offices[..2], 1, &contract, None, show).await?;
         for office in offices {
             office.close().await;
@@ -184,9 +183,9 @@ impl Federation {
             layout: layout.clone(),
             seams,
             registry,
-            abroad: None,
+            abroad: Vec::new(),
             servers,
-            adapter,
+            adapters: vec![adapter],
         };
         federation.be_ready(began, show).await;
         Ok(federation)
@@ -204,20 +203,17 @@ impl Federation {
         let began = seams.clock.now();
         layout.require()?;
         let registry = start_registry(layout, &FEDERAL, &seams, show).await?;
-        let abroad = province::start_registry(layout, &seams, show).await?;
-        let adapter = AdapterTask::start(layout, &seams, show).await?;
-        let mut servers = start_servers(layout, &seams, show).await?;
-        if abroad.is_some() {
-            servers.push(province::start_server(layout, &seams, show).await?);
-        }
-        let federation = Self {
+        let adapter = AdapterTask::start(layout, &AGENCIES[0], &seams, show).await?;
+        let servers = start_servers(layout, &seams, show).await?;
+        let mut federation = Self {
             layout: layout.clone(),
             seams,
             registry,
-            abroad,
+            abroad: Vec::new(),
             servers,
-            adapter,
+            adapters: vec![adapter],
         };
+        federation.start_provinces(show).await?;
         federation.be_ready(began, show).await;
         Ok(federation)
     }
@@ -230,6 +226,13 @@ impl Federation {
     /// The registry of the first jurisdiction.
     pub const fn registry(&self) -> &registry::Running {
         &self.registry
+    }
+
+    /// That of one of the jurisdictions.
+    fn registry_in(&self, jurisdiction: &str) -> &registry::Running {
+        let is_it = |(realm, _): &&(Realm, _)| realm.jurisdiction == jurisdiction;
+        let abroad = self.abroad.iter().find(is_it);
+        abroad.map_or(&self.registry, |(_, running)| running)
     }
 
     /// An agency's security server.
@@ -321,9 +324,7 @@ impl Federation {
     /// When one has not in 2 s.
     pub async fn settle(&self) -> Result<(), Behind> {
         for (agency, server) in &self.servers {
-            let is_here = agency.jurisdiction == FEDERAL.jurisdiction;
-            let own = (!is_here).then_some(self.abroad.as_ref()).flatten();
-            let size = own.unwrap_or(&self.registry).size();
+            let size = self.registry_in(agency.jurisdiction).size();
             let directory = server.directory();
             let mut reached = directory.catch_up(size, SETTLED_WITHIN).await;
             // A busy disk may take its time over the registry's checkpoint.
@@ -346,9 +347,11 @@ impl Federation {
         for (_, server) in self.servers {
             server.shutdown().await;
         }
-        self.adapter.stop().await;
-        if let Some(abroad) = self.abroad {
-            abroad.shutdown().await?;
+        for adapter in self.adapters {
+            adapter.stop().await;
+        }
+        for (_, registry) in self.abroad {
+            registry.shutdown().await?;
         }
         Ok(self.registry.shutdown().await?)
     }

@@ -7,13 +7,13 @@ use std::{fs, io};
 use entente_clock::Timestamp;
 use entente_signing::Digest;
 
-use crate::layout::{Agency, FEDERAL, Layout, PROVINCE, Realm};
+use crate::layout::{Agency, FEDERAL, Layout, PROVINCES, Realm};
 
 /// Writes what must be there before anything starts.
 pub(crate) fn write(layout: &Layout, ports: &[u16]) -> io::Result<()> {
     let mut ports = ports.iter().copied();
     let mut port = || ports.next().ok_or(io::ErrorKind::InvalidInput);
-    for realm in [FEDERAL, PROVINCE] {
+    for realm in [FEDERAL].into_iter().chain(PROVINCES) {
         fs::create_dir_all(layout.registry(&realm))?;
         put(
             &layout.registry_config(&realm),
@@ -113,18 +113,9 @@ pub(crate) fn agreement_yaml(
         .replace("@descriptor_set", &descriptor_set.to_string())
 }
 
-/// The agreement of the provider here and the agency of the province.
-pub(crate) fn agreement_across_yaml(descriptor_set: &Digest, now: Timestamp) -> String {
-    ACROSS
-        .replace("@not_before", &now.day().to_string())
-        .replace("@not_after", &now.saturating_add(TERM).day().to_string())
-        .replace("@descriptor_set", &descriptor_set.to_string())
-}
-
 /// How long an agreement of the sandbox is in force.
-const TERM: Duration = Duration::from_secs(365 * 24 * 3600);
+pub(crate) const TERM: Duration = Duration::from_secs(365 * 24 * 3600);
 const AGREEMENT: &str = include_str!("files/agreement.yaml");
-const ACROSS: &str = include_str!("files/agreement-across.yaml");
 const README: &str = include_str!("files/README.md");
 
 #[cfg(test)]
@@ -144,22 +135,5 @@ mod tests {
         let second = Document::from_yaml(&agreement_yaml(2, &contract, Some(&hash), now)).unwrap();
         assert_eq!((second.version, second.supersedes), (2, Some(hash)));
         assert_eq!(second.clauses, first.clauses);
-    }
-
-    #[test]
-    fn the_agreement_across_has_none_of_the_five_faults_and_parties_of_both_jurisdictions() {
-        let now = Timestamp::from_millis(1_800_000_000_000);
-        let across = agreement_across_yaml(&Digest::of(b"contract"), now);
-        let across = Document::from_yaml(&across).unwrap();
-        assert!(across.in_dates(now));
-        assert_eq!(lint::check(&across), []);
-        let parties: Vec<_> = across.parties.iter().map(|party| &party.member).collect();
-        let [provider, ..] = FEDERAL.agencies else {
-            panic!("nobody answers");
-        };
-        assert_eq!(
-            parties,
-            [&provider.member(), &PROVINCE.agencies[0].member()]
-        );
     }
 }

@@ -6,6 +6,8 @@ use std::path::{Path, PathBuf};
 
 use entente_identity::{MemberId, ServerId, SystemId};
 
+use crate::across::Across;
+
 /// A jurisdiction of the sandbox, which has a registry of its own.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct Realm {
@@ -67,7 +69,7 @@ pub const AGENCIES: [Agency; 3] = [
     },
 ];
 
-/// The agency of the province, which asks across.
+/// The agency of one province, which asks across.
 pub const HEALTH: Agency = Agency {
     jurisdiction: "ca-demo-qc",
     label: "health",
@@ -78,6 +80,17 @@ pub const HEALTH: Agency = Agency {
     asks: true,
 };
 
+/// The agency of the other province, which answers across from a register of its own.
+pub const DEATHS: Agency = Agency {
+    jurisdiction: "ca-demo-on",
+    label: "vital-events",
+    folder: "on/vital-events",
+    system: "registry",
+    en: "Office of Vital Events",
+    fr: "Bureau de l’état civil",
+    asks: false,
+};
+
 /// The jurisdiction that a sandbox begins with.
 pub const FEDERAL: Realm = Realm {
     jurisdiction: "ca-demo",
@@ -85,12 +98,19 @@ pub const FEDERAL: Realm = Realm {
     agencies: &AGENCIES,
 };
 
-/// The one that it recognises.
-pub const PROVINCE: Realm = Realm {
-    jurisdiction: "ca-demo-qc",
-    registry: "qc/registry",
-    agencies: &[HEALTH],
-};
+/// The provinces: each recognises the first jurisdiction and is recognised by it, then each the other.
+pub const PROVINCES: [Realm; 2] = [
+    Realm {
+        jurisdiction: "ca-demo-qc",
+        registry: "qc/registry",
+        agencies: &[HEALTH],
+    },
+    Realm {
+        jurisdiction: "ca-demo-on",
+        registry: "on/registry",
+        agencies: &[DEATHS],
+    },
+];
 
 /// The paths of a sandbox. Nothing is touched by asking for one.
 #[derive(Clone, Debug)]
@@ -228,19 +248,19 @@ impl Layout {
         self.agency(agency).join(format!("{}.sock", agency.system))
     }
 
-    /// The provider's adapter, with its legacy database.
-    pub fn adapter(&self) -> PathBuf {
-        self.agency(&AGENCIES[0]).join("adapter")
+    /// The adapter of an agency that answers, with its legacy database.
+    pub fn adapter(&self, agency: &Agency) -> PathBuf {
+        self.agency(agency).join("adapter")
     }
 
-    /// The provider's adapter file.
-    pub fn adapter_config(&self) -> PathBuf {
-        self.adapter().join("vital-events.adapter.yaml")
+    /// That agency's adapter file.
+    pub fn adapter_config(&self, agency: &Agency) -> PathBuf {
+        self.adapter(agency).join("vital-events.adapter.yaml")
     }
 
-    /// The socket on which the adapter answers its server.
-    pub fn adapter_socket(&self) -> PathBuf {
-        self.adapter().join("adapter.sock")
+    /// The socket on which that adapter answers its server.
+    pub fn adapter_socket(&self, agency: &Agency) -> PathBuf {
+        self.adapter(agency).join("adapter.sock")
     }
 
     /// The agreement's file; one for each version, from 1.
@@ -248,19 +268,28 @@ impl Layout {
         self.root.join(format!("agreement-v{version}.yaml"))
     }
 
-    /// The file of the agreement between an agency here and one of the province.
-    pub fn agreement_across(&self) -> PathBuf {
-        self.root.join("agreement-across.yaml")
+    /// The file of an agreement between two jurisdictions.
+    pub fn agreement_across(&self, agreement: &Across) -> PathBuf {
+        self.root.join(format!("agreement-{}.yaml", agreement.id))
     }
 
-    /// Says that the province was built too.
-    pub(crate) fn province_built(&self) -> PathBuf {
-        self.root.join("qc/.built")
+    /// Says that the provinces were built too.
+    pub(crate) fn provinces_built(&self) -> PathBuf {
+        self.root.join(".provinces-built")
     }
 
-    /// Whether the province was built here to the end.
-    pub fn has_province(&self) -> bool {
-        self.province_built().is_file()
+    /// Whether the provinces were built here to the end.
+    pub(crate) fn has_provinces(&self) -> bool {
+        self.provinces_built().is_file()
+    }
+
+    /// The jurisdictions that were built here to the end.
+    pub fn realms(&self) -> Vec<Realm> {
+        let mut realms = vec![FEDERAL];
+        if self.has_provinces() {
+            realms.extend(PROVINCES);
+        }
+        realms
     }
 
     /// Says that everything was built, and may be started.
@@ -343,7 +372,7 @@ mod tests {
 
     #[test]
     fn names_of_the_sandbox_are_names() {
-        for realm in [FEDERAL, PROVINCE] {
+        for realm in [FEDERAL].into_iter().chain(PROVINCES) {
             for agency in realm.agencies {
                 assert_eq!(agency.jurisdiction, realm.jurisdiction);
                 assert_eq!(agency.system().member(), agency.member());

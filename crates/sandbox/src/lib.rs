@@ -1,5 +1,5 @@
-//! A federation in one process: a registry, three agencies and a legacy database, and a province with a
-//! registry and an agency of its own, on loopback only.
+//! A federation in one process: a registry, three agencies and a legacy database, and two provinces, each with
+//! a registry and an agency of its own, on loopback only.
 //!
 //! [`Federation`] runs the real roles over real files, so that `entente serve` could take over any
 //! of them; what it shows of itself is a [`Step`], made only from something that happened. [`Desk`],
@@ -8,6 +8,7 @@
 //!
 //! Nothing here is simulated: for faults, clocks and networks that lie, see the test kit.
 
+mod across;
 mod ask;
 mod desk;
 mod federation;
@@ -20,10 +21,13 @@ mod registrar;
 mod seams;
 mod step;
 
+pub use across::{ACROSS, Across};
 pub use ask::{Answer, AskError, Door, Question, Refused};
 pub use desk::{Desk, DeskError};
 pub use federation::{BuildError, Federation, Options};
-pub use layout::{AGENCIES, Agency, FEDERAL, HEALTH, Layout, NotASandbox, PROVINCE, Realm};
+pub use layout::{
+    AGENCIES, Agency, DEATHS, FEDERAL, HEALTH, Layout, NotASandbox, PROVINCES, Realm,
+};
 pub use member_file::{CallerDoor, ClassText, MemberFile, NameText};
 pub use office::{AddedKey, Office, OfficeError, RevokedKey, Signed};
 pub use registrar::{Registrar, RegistrarError};

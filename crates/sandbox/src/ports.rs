@@ -3,7 +3,11 @@
 use std::net::{Ipv4Addr, SocketAddr, TcpListener};
 
 /// Of each jurisdiction the registry, then each agency's peer and admin ports.
-pub(crate) const USUAL: [u16; 10] = [7100, 7110, 7111, 7120, 7121, 7130, 7131, 7200, 7210, 7211];
+pub(crate) const USUAL: [u16; 13] = [
+    7100, 7110, 7111, 7120, 7121, 7130, 7131, // the first jurisdiction's
+    7200, 7210, 7211, // and each province's
+    7300, 7310, 7311,
+];
 
 /// Whoever listens here may take the usual ports: of several sandboxes that are built at one moment, one.
 const CLAIM: u16 = 7109;

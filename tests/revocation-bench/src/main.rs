@@ -19,8 +19,8 @@ use entente_follow::{Directory, View};
 use entente_ledger_bench::Measured;
 use entente_reason::{Lang, Reason};
 use entente_sandbox::{
-    AGENCIES, Agency, AskError, Door, FEDERAL, Federation, HEALTH, Layout, Options, PROVINCE,
-    Question, Realm, Registrar,
+    AGENCIES, Agency, AskError, Door, FEDERAL, Federation, HEALTH, Layout, Options, Question,
+    Realm, Registrar,
 };
 use tokio::time::Instant;
 
@@ -75,7 +75,7 @@ impl Bench {
             ..Options::default()
         };
         let mut federation = Federation::build(&layout, options, &mut |_| {}).await?;
-        federation.add_province(&mut |_| {}).await?;
+        federation.add_provinces(&mut |_| {}).await?;
         let mut question = Question::new(PROVIDER.system(), METHOD.parse()?, body());
         question.purpose = Some("PROGRAM_ADMINISTRATION".parse()?);
         question.user = Some("u-7f3a".to_owned());
@@ -146,7 +146,7 @@ impl Bench {
 
     async fn recognition(&self) -> anyhow::Result<[Measured; 2]> {
         let registrar = self.registrar(&FEDERAL).await?;
-        let jurisdiction = PROVINCE.jurisdiction.parse()?;
+        let jurisdiction = ABROAD.jurisdiction.parse()?;
         let act = async {
             let standing = Standing::Suspended;
             registrar.trust(&jurisdiction, standing, None).await?;

@@ -30,7 +30,7 @@ impl Demo<'_> {
     pub(super) async fn ask(&mut self, federation: &Federation) -> Result<String, Failure> {
         self.section(Text::DemoQuestion);
         let asked = Asked::new()?;
-        let question = asked.question(self)?;
+        let question = asked.question(self, PROVIDER)?;
         self.tell_question(&asked, PENSIONS, &question);
         let door = federation.door(PENSIONS).map_err(|error| broken(&error))?;
         let answer = door.ask(&question).await.map_err(|error| broken(&error))?;
@@ -103,21 +103,21 @@ impl Demo<'_> {
         let pensions = federation.door(PENSIONS).map_err(|error| broken(&error))?;
         let transport = federation.door(TRANSPORT).map_err(|error| broken(&error))?;
 
-        let mut research = asked.question(self)?;
+        let mut research = asked.question(self, PROVIDER)?;
         research.purpose = Some("RESEARCH".parse().map_err(|error| broken(&error))?);
         let told = self
             .expect(&pensions, &research, Reason::PurposeNotAgreed)
             .await?;
         self.tell_refusal(Text::DemoWrongPurpose, &told);
 
-        let mut cause = asked.question(self)?;
+        let mut cause = asked.question(self, PROVIDER)?;
         cause.elements = ["death.cause".parse().map_err(|error| broken(&error))?].into();
         let told = self
             .expect(&pensions, &cause, Reason::ElementNotAgreed)
             .await?;
         self.tell_refusal(Text::DemoWrongElement, &told);
 
-        let question = asked.question(self)?;
+        let question = asked.question(self, PROVIDER)?;
         let told = self
             .expect(&transport, &question, Reason::NoAgreement)
             .await?;
@@ -139,7 +139,7 @@ impl Demo<'_> {
         let revoked = federation.revoke(PROVIDER, agreement, "SAFEGUARD_BREACH", &mut show);
         revoked.await.map_err(|error| broken(&error))?;
         let revoked_at = SystemClock.now();
-        let question = asked.question(self)?;
+        let question = asked.question(self, PROVIDER)?;
         let told = self
             .until_refused(&door, &question, Reason::AgreementRevoked)
             .await?;
@@ -152,7 +152,7 @@ impl Demo<'_> {
         let next = federation.sign_next(2, agreement, &mut show).await;
         let next = next.map_err(|error| broken(&error))?;
         federation.settle().await.map_err(|error| broken(&error))?;
-        let question = asked.question(self)?;
+        let question = asked.question(self, PROVIDER)?;
         let answer = self.until_answered(&door, &question, WITHIN).await?;
         let told = asked.read(&answer.body)?;
         self.done(Text::DemoAgain, &[("answer", &told)]);
@@ -219,7 +219,7 @@ impl Demo<'_> {
         }
     }
 
-    async fn expect(
+    pub(super) async fn expect(
         &self,
         door: &Door,
         question: &Question,
@@ -263,7 +263,7 @@ impl Asked {
         json!({ "person_number": DECEASED })
     }
 
-    pub(super) fn question(&self, demo: &Demo<'_>) -> Result<Question, Failure> {
+    pub(super) fn question(&self, demo: &Demo<'_>, to: &Agency) -> Result<Question, Failure> {
         let json = self.request().to_string();
         let body = self
             .contract
@@ -274,7 +274,7 @@ impl Asked {
             user: Some("u-7f3a".to_owned()),
             case: Some("GIS-2026-5521".to_owned()),
             lang: demo.screen.lang,
-            ..Question::new(PROVIDER.system(), self.method.clone(), body)
+            ..Question::new(to.system(), self.method.clone(), body)
         })
     }
 

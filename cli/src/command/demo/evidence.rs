@@ -1,11 +1,11 @@
-//! Sections 7, 10 and 11: an entry on each side, both ledgers proven, and a flipped byte found.
+//! Sections 7, 12 and 13: an entry on each side, both ledgers proven, and a flipped byte found.
 
 use std::fs;
 use std::path::{Path, PathBuf};
 
 use bytes::Bytes;
 use entente_ledger::tree::leaf_hash;
-use entente_sandbox::{Agency, FEDERAL, HEALTH, PROVINCE};
+use entente_sandbox::{Agency, FEDERAL, PROVINCES};
 
 use super::{Demo, PENSIONS, PROVIDER, broken};
 use crate::command::log::verify::{Verdict, check, print_verdict};
@@ -20,19 +20,30 @@ type Entries = Vec<(Line, Bytes)>;
 
 impl Demo<'_> {
     /// The exchange as each side logged it, and that both logged the same.
-    pub(super) fn both_sides(&self, asked: &Agency, transaction: &str) -> Result<(), Failure> {
-        let mut sides = Vec::with_capacity(2);
-        for agency in [asked, PROVIDER] {
-            let entries = self.entries(agency, transaction)?;
+    pub(super) fn both_sides(&self, transaction: &str) -> Result<(), Failure> {
+        let sides = [PENSIONS, PROVIDER];
+        let [ours, theirs] = sides.map(|agency| self.entries(agency, transaction));
+        let (ours, theirs) = (ours?, theirs?);
+        for (agency, entries) in sides.iter().zip([&ours, &theirs]) {
             self.tell(Text::DemoSide, &[("member", &agency.member())]);
-            for (line, _) in &entries {
+            for (line, _) in entries {
                 self.line(&line.human(self.screen));
             }
-            sides.push(entries);
         }
-        let (Some(theirs), Some(ours)) = (sides.pop(), sides.pop()) else {
-            return Err(self.not_as_told("a side is missing"));
-        };
+        self.compare(&ours, &theirs)
+    }
+
+    /// That two sides logged the same, without showing each entry again.
+    pub(super) fn same_on_both_sides(
+        &self,
+        (consumer, provider): (&Agency, &Agency),
+        transaction: &str,
+    ) -> Result<(), Failure> {
+        let ours = self.entries(consumer, transaction)?;
+        let theirs = self.entries(provider, transaction)?;
+        let members = [("one", &consumer.member()), ("other", &provider.member())];
+        let facts: [Fact<'_>; 2] = members.map(|(name, member)| (name, member as _));
+        self.tell(Text::DemoSides, &facts);
         self.compare(&ours, &theirs)
     }
 
@@ -87,13 +98,17 @@ impl Demo<'_> {
     /// Every ledger, replayed whole.
     pub(super) async fn verify(&mut self) -> Result<(), Failure> {
         self.section(Text::DemoProof);
-        for dir in [
+        let mut dirs = vec![
             self.layout.ledgers(PENSIONS),
             self.layout.ledgers(PROVIDER),
             self.layout.registry(&FEDERAL),
-            self.layout.ledgers(&HEALTH),
-            self.layout.registry(&PROVINCE),
-        ] {
+        ];
+        for realm in &PROVINCES {
+            let agencies = realm.agencies.iter();
+            dirs.extend(agencies.map(|agency| self.layout.ledgers(agency)));
+            dirs.push(self.layout.registry(realm));
+        }
+        for dir in dirs {
             for ledger in ledgers_in(&dir, self.screen)? {
                 let verdict = self.check(&ledger, None).await?;
                 self.ensure(verdict.report.is_sound(), "a ledger is damaged")?;

@@ -42,7 +42,7 @@ pub(super) enum Verdict {
 
 /// A sentence that is not written out in a language yet.
 #[derive(Clone, Debug, PartialEq, Eq)]
-pub(super) struct Said {
+pub(crate) struct Said {
     text: Text,
     facts: Vec<(&'static str, String)>,
 }
@@ -69,19 +69,19 @@ pub(super) struct Finding {
 // === impl Said ===
 
 impl Said {
-    pub(super) const fn of(text: Text) -> Self {
+    pub(crate) const fn of(text: Text) -> Self {
         Self {
             text,
             facts: Vec::new(),
         }
     }
 
-    pub(super) fn with(mut self, name: &'static str, value: impl Display) -> Self {
+    pub(crate) fn with(mut self, name: &'static str, value: impl Display) -> Self {
         self.facts.push((name, value.to_string()));
         self
     }
 
-    fn fill(&self, lang: Lang) -> String {
+    pub(crate) fn fill(&self, lang: Lang) -> String {
         let facts = self.facts.iter();
         let facts: Vec<Fact<'_>> = facts
             .map(|(name, value)| (*name, value as &dyn Display))

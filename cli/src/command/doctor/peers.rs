@@ -1,17 +1,21 @@
 //! Peers: the servers of every active agreement's other parties accept connections with the registered key.
 
 use std::collections::{BTreeMap, BTreeSet};
+use std::sync::Arc;
 
 use entente_agreement::lifecycle;
 use entente_clock::Timestamp;
 use entente_directory::ServerRecord;
 use entente_follow::View;
-use entente_identity::{MemberId, ServerId, SystemId};
+use entente_identity::{Jurisdiction, MemberId, ServerId, SystemId};
+use entente_security_server::Config as ServerConfig;
 use entente_signing::Digest;
 use entente_tls::net::Endpoint;
 use tokio::task::JoinSet;
 
+use super::super::abroad::{Bond, federation};
 use super::super::dial::{Dialled, dial};
+use super::super::log::{Registry as Followed, Scratch, recognised};
 use super::finding::{Finding, Group, Said};
 use super::registry::Registry;
 use super::site::Site;
@@ -34,8 +38,8 @@ struct Others {
     peers: Vec<Peer>,
     /// How many servers there are beyond those.
     left_out: usize,
-    /// Those under other registries, whose servers only those know.
-    abroad: BTreeSet<MemberId>,
+    /// How the jurisdictions of those under other registries stand with the own one.
+    abroad: BTreeMap<Jurisdiction, Bond>,
     /// Agreements whose text is not in the copy of the registry.
     unread: BTreeSet<String>,
     /// Their systems that no server may sign for.
@@ -47,7 +51,8 @@ pub(super) async fn check(site: &Site, registry: &Registry) -> Vec<Finding> {
         return Vec::new();
     };
     let now = site.seams.clock.now();
-    let mut others = Others::of(view, &config.server.member(), now);
+    let registries = registries(config, view).await;
+    let mut others = Others::of(view, &registries, &config.server.member(), now);
     let mut reached = BTreeMap::new();
     let mut waiting = std::mem::take(&mut others.peers).into_iter();
     let mut under_way = JoinSet::new();
@@ -73,15 +78,28 @@ pub(super) async fn check(site: &Site, registry: &Registry) -> Vec<Finding> {
             Some(Err(_)) => {}
         }
     }
-    judge(&reached.into_values().collect::<Vec<_>>(), &others)
+    let home = config.server.jurisdiction();
+    judge(&home, &reached.into_values().collect::<Vec<_>>(), &others)
+}
+
+/// The registries that the own one recognises: from copies of the role's copies, and from them where they answer.
+async fn registries(config: &ServerConfig, view: &View) -> Vec<Followed> {
+    let copies = config.data.as_path().join("abroad");
+    // What cannot be copied is followed from nothing.
+    let Ok(scratch) = Scratch::copy_of(&copies).or_else(|_| Scratch::empty()) else {
+        return Vec::new();
+    };
+    let (scratch, lang) = (Arc::new(scratch), entente_reason::Lang::En);
+    recognised(view, scratch.path(), &scratch, true, lang).await
 }
 
 // === impl Others ===
 
 impl Others {
     /// Of this member's active agreements.
-    fn of(view: &View, member: &MemberId, now: Timestamp) -> Self {
-        let state = &view.state;
+    fn of(view: &View, registries: &[Followed], member: &MemberId, now: Timestamp) -> Self {
+        let (state, home) = (&view.state, member.jurisdiction());
+        let federation = federation(view, registries);
         let mut others = Self::default();
         let mut found: BTreeMap<ServerId, Peer> = BTreeMap::new();
         for record in state.agreements() {
@@ -94,15 +112,20 @@ impl Others {
                 continue;
             };
             let document = agreement.document();
+            let parties = record.terms.parties.iter().map(MemberId::jurisdiction);
+            for other in parties.filter(|other| *other != home) {
+                let bond = || Bond::with(&other, view, registries);
+                others.abroad.entry(other.clone()).or_insert_with(bond);
+            }
+            // Not in force for as long as one of their registries says otherwise, or does not count.
+            if federation.agreement_state(record, now) != lifecycle::State::Active {
+                continue;
+            }
             let clauses = document.clauses.iter();
             let systems =
                 clauses.flat_map(|clause| clause.consumers.iter().chain(&clause.providers));
             for system in systems.filter(|system| system.member() != *member) {
-                if system.jurisdiction() != member.jurisdiction() {
-                    others.abroad.insert(system.member());
-                    continue;
-                }
-                let mut servers = state.servers_for(system).peekable();
+                let mut servers = federation.servers_for(system).peekable();
                 if servers.peek().is_none() {
                     others.unserved.insert(system.clone());
                 }
@@ -127,7 +150,7 @@ fn address(server: &ServerRecord) -> Option<Endpoint> {
     server.addresses.first()?.as_str().parse().ok()
 }
 
-fn judge(reached: &[(Peer, Dialled)], others: &Others) -> Vec<Finding> {
+fn judge(home: &Jurisdiction, reached: &[(Peer, Dialled)], others: &Others) -> Vec<Finding> {
     let mut findings: Vec<Finding> = reached.iter().filter_map(fault).collect();
     let sound = reached.len() - findings.len();
     if findings.is_empty() || sound > 0 {
@@ -151,9 +174,12 @@ fn judge(reached: &[(Peer, Dialled)], others: &Others) -> Vec<Finding> {
         let exit = Exit::Refused;
         findings.push(Finding::fail(Group::Peers, CHECK, exit, found, remedy));
     }
-    if !others.abroad.is_empty() {
-        let found = Said::of(Text::DoctorPeersAbroad).with("count", others.abroad.len());
-        findings.push(Finding::ok(Group::Peers, CHECK, found));
+    for (other, bond) in &others.abroad {
+        let found = bond.found(home, other);
+        findings.push(match bond.remedy(home, other) {
+            None => Finding::ok(Group::Peers, RECOGNISED, found),
+            Some(remedy) => Finding::fail(Group::Peers, RECOGNISED, bond.exit(), found, remedy),
+        });
     }
     if others.left_out > 0 {
         let found = Said::of(Text::DoctorPeersLeft).with("count", others.left_out);
@@ -210,6 +236,7 @@ fn fault((peer, dialled): &(Peer, Dialled)) -> Option<Finding> {
 }
 
 const CHECK: &str = "peers.reached";
+const RECOGNISED: &str = "peers.recognised";
 /// Servers that are asked.
 const MOST: usize = 64;
 /// Of them at once: each takes at most ten seconds, so all take at most forty.
@@ -228,6 +255,44 @@ mod tests {
             keys: Vec::new(),
         };
         (peer, dialled)
+    }
+
+    fn home() -> Jurisdiction {
+        "ca-demo".parse().unwrap()
+    }
+
+    /// Each way in which two jurisdictions do not stand with each other is somebody's to mend, and says whose.
+    #[test]
+    fn a_jurisdiction_that_does_not_count_is_a_failure_with_a_remedy() {
+        let hours = |hours: u64| std::time::Duration::from_secs(hours * 3_600);
+        let stale = |age| Bond::Stale {
+            age,
+            validity: hours(24),
+        };
+        let refused = Verdict::Fail(Exit::Refused);
+        for (bond, verdict, says) in [
+            (Bond::Suspended, refused, "your registrar"),
+            (Bond::Unrecognised, refused, "entente trust add"),
+            (Bond::Unreturned, refused, "the registrar of ca-demo-qc"),
+            (
+                stale(None),
+                Verdict::Fail(Exit::Unavailable),
+                "REGISTRY_STALE",
+            ),
+            (
+                stale(Some(hours(30))),
+                Verdict::Fail(Exit::Unavailable),
+                "ca-demo-qc",
+            ),
+        ] {
+            let others = Others {
+                abroad: [("ca-demo-qc".parse().unwrap(), bond)].into(),
+                ..Others::default()
+            };
+            let findings = judge(&home(), &[], &others);
+            assert_eq!(findings[1].verdict(), verdict);
+            assert!(remedies(&findings[1])[0].contains(says), "{findings:?}");
+        }
     }
 
     #[test]
@@ -250,13 +315,11 @@ mod tests {
     fn those_not_asked_are_counted_aloud() {
         let others = Others {
             left_out: 3,
-            abroad: BTreeSet::from(["ca-on/health".parse().unwrap()]),
             ..Others::default()
         };
-        let findings = judge(&[], &others);
+        let findings = judge(&home(), &[], &others);
         assert_eq!(findings[0].verdict(), Verdict::Ok);
-        assert_eq!(findings[1].verdict(), Verdict::Ok, "not known here");
-        assert!(remedies(&findings[2])[0].contains("entente peer trace"));
+        assert!(remedies(&findings[1])[0].contains("entente peer trace"));
     }
 
     #[test]
@@ -265,7 +328,7 @@ mod tests {
             unread: BTreeSet::from(["DEMO-001".to_owned()]),
             ..Others::default()
         };
-        let unread = &judge(&[], &others)[1];
+        let unread = &judge(&home(), &[], &others)[1];
         assert_eq!(unread.verdict(), Verdict::Fail(Exit::Failed));
         assert!(remedies(unread)[0].contains("data/directory"));
     }
@@ -276,7 +339,7 @@ mod tests {
             unserved: BTreeSet::from(["ca-demo/pensions/benefits".parse().unwrap()]),
             ..Others::default()
         };
-        let unserved = &judge(&[], &others)[1];
+        let unserved = &judge(&home(), &[], &others)[1];
         assert_eq!(unserved.verdict(), Verdict::Fail(Exit::Refused));
         assert!(remedies(unserved)[0].contains("entente server update"));
     }

@@ -15,7 +15,7 @@ use entente_reason::Lang;
 use entente_signing::Digest;
 use serde_json::{Value, json};
 
-use super::keys::{known_view, nearest_config, read_config};
+use super::keys::{Source, known_view, nearest_config};
 use super::stamps;
 use crate::exit::{Exit, Failure};
 use crate::output::{Screen, print_out};
@@ -98,7 +98,7 @@ fn read(file: &Path, screen: &Screen) -> Result<Bytes, Failure> {
     Ok(bytes.into())
 }
 
-/// The key of the registry whose ledger a bundle quotes, as far as it is known here.
+/// The key of a registry whose ledger a bundle quotes, as far as it is known here: of either party's.
 async fn registry(
     dossier: &Dossier,
     file: &Path,
@@ -106,21 +106,21 @@ async fn registry(
     config: Option<&Path>,
     screen: &Screen,
 ) -> Result<Option<NoteKey>, Failure> {
-    let Some(tree) = &dossier.registry else {
-        return Ok(None);
-    };
-    let origin = tree.key.name();
-    if let Some(key) = keys.iter().find(|key| key.name() == origin) {
+    let quoted = [&dossier.registry, &dossier.abroad];
+    let origins = quoted.into_iter().flatten().map(|tree| tree.key.name());
+    let origins: Vec<&str> = origins.collect();
+    if let Some(key) = keys.iter().find(|key| origins.contains(&key.name())) {
         return Ok(Some(key.clone()));
     }
     let Some(config) = config.map(Path::to_owned).or_else(|| nearest_config(file)) else {
         return Ok(None);
     };
-    let (anchor, _) = read_config(&config)?;
-    if anchor.origin() != origin {
-        // An anchor of another registry says nothing about this one.
+    let anchor = Source::of(&config)?.anchor;
+    let mut trees = quoted.into_iter().flatten();
+    let Some(tree) = trees.find(|tree| tree.key.name() == anchor.origin()) else {
+        // An anchor of another registry says nothing about these.
         return Ok(None);
-    }
+    };
     if anchor.ledger == tree.key {
         return Ok(Some(anchor.ledger));
     }
@@ -228,6 +228,14 @@ fn proven_text(proven: &Proven, screen: &Screen) -> String {
             ],
         ),
         Proven::Promised { index } => screen.text(Text::ProvenPromised, &[("index", index)]),
+        Proven::Recognised {
+            by,
+            jurisdiction,
+            index,
+        } => screen.text(
+            Text::ProvenRecognised,
+            &[("by", by), ("jurisdiction", jurisdiction), ("index", index)],
+        ),
         Proven::SealBound { member, index } => screen.text(
             Text::ProvenSealBound,
             &[("member", member), ("index", index)],
@@ -285,6 +293,13 @@ fn proven_value(proven: &Proven) -> Value {
             "what": "logged", "ledger": origin, "index": index, "kind": kind, "checkpoint": size,
         }),
         Proven::Promised { index } => json!({ "what": "promised", "index": index }),
+        Proven::Recognised {
+            by,
+            jurisdiction,
+            index,
+        } => json!({
+            "what": "recognised", "by": by, "jurisdiction": jurisdiction, "registry_index": index,
+        }),
         Proven::SealBound { member, index } => {
             json!({ "what": "seal-bound", "member": member, "registry_index": index })
         }
@@ -338,6 +353,7 @@ fn gap_value(gap: &Gap) -> Value {
         Gap::NotLogged { server, kind } => {
             json!({ "what": "not-logged", "server": server, "kind": kind_code(*kind) })
         }
+        Gap::Recognition => json!({ "what": "recognition" }),
         Gap::Registry { key } => json!({ "what": "registry", "key": key }),
         Gap::Stamp { origin, size } => json!({ "what": "stamp", "ledger": origin, "size": size }),
         Gap::Time { origin, entries } => {

@@ -13,7 +13,7 @@ use entente_ledger::entry::{Body, Entry, Session};
 use entente_signing::KeyId;
 use serde_json::{Value, json};
 
-use super::keys::Directory;
+use super::directory::Directory;
 use super::sound::{Reach, SoundCopy, sound_copy};
 use super::{known_key, ledgers_in, open};
 use crate::exit::{Exit, Failure};
@@ -79,7 +79,11 @@ pub(crate) async fn run(args: &CompareArgs, screen: &Screen) -> Result<(), Failu
     });
     let items: Vec<Value> = listed.collect();
     let ledgers = one.ledgers.iter().chain(&other.ledgers);
-    let reaches = ledgers.map(|ledger| ledger.reach(Some(directory.view()), screen));
+    // Each ledger is judged by the policy of the registry that its server is in.
+    let reaches = ledgers.map(|ledger| {
+        let registry = directory.ledger(ledger.origin());
+        ledger.reach(registry.map(|(registry, _)| registry.view()), screen)
+    });
     let reaches = reaches.collect::<Result<Vec<_>, _>>()?;
     let document = json!({
         "counts": counts,
@@ -151,7 +155,7 @@ fn side(
         ledger.read(screen, |_, bytes| {
             side.take(ledger.origin(), &bytes, &|signed| sessions.verify(signed));
         })?;
-        let end = directory.view().state.shard_end(ledger.origin());
+        let end = directory.shard_end(ledger.origin());
         if end == Some(&ledger.note_hash()) {
             side.end(ledger.origin());
         }

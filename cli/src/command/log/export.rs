@@ -23,7 +23,7 @@ use entente_tls::http::HttpUrl;
 use entente_tls::net::TokioNet;
 use serde_json::json;
 
-use super::keys::Directory;
+use super::directory::{Directory, Registry};
 use super::stamps;
 use crate::exit::{Exit, Failure};
 use crate::output::{Screen, print_out};
@@ -95,20 +95,31 @@ pub(crate) async fn run(args: &ExportArgs, screen: &Screen) -> Result<(), Failur
     let now = SystemClock.now();
     let sealer = Sealer::load(&args.seal_key, &directory, &gathered, now, screen)?;
     let openings = openings::open(args, &gathered, screen)?;
-    let dossier = Dossier {
+    let quoted = |of: Option<&Registry>| {
+        let (registry, view) = of.map(|registry| (registry, registry.view()))?;
+        Some(gather::empty_tree(
+            registry.ledger_key(),
+            view.checkpoint.as_ref()?,
+        ))
+    };
+    let (home, abroad) = (directory.home(), abroad(&directory, &gathered));
+    let mut dossier = Dossier {
         sealer: sealer.certificate.clone(),
         request: gathered.request.clone(),
         answer: gathered.answer.clone(),
         consumer: std::mem::take(&mut gathered.consumer),
         provider: std::mem::take(&mut gathered.provider),
-        registry: None,
+        registry: quoted(Some(home)),
+        abroad: quoted(abroad),
         openings,
     };
-    let registry = registry(&dossier, &directory);
-    let dossier = Dossier {
-        registry,
-        ..dossier
-    };
+    // Which changes are needed follows from all the rest.
+    let bound = dossier.registry.as_ref();
+    let bound = bound.map(|tree| changes(tree, &dossier, home));
+    let bound_abroad = dossier.abroad.as_ref().zip(abroad);
+    let bound_abroad = bound_abroad.map(|(tree, abroad)| changes(tree, &dossier, abroad));
+    dossier.registry = bound;
+    dossier.abroad = bound_abroad;
     let files = dossier.files(now);
     let bytes = container::write(&files, &*sealer.key, &sealer.certificate, now)
         .map_err(|error| Failure::of(Exit::Failed, &error))?;
@@ -165,21 +176,29 @@ async fn stamp(
     packed.map_err(|error| Failure::of(Exit::Failed, &error))
 }
 
-/// The registry's changes that bind the keys of a dossier, and its newest policy, with their proofs.
-fn registry(dossier: &Dossier, directory: &Directory) -> Option<Tree> {
-    let view = directory.view();
-    let checkpoint = view.checkpoint.as_ref()?;
-    let mut tree = gather::empty_tree(directory.registry(), checkpoint);
-    let policy = directory.entries().iter().rposition(Dossier::is_policy);
-    for (index, bytes) in (0..).zip(directory.entries()) {
+/// The registry of the other party, where that is another one.
+fn abroad<'a>(directory: &'a Directory, gathered: &Gathered) -> Option<&'a Registry> {
+    let said = gathered.request.statement();
+    let parties = [&said.sender_server, &said.receiver_server];
+    let jurisdictions = parties.map(|server| server.jurisdiction());
+    let home = &directory.home().anchor().jurisdiction;
+    let mut others = jurisdictions.iter().filter(|other| *other != home);
+    directory.of_jurisdiction(others.next()?)
+}
+
+/// A registry's changes that a dossier rests on, and its newest policy, with their proofs.
+fn changes(tree: &Tree, dossier: &Dossier, registry: &Registry) -> Tree {
+    let mut filled = tree.clone();
+    let policy = registry.entries().iter().rposition(Dossier::is_policy);
+    for (index, bytes) in (0..).zip(registry.entries()) {
         let is_policy = policy.is_some_and(|policy| policy as u64 == index);
-        if (is_policy || dossier.needs_change(bytes))
-            && let Some(proof) = view.inclusion(index)
+        if (is_policy || dossier.needs_change(tree, bytes))
+            && let Some(proof) = registry.view().inclusion(index)
         {
-            tree.entries.insert(index, gather::proved(bytes, proof));
+            filled.entries.insert(index, gather::proved(bytes, proof));
         }
     }
-    Some(tree)
+    filled
 }
 
 fn write_new(path: &Path, bytes: &[u8]) -> std::io::Result<()> {
@@ -297,7 +316,7 @@ fn newest(store: &KeyStore, directory: &Directory) -> Result<Arc<dyn Signer>, Ke
 
 /// Since when this is a member's key, and whose, by the directory as it is now.
 fn in_force(directory: &Directory, key: &VerifyingKey) -> Option<(Timestamp, MemberId)> {
-    directory.view().state.members().find_map(|member| {
+    directory.home().view().state.members().find_map(|member| {
         let mut keys = member.keys.iter().filter(|dated| dated.is_current());
         let held =
             keys.find(|held| held.value.role == KeyRole::Member && held.value.key == *key)?;

@@ -7,16 +7,13 @@ use std::path::{Path, PathBuf};
 use std::sync::Arc;
 use std::sync::atomic::{AtomicU64, Ordering};
 
-use bytes::Bytes;
 use entente_clock::{Clock as _, SystemClock};
-use entente_follow::{Anchor, View, copied_entries};
-use entente_identity::ServerId;
-use entente_ledger::disk::RealDisk;
+use entente_follow::{Anchor, View};
 use entente_ledger::note::NoteKey;
-use entente_sandbox::{Desk, Seams};
 use entente_signing::VerifyingKey;
 
 use super::super::desk::{DeskFile, Reading};
+use super::directory::Directory;
 use crate::exit::{Exit, Failure};
 use crate::output::Screen;
 use crate::texts::Text;
@@ -30,8 +27,8 @@ pub(crate) struct Known {
     pub(crate) view: Option<HeldView>,
 }
 
-/// The key of the ledger `origin`: the one given, or the one that the registry's own copy names,
-/// which is verified from its anchor. `config` says which registry; without it, the nearest
+/// The key of the ledger `origin`: the one given, or the one that a copy of the registry names, or of one that it
+/// recognises, which are verified from its anchor. `config` says which registry; without it, the nearest
 /// configuration above the folder is asked, and said so.
 pub(crate) async fn known_key(
     dir: &Path,
@@ -59,31 +56,46 @@ pub(crate) async fn known_key(
         Some(file) => file.to_owned(),
         None => nearest_config(dir).ok_or_else(unknown)?,
     };
-    let (anchor, _) = read_config(&file)?;
-    if origin == anchor.origin() {
-        return Ok(registry_key(&file, &anchor, screen).await);
+    let source = Source::of(&file)?;
+    if origin == source.anchor.origin() {
+        return Ok(registry_key(&file, source, screen).await);
     }
-    let facts: [crate::texts::Fact<'_>; 2] = [
-        ("file", &file.display()),
-        ("registry", &anchor.origin().to_owned()),
-    ];
-    let from = screen.text(Text::KeyOfRegistry, &facts);
-    let mut directory = Directory::read(&file, false, screen).await?;
-    if directory.ledger_key(origin).is_none() {
-        directory = Directory::read(&file, true, screen).await?;
+    // What is held is looked at before anybody is asked, and one's own registry before others.
+    let mut directory = Directory::held(source.clone(), screen).await?;
+    if directory.ledger(origin).is_none() {
+        directory.look_abroad(false, screen).await?;
     }
+    if directory.ledger(origin).is_none() {
+        directory = Directory::read(source, screen).await?;
+    }
+    let (registry, key) = directory.ledger(origin).ok_or_else(unknown)?;
+    let home = directory.home().anchor().origin();
+    let named = registry.anchor().origin();
+    let file = file.display();
+    let from = if named == home {
+        screen.text(
+            Text::KeyOfRegistry,
+            &[("file", &file), ("registry", &named)],
+        )
+    } else {
+        let facts: [crate::texts::Fact<'_>; 3] =
+            [("file", &file), ("home", &home), ("registry", &named)];
+        screen.text(Text::KeyOfRecognised, &facts)
+    };
     Ok(Known {
-        key: directory.ledger_key(origin).ok_or_else(unknown)?,
+        key,
         from,
-        view: Some(directory.view),
+        view: Some(registry.held_view()),
     })
 }
 
 /// The key of the registry's own ledger: the anchor's, unless another is known to have taken its place.
-async fn registry_key(file: &Path, anchor: &Anchor, screen: &Screen) -> Known {
-    let view = Directory::read(file, true, screen).await;
-    let view = view.ok().map(|directory| directory.view);
-    let newer = view.as_ref().and_then(|view| view.view.ledger_key());
+async fn registry_key(file: &Path, source: Source, screen: &Screen) -> Known {
+    let anchor = source.anchor.clone();
+    let directory = Directory::read_home(source, screen).await;
+    let newer = directory
+        .ok()
+        .map(|directory| directory.home().ledger_key());
     match newer.filter(|newer| *newer != anchor.ledger) {
         None => Known {
             key: anchor.ledger.key().clone(),
@@ -119,20 +131,19 @@ pub(super) async fn known_view(
             None => return Ok(None),
         },
     };
-    match Directory::read(&file, is_refreshed, screen).await {
-        Ok(directory) => Ok(Some(directory.view)),
+    let directory = async {
+        let source = Source::of(&file)?;
+        match is_refreshed {
+            true => Directory::read_home(source, screen).await,
+            false => Directory::held(source, screen).await,
+        }
+    };
+    match directory.await {
+        Ok(directory) => Ok(Some(directory.home().held_view())),
         // What merely lies above the folder may be of somebody else, and no more than a part.
         Err(_) if !is_given => Ok(None),
         Err(failure) => Err(failure),
     }
-}
-
-/// A verified view of a registry, from its owner's copy.
-#[derive(Debug)]
-pub(crate) struct Directory {
-    anchor: Anchor,
-    view: HeldView,
-    entries: Vec<Bytes>,
 }
 
 /// A view, with the copy that it reads documents and contracts from when it is asked for one.
@@ -140,91 +151,6 @@ pub(crate) struct Directory {
 pub(crate) struct HeldView {
     view: Arc<View>,
     _copy: Arc<Scratch>,
-}
-
-// === impl Directory ===
-
-impl Directory {
-    /// The registry that `config` names, or the nearest configuration above `path`; asked for what is
-    /// new, when it answers.
-    pub(crate) async fn open(
-        path: &Path,
-        config: Option<&Path>,
-        screen: &Screen,
-    ) -> Result<Self, Failure> {
-        let unknown = || {
-            Failure::new(
-                Exit::Usage,
-                screen.text(Text::NoDesk, &[("file", &"member.yaml")]),
-            )
-            .note(Text::LabelDo, "--config member.yaml")
-        };
-        let file = match config {
-            Some(file) => file.to_owned(),
-            None => nearest_config(path).ok_or_else(unknown)?,
-        };
-        Self::read(&file, true, screen).await
-    }
-
-    async fn read(file: &Path, is_refreshed: bool, screen: &Screen) -> Result<Self, Failure> {
-        let (anchor, copy) = read_config(file)?;
-        // The copy is opened as a copy of itself: its owner may be using it.
-        let scratch = Scratch::copy_of(&copy).map_err(|error| Failure::of(Exit::Failed, &error))?;
-        let seams = Seams::real();
-        let desk = Desk::open(anchor.clone(), &scratch.0, &seams, screen.lang).await;
-        let desk = desk.map_err(|error| super::super::desk::desk_failure(&error, screen))?;
-        if is_refreshed {
-            // Whoever does not answer leaves us with what is known.
-            let _ = desk.refresh().await;
-        }
-        let view = desk.view();
-        desk.close().await;
-        let entries = copied_entries(&RealDisk, &scratch.0);
-        let view = HeldView::new(view, &Arc::new(scratch));
-        Ok(Self {
-            anchor,
-            view,
-            entries: entries.map_err(|error| Failure::of(Exit::Failed, &error))?,
-        })
-    }
-
-    /// The verified view.
-    pub(crate) fn view(&self) -> &View {
-        &self.view
-    }
-
-    /// The key that signed the registry's checkpoint under this view.
-    pub(crate) fn registry(&self) -> NoteKey {
-        let key = self.view.ledger_key();
-        key.unwrap_or_else(|| self.anchor.ledger.clone())
-    }
-
-    /// The registry's entries under the view, in order.
-    pub(crate) fn entries(&self) -> &[Bytes] {
-        let held = usize::try_from(self.view.size).unwrap_or(usize::MAX);
-        &self.entries[..held.min(self.entries.len())]
-    }
-
-    /// The key of a ledger.
-    pub(crate) fn ledger_key(&self, origin: &str) -> Option<VerifyingKey> {
-        Desk::ledger_key(&self.view, &self.anchor, origin)
-    }
-
-    /// The keys that ever certified a server's sessions, newest first: what it signed under one it has no
-    /// more is evidence all the same.
-    pub(crate) fn server_keys(&self, server: &ServerId) -> Vec<VerifyingKey> {
-        let record = self.view.state.server(server);
-        let keys = record
-            .into_iter()
-            .flat_map(|record| record.keys.iter().rev());
-        keys.map(|key| key.value.clone()).collect()
-    }
-
-    /// The server whose ledger this is.
-    pub(crate) fn server_of(&self, origin: &str) -> Option<&ServerId> {
-        let shard = self.view.state.shard_by_origin(origin)?;
-        Some(&shard.server)
-    }
 }
 
 // === impl HeldView ===
@@ -272,16 +198,38 @@ pub(super) fn nearest_config(dir: &Path) -> Option<PathBuf> {
         .find(|file| file.is_file())
 }
 
-pub(super) fn read_config(file: &Path) -> Result<(Anchor, PathBuf), Failure> {
-    let is_server = std::fs::read_to_string(file)
-        .is_ok_and(|text| text.lines().any(|line| line.starts_with("server:")));
-    if is_server {
-        let config = entente_security_server::Config::load(file)?;
-        let copy = config.data.as_path().join("directory");
-        return Ok((Anchor::load(config.anchor.as_path())?, copy));
+/// Which registry the owner of a configuration believes, and where the owner's copies are.
+#[derive(Clone, Debug)]
+pub(super) struct Source {
+    pub(super) anchor: Anchor,
+    /// Of that registry.
+    pub(super) copy: PathBuf,
+    /// Of those that it recognises, each in a folder of its own.
+    pub(super) abroad: PathBuf,
+}
+
+// === impl Source ===
+
+impl Source {
+    pub(super) fn of(file: &Path) -> Result<Self, Failure> {
+        let is_server = std::fs::read_to_string(file)
+            .is_ok_and(|text| text.lines().any(|line| line.starts_with("server:")));
+        if is_server {
+            let config = entente_security_server::Config::load(file)?;
+            let data = config.data.as_path();
+            return Ok(Self {
+                anchor: Anchor::load(config.anchor.as_path())?,
+                copy: data.join("directory"),
+                abroad: data.join("abroad"),
+            });
+        }
+        let file = DeskFile::load(file)?;
+        Ok(Self {
+            anchor: file.anchor()?,
+            copy: file.copy(),
+            abroad: file.copy().join("abroad"),
+        })
     }
-    let file = DeskFile::load(file)?;
-    Ok((file.anchor()?, file.copy()))
 }
 
 /// A folder of our own that nobody else may enter, gone when done with.

@@ -15,7 +15,8 @@ use entente_ledger::tree::leaf_hash;
 use entente_signing::{Digest, VerifyingKey};
 use serde_json::json;
 
-use super::keys::{Directory, nearest_config};
+use super::directory::Directory;
+use super::keys::nearest_config;
 use super::{damaged, ledgers_in, open};
 use crate::exit::{Exit, Failure};
 use crate::output::{Screen, print_out};
@@ -119,7 +120,7 @@ async fn prove(
     let origin = answer.receipt.origin.as_str();
     let facts: [Fact<'_>; 1] = [("ledger", &origin)];
     let no_peer = || Failure::new(Exit::NotFound, screen.text(Text::OmissionNoLedger, &facts));
-    let key = directory.ledger_key(origin).ok_or_else(no_peer)?;
+    let key = directory.ledger(origin).ok_or_else(no_peer)?.1;
     let key = NoteKey::new(origin, key).map_err(|error| Failure::of(Exit::Failed, &error))?;
     for dir in ledgers_in(peer, screen)? {
         let mut reader = open(&dir, screen)?;
@@ -131,7 +132,7 @@ async fn prove(
         let checkpoint = checkpoint.ok_or_else(no_peer)?;
         let index = answer.receipt.index;
         let note = checkpoint.note().to_string();
-        let end = directory.view().state.shard_end(origin);
+        let end = directory.shard_end(origin);
         let shown = if end == Some(&Digest::of(note.as_bytes())) && checkpoint.size() <= index {
             Shown::Ended
         } else {
@@ -222,9 +223,10 @@ async fn check(file: &Path, config: Option<&Path>, screen: &Screen) -> Result<()
         let is_theirs = directory
             .server_keys(&proven.server)
             .contains(&proof.server_key)
-            && directory.ledger_key(proof.ledger_key.name()).as_ref()
-                == Some(proof.ledger_key.key());
-        let end = directory.view().state.shard_end(proof.ledger_key.name());
+            && directory
+                .ledger(proof.ledger_key.name())
+                .is_some_and(|(_, key)| key == *proof.ledger_key.key());
+        let end = directory.shard_end(proof.ledger_key.name());
         match is_theirs {
             true if proof.has_ended(end) => Keys::OfDirectory,
             true => Keys::NotEnded,

@@ -5,7 +5,7 @@ use std::collections::BTreeSet;
 
 use entente_agreement::{Clause, lifecycle};
 use entente_clock::Timestamp;
-use entente_directory::{AgreementRecord, State};
+use entente_directory::{AgreementRecord, Federation};
 use entente_follow::View;
 use entente_identity::{MethodName, SystemId};
 
@@ -27,6 +27,7 @@ impl Ground {
     /// Of calls from any of `ours` to any of `theirs`, of one method when one is named.
     pub(super) fn of(
         view: &View,
+        federation: &Federation,
         ours: &BTreeSet<SystemId>,
         theirs: &BTreeSet<SystemId>,
         method: Option<&MethodName>,
@@ -49,7 +50,7 @@ impl Ground {
                     continue;
                 }
                 let number = format!("{}#{}", document.id, clause.number);
-                match why_not(state, record, clause, method, now, screen) {
+                match why_not(federation, record, clause, method, now, screen) {
                     Some(why) => ground.others.push(format!("{number}: {why}")),
                     None => ground.clauses.push(format!(
                         "{number}: {} → {}, {}",
@@ -66,27 +67,33 @@ impl Ground {
 
 /// Why a clause permits nothing, or not this.
 fn why_not(
-    state: &State,
+    federation: &Federation,
     record: &AgreementRecord,
     clause: &Clause,
     method: Option<&MethodName>,
     now: Timestamp,
     screen: &Screen,
 ) -> Option<String> {
-    // What parties under another registry signed is in that one.
-    let home = state.registry().map(|registry| &registry.jurisdiction);
+    // Each party signs in its own registry.
     let parties = record.terms.parties.iter();
-    let missing =
-        parties.filter(|party| Some(&party.jurisdiction()) == home && !record.is_signed_by(party));
+    let missing = parties.filter(|party| !federation.is_signed_by(&record.id(), party));
     let missing: Vec<&str> = missing.map(|member| member.as_str()).collect();
     if !missing.is_empty() {
         let missing = missing.join(", ");
         return Some(screen.text(Text::TraceUnsigned, &[("members", &missing)]));
     }
-    let stands = state.agreement_state(record, now);
+    let stands = federation.agreement_state(record, now);
     if stands != lifecycle::State::Active {
         let stands = stands.as_str();
         return Some(screen.text(Text::TraceNotActive, &[("state", &stands)]));
+    }
+    let pairs = clause.consumers.iter().flat_map(|consumer| {
+        let providers = clause.providers.iter();
+        providers.map(move |provider| (consumer, provider))
+    });
+    let mut pairs = pairs.filter(|(from, to)| federation.may_cross(from, to, &clause.service));
+    if pairs.next().is_none() {
+        return Some(screen.text(Text::TraceNotRecognised, &[("service", &clause.service)]));
     }
     let method = method?;
     let is_it = clause.service == method.service() && clause.methods.contains_key(method.method());

@@ -9,8 +9,8 @@ use std::time::{Duration, UNIX_EPOCH};
 use clap::Args;
 use entente_clock::Timestamp;
 use entente_config::nearest;
-use entente_directory::{Mode, ServerRecord, Standing, State, Suite};
-use entente_follow::{Anchor, View};
+use entente_directory::{Absent, Federation, Mode, ServerRecord, Standing, State, Suite};
+use entente_follow::View;
 use entente_identity::{MemberId, MethodName, ServerId, SystemId};
 use entente_ledger::SignedCheckpoint;
 use entente_ledger::note::NoteKey;
@@ -23,18 +23,20 @@ use tokio::time::{Instant, timeout};
 
 use super::ground::Ground;
 use super::step::{End, Step};
+use crate::command::abroad::{Bond, federation};
 use crate::command::dial::{Dialled, WITHIN, dial, nobody};
 use crate::command::doctor::{role_file, words};
-use crate::command::log::HeldView;
+use crate::command::log::{Directory, Registry};
 use crate::exit::{Exit, Failure};
 use crate::output::{Screen, print_out};
 use crate::texts::{Fact, Text};
 
 /// Say step by step what would happen to a call to a system or a server
 ///
-/// Names in the directory, the server's record, its address, TCP, TLS with its registered key, protocol and
-/// suite, the clauses that would permit it, and the peer's newest checkpoint seen here. Connects, and calls
-/// nothing. Exits by the first broken step: 4 no such name, 5 nobody there, 3 another key or no agreement.
+/// Names in the directory, of another jurisdiction first whether both registries recognise each other; the
+/// server's record, its address, TCP, TLS with its registered key, protocol and suite, the clauses that would
+/// permit it, and the peer's newest checkpoint seen here. Connects, and calls nothing. Exits by the first broken
+/// step: 4 no such name, 5 nobody there, 3 another key, no agreement, or not recognised.
 #[derive(Args, Debug)]
 #[command(after_help = EXAMPLES)]
 pub(crate) struct TraceArgs {
@@ -60,6 +62,8 @@ struct Way<'a> {
     config: &'a Config,
     seams: &'a Seams,
     view: &'a View,
+    others: &'a [Registry],
+    federation: Federation,
     screen: &'a Screen,
     now: Timestamp,
 }
@@ -69,16 +73,17 @@ pub(crate) async fn run(args: &TraceArgs, screen: &Screen) -> Result<(), Failure
     let config = Config::load(&file)?;
     let seams = Seams::real();
     let began = Instant::now();
-    let anchor = Anchor::load(config.anchor.as_path())?;
-    let copy = config.data.as_path().join("directory");
-    let view = HeldView::borrow(anchor, &copy, screen).await?;
+    let directory = Directory::current(&file, screen).await?;
+    let (view, others) = (directory.home().view(), directory.others());
     let facts: [Fact<'_>; 2] = [("size", &view.size), ("origin", &view.origin)];
     let found = screen.text(Text::TraceRegistry, &facts);
     let mut steps = vec![Step::passed("registry", found, began.elapsed())];
     let way = Way {
         config: &config,
         seams: &seams,
-        view: &view,
+        view,
+        others,
+        federation: federation(view, others),
         screen,
         now: seams.clock.now(),
     };
@@ -112,6 +117,13 @@ impl Way<'_> {
         method: Option<&MethodName>,
         steps: &mut Vec<Step>,
     ) -> Result<(), Failure> {
+        if !self.is_recognised(target, steps) {
+            let rest = ["name", "server", "address", "tcp", "tls", "protocol"];
+            steps.extend(rest.map(|name| Step::skipped(name, self.screen)));
+            let rest = ["agreement", "checkpoint"];
+            steps.extend(rest.map(|name| Step::skipped(name, self.screen)));
+            return Ok(());
+        }
         let began = Instant::now();
         let named = self.named(target);
         let (record, theirs) = match named {
@@ -136,14 +148,36 @@ impl Way<'_> {
         Ok(())
     }
 
+    /// Of a target of another jurisdiction: whether the two registries count for each other now.
+    fn is_recognised(&self, target: &Target, steps: &mut Vec<Step>) -> bool {
+        const NAME: &str = "recognition";
+        let began = Instant::now();
+        let home = self.config.server.jurisdiction();
+        let other = target.member().jurisdiction();
+        if other == home {
+            return true;
+        }
+        let lang = self.screen.lang;
+        let bond = Bond::with(&other, self.view, self.others);
+        let found = bond.found(&home, &other).fill(lang);
+        let (remedy, took) = (bond.remedy(&home, &other), began.elapsed());
+        steps.push(match &remedy {
+            None => Step::passed(NAME, found, took),
+            Some(remedy) => Step::broken(NAME, bond.exit(), found, remedy.fill(lang), took),
+        });
+        remedy.is_none()
+    }
+
     /// The server that a call would go to, and the systems that could be asked there.
     fn named(
         &self,
         target: &Target,
     ) -> Result<(&ServerRecord, BTreeSet<SystemId>, String), (String, String)> {
-        let state = &self.view.state;
+        let federation = &self.federation;
         let member = target.member();
-        let unknown = |known: Vec<String>, list: &str| {
+        let unknown = |list: &str| {
+            let known = federation.of(&member.jurisdiction());
+            let known = known.map(names).unwrap_or_default();
             let near = nearest(&target.to_string(), known.iter().map(String::as_str));
             let remedy = match near {
                 Some(near) => self.screen.text(Text::TraceNear, &[("name", &near)]),
@@ -154,10 +188,14 @@ impl Way<'_> {
                 remedy,
             )
         };
-        match state.standing(&member) {
-            Some(Standing::Active) => {}
-            None => return Err(unknown(names(state), "entente member list")),
-            Some(Standing::Suspended | Standing::Ended) => {
+        match federation.standing(&member) {
+            Ok(Standing::Active) => {}
+            Err(Absent::Member) => return Err(unknown("entente member list")),
+            Err(Absent::Jurisdiction) => {
+                let found = self.screen.text(Text::TraceLimited, &[("member", &member)]);
+                return Err((found, self.screen.text(Text::TraceLimitedDo, &[])));
+            }
+            Ok(Standing::Suspended | Standing::Ended) => {
                 let found = self
                     .screen
                     .text(Text::TraceSuspended, &[("member", &member)]);
@@ -166,13 +204,13 @@ impl Way<'_> {
         }
         let (record, theirs) = match target {
             Target::Server(server) => {
-                let record = state.server(server);
-                let record = record.ok_or_else(|| unknown(names(state), "entente server list"))?;
+                let record = federation.server(server);
+                let record = record.ok_or_else(|| unknown("entente server list"))?;
                 (record, record.systems.iter().cloned().collect())
             }
             Target::System(system) => {
-                let record = state.servers_for(system).next();
-                let record = record.ok_or_else(|| unknown(names(state), "entente server list"))?;
+                let record = federation.servers_for(system).next();
+                let record = record.ok_or_else(|| unknown("entente server list"))?;
                 (record, BTreeSet::from([system.clone()]))
             }
         };
@@ -183,7 +221,7 @@ impl Way<'_> {
 
     fn server(&self, record: &ServerRecord) -> Step {
         let keys = record.tls_keys().count();
-        let shard = self.view.state.shard(&record.id, Mode::Live);
+        let shard = self.federation.shard(&record.id, Mode::Live);
         let ledger = shard.map_or("-", |shard| shard.origin.as_str());
         let facts: [Fact<'_>; 2] = [("keys", &keys), ("ledger", &ledger)];
         let found = self.screen.text(Text::TraceServer, &facts);
@@ -320,7 +358,15 @@ impl Way<'_> {
     fn agreement(&self, theirs: &BTreeSet<SystemId>, method: Option<&MethodName>) -> Step {
         let began = Instant::now();
         let ours: BTreeSet<SystemId> = self.config.systems.keys().cloned().collect();
-        let ground = Ground::of(self.view, &ours, theirs, method, self.now, self.screen);
+        let ground = Ground::of(
+            self.view,
+            &self.federation,
+            &ours,
+            theirs,
+            method,
+            self.now,
+            self.screen,
+        );
         let others = ground.others.join("; ");
         if ground.clauses.is_empty() {
             let found = match ground.others.is_empty() {
@@ -341,8 +387,7 @@ impl Way<'_> {
     fn checkpoint(&self, record: &ServerRecord) -> Step {
         let began = Instant::now();
         let seen = self
-            .view
-            .state
+            .federation
             .shard(&record.id, Mode::Live)
             .and_then(|shard| {
                 let name = Digest::of(shard.origin.as_bytes()).to_string();

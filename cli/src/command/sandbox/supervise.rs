@@ -111,22 +111,16 @@ async fn bring_up(
     if layout.is_built() {
         return Federation::start(layout, Seams::real(), show).await;
     }
-    // Ready is said once, when the province is there too.
-    let mut before = 0;
-    let mut federation = Federation::build(layout, Options::default(), &mut |step| match step {
-        Step::Ready { millis } => before = millis,
+    // Ready is said once, when the provinces are there too.
+    let mut took = 0;
+    let mut but_ready = |step| match step {
+        Step::Ready { millis } => took += millis,
         step => show(step),
-    })
-    .await?;
-    let whole = |step| match step {
-        Step::Ready { millis } => Step::Ready {
-            millis: before.saturating_add(millis),
-        },
-        step => step,
     };
-    federation
-        .add_province(&mut |step| show(whole(step)))
-        .await?;
+    let mut federation = Federation::build(layout, Options::default(), &mut but_ready).await?;
+    federation.add_provinces(&mut but_ready).await?;
+    federation.join_provinces(&mut but_ready).await?;
+    show(Step::Ready { millis: took });
     Ok(federation)
 }
 

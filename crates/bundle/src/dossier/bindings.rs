@@ -1,7 +1,8 @@
 //! Which of the registry's changes bind a key to its owner.
 
-use entente_directory::{Change, KeyRole, NewKey};
-use entente_identity::{MemberId, ServerId};
+use entente_directory::{Change, Genesis, KeyRole, NewKey};
+use entente_identity::{Jurisdiction, MemberId, ServerId};
+use entente_ledger::note::NoteKey;
 use entente_signing::VerifyingKey;
 
 /// Whether a change says that this is a key of this server or of its ledgers.
@@ -27,6 +28,16 @@ pub(crate) fn binds_member(change: &Change, member: &MemberId, key: &VerifyingKe
         Change::KeyAdd(said) => said.member == *member && is_it(&said.key),
         _ => false,
     }
+}
+
+/// The jurisdiction that a change recognises, when it is by the registry whose ledger has this key.
+pub(crate) fn recognises<'a>(change: &'a Change, registry: &NoteKey) -> Option<&'a Jurisdiction> {
+    let Change::Recognise(said) = change else {
+        return None;
+    };
+    let is_it = said.anchor.ledger == *registry.key()
+        && Genesis::origin_of(&said.jurisdiction) == registry.name();
+    is_it.then_some(&said.jurisdiction)
 }
 
 /// Whose keys a change is about, when it is about a server's.

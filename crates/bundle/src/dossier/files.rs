@@ -19,6 +19,7 @@ use entente_signing::{Digest, VerifyingKey};
 use x509_parser::certificate::X509Certificate;
 use x509_parser::prelude::FromDer as _;
 
+use super::registries::{ABROAD, REGISTRY};
 use super::witnesses::Cosignature;
 use super::{Disclosed, Dossier, DossierError, Party, Proved, Session, Stamped, Tree};
 use crate::container::Files;
@@ -66,12 +67,16 @@ impl Dossier {
                 out.tree(side, tree);
             }
         }
-        if let Some(tree) = &self.registry {
-            out.tree(REGISTRY, tree);
-        }
-        if let Some(named) = self.witnesses() {
-            out.add(POLICY, named.policy.to_string());
+        for (folder, tree) in self.registries() {
+            out.tree(folder, tree);
+            let Some(named) = tree.witnesses() else {
+                continue;
+            };
+            out.add(&format!("{folder}/{POLICY}"), named.policy.to_string());
             for (side, party) in [(CONSUMER, &self.consumer), (PROVIDER, &self.provider)] {
+                if !tree.speaks_for(&self.server(side).jurisdiction()) {
+                    continue;
+                }
                 for (n, cosignature) in (1..).zip(party.cosignatures(&named)) {
                     out.cosignature(&format!("{side}/witness-{n}"), party, &cosignature);
                 }
@@ -115,6 +120,7 @@ impl Dossier {
             consumer: party(CONSUMER)?,
             provider: party(PROVIDER)?,
             registry: tree(REGISTRY)?,
+            abroad: tree(ABROAD)?,
             openings: reading.openings()?,
         };
         let written = dossier.evidence();
@@ -414,10 +420,9 @@ fn missing(name: &str) -> DossierError {
 
 const CONSUMER: &str = "consumer";
 const PROVIDER: &str = "provider";
-const REGISTRY: &str = "registry";
 /// How the name of an entry's receipt ends.
 const RECEIPT: &str = ".receipt.cose";
-/// The policy of witnesses.
-const POLICY: &str = "registry/policy";
+/// The policy of witnesses, in a registry's folder.
+const POLICY: &str = "policy";
 /// Bytes of a signature.
 pub(crate) const SIGNATURE: usize = 64;

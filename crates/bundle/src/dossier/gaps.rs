@@ -4,7 +4,6 @@ use std::sync::Arc;
 
 use bytes::Bytes;
 use entente_clock::Timestamp;
-use entente_directory::RegistryEntry;
 use entente_evidence::proof::SignedStatement;
 use entente_evidence::statement::Kind;
 use entente_identity::MemberId;
@@ -12,7 +11,6 @@ use entente_ledger::SignedCheckpoint;
 use entente_ledger::entry::{Body, Denied, DeniedCall, Entry};
 use entente_signing::VerifyingKey;
 
-use super::bindings::{binds, binds_member};
 use super::report::Gap;
 use super::{Dossier, Tree};
 
@@ -56,7 +54,7 @@ impl Dossier {
                     entries: logged,
                 });
             }
-            if self.witnessed(tree, sealed_at).is_none() {
+            if self.witnessed(side, tree, sealed_at).is_none() {
                 gaps.push(Gap::Witnesses { server: server() });
             }
         }
@@ -64,8 +62,7 @@ impl Dossier {
             let gap = Gap::NotBound {
                 server: server.clone(),
             };
-            let is_bound = self.holds_change(|change| binds(change, &server, &key));
-            if !is_bound && !gaps.contains(&gap) {
+            if !self.is_servers(&server, &key) && !gaps.contains(&gap) {
                 gaps.push(gap);
             }
         }
@@ -77,12 +74,10 @@ impl Dossier {
             }
         }
         gaps.push(Gap::InForce);
+        if self.abroad.is_some() {
+            gaps.push(Gap::Recognition);
+        }
         gaps
-    }
-
-    /// Whether the registry's ledger, as far as it is here, says that this is a member's key.
-    pub(super) fn is_members(&self, member: &MemberId, key: &VerifyingKey) -> bool {
-        self.holds_change(|change| binds_member(change, member, key))
     }
 
     /// The keys of members that seal, or stand above sessions.
@@ -104,15 +99,16 @@ impl Dossier {
                 .any(|(_, body)| matches!(body, Body::Denied(_)) && statement_in(&body) == request)
     }
 
-    fn holds_change(&self, is_it: impl Fn(&entente_directory::Change) -> bool) -> bool {
-        let entries = self.registry.iter().flat_map(|tree| tree.entries.values());
-        let mut parsed = entries.filter_map(|entry| RegistryEntry::parse(&entry.bytes).ok());
-        parsed.any(|entry| is_it(entry.change.change()))
-    }
-
     /// When a quorum of the policy's witnesses had cosigned a ledger's checkpoint, before this was sealed.
-    pub(super) fn witnessed(&self, tree: &Tree, sealed_at: Timestamp) -> Option<(u64, Timestamp)> {
-        let named = self.witnesses()?;
+    pub(super) fn witnessed(
+        &self,
+        side: &str,
+        tree: &Tree,
+        sealed_at: Timestamp,
+    ) -> Option<(u64, Timestamp)> {
+        let named = self
+            .registry_of(&self.server(side).jurisdiction())?
+            .witnesses()?;
         let checkpoint = SignedCheckpoint::verify(tree.checkpoint.as_bytes(), &tree.key);
         let judged = named.policy.judge(&Arc::new(checkpoint.ok()?), sealed_at)?;
         Some((judged.checkpoint().size(), judged.at()?))

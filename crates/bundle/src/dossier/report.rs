@@ -4,14 +4,14 @@ use entente_clock::Timestamp;
 use entente_evidence::commitment::Field;
 use entente_evidence::proof::Form;
 use entente_evidence::statement::Kind;
-use entente_identity::{MemberId, ServerId};
+use entente_identity::{Jurisdiction, MemberId, ServerId};
 use entente_ledger::note::NoteKey;
 use entente_timestamp::Authorities;
 
 /// What whoever verifies believes already.
 #[derive(Debug, Default)]
 pub struct Trust {
-    /// The key of the registry's ledger.
+    /// The key of the ledger of a registry: that of either party.
     pub registry: Option<NoteKey>,
     /// The time-stamping authorities that count.
     pub authorities: Option<Authorities>,
@@ -65,6 +65,15 @@ pub enum Proven {
     /// The provider's ledger holds the request where its answer promised.
     Promised {
         /// Where.
+        index: u64,
+    },
+    /// One registry recognised the other, whose ledger has the key in this bundle.
+    Recognised {
+        /// Whose registry said so.
+        by: Jurisdiction,
+        /// Whose registry it recognised.
+        jurisdiction: Jurisdiction,
+        /// Where in the ledger of the one that said so.
         index: u64,
     },
     /// The registry bound the seal's key to its member.
@@ -153,7 +162,9 @@ pub enum Gap {
         /// The server.
         server: ServerId,
     },
-    /// Whose registry it is was not compared with anything.
+    /// The registries recognised each other then: what they suspended or ended is not in a bundle.
+    Recognition,
+    /// Whose registry it is was not compared with anything, and none that is believed recognises it here.
     Registry {
         /// Its key, to be compared.
         key: String,

@@ -111,6 +111,7 @@ fn made(others: u8) -> Made {
         },
         provider: Party::default(),
         registry: None,
+        abroad: None,
         openings: vec![Disclosed {
             is_of_answer: false,
             opening: opening(),

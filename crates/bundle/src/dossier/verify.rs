@@ -1,10 +1,11 @@
 //! Verifying a dossier: everything that can be checked without asking anybody.
 
+mod registries;
+
 use std::sync::Arc;
 
 use bytes::Bytes;
 use entente_clock::Timestamp;
-use entente_directory::RegistryEntry;
 use entente_evidence::proof::SignedStatement;
 use entente_evidence::statement::Kind;
 use entente_identity::ServerId;
@@ -17,7 +18,6 @@ use entente_ledger::tree::leaf_hash;
 use entente_signing::{Digest, VerifyingKey};
 use entente_timestamp::verify as verify_token;
 
-use super::bindings::{binds, binds_member, server_of};
 use super::gaps::statement_in;
 use super::report::{Fault, Gap, Proven, Report, Trust};
 use super::{Dossier, Party, Session, Tree};
@@ -59,9 +59,9 @@ impl Dossier {
         }
         check.ledger("consumer", &self.consumer);
         check.ledger("provider", &self.provider);
-        check.registry();
-        check.witnesses(&self.consumer, sealed.at);
-        check.witnesses(&self.provider, sealed.at);
+        check.registries();
+        check.witnesses("consumer", &self.consumer, sealed.at);
+        check.witnesses("provider", &self.provider, sealed.at);
         for disclosed in &self.openings {
             check.opening(disclosed);
         }
@@ -73,18 +73,6 @@ impl Dossier {
             check.report.gaps.push(Gap::Instructions);
         }
         check.report
-    }
-
-    /// Whether an entry of the registry's ledger binds one of the keys.
-    pub fn needs_change(&self, entry: &Bytes) -> bool {
-        let Ok(entry) = RegistryEntry::parse(entry) else {
-            return false;
-        };
-        let change = entry.change.change();
-        let (keys, members) = (self.keys(), self.member_keys());
-        let mut members = members.iter();
-        keys.iter().any(|(server, key)| binds(change, server, key))
-            || members.any(|(member, key)| binds_member(change, member, key))
     }
 
     /// The keys of servers and ledgers that have to be bound.
@@ -108,7 +96,7 @@ impl Dossier {
     }
 
     /// The server of a side.
-    pub(super) fn server(&self, side: &str) -> &ServerId {
+    pub(crate) fn server(&self, side: &str) -> &ServerId {
         let request = self.request.statement();
         match side {
             "consumer" => &request.sender_server,
@@ -309,67 +297,6 @@ impl Check<'_> {
             self.fault("provider", "it answered what its ledger says it refused");
         } else {
             self.prove(Proven::Promised { index: held.index });
-        }
-    }
-
-    fn registry(&mut self) {
-        let dossier = self.dossier;
-        let Some(tree) = &dossier.registry else {
-            return;
-        };
-        if self.tree("registry", tree).is_none() {
-            return;
-        }
-        if !tree.stamps.is_empty() {
-            self.fault("registry", "no time stamp is over it");
-        }
-        match &self.trust.registry {
-            Some(known) if *known != tree.key => {
-                self.fault(
-                    "registry",
-                    "its key is not that of the registry you believe",
-                );
-            }
-            Some(_) => {}
-            None => self.report.gaps.push(Gap::Registry {
-                key: tree.key.to_string(),
-            }),
-        }
-        let keys = dossier.keys();
-        for (index, proved) in &tree.entries {
-            let Ok(entry) = RegistryEntry::parse(&proved.bytes) else {
-                self.fault(&format!("registry/entry-{index}"), "it is no change");
-                continue;
-            };
-            let (change, index) = (entry.change.change(), *index);
-            if keys.iter().any(|(server, key)| binds(change, server, key))
-                && let Some(server) = server_of(change).cloned()
-            {
-                self.prove(Proven::Bound { server, index });
-            }
-            let sealer = &dossier.sealer;
-            if binds_member(change, sealer.member(), sealer.key()) {
-                let member = sealer.member().clone();
-                self.prove(Proven::SealBound { member, index });
-            }
-        }
-    }
-
-    /// Whether the policy's quorum cosigned a ledger's checkpoint, before this was sealed.
-    fn witnesses(&mut self, party: &Party, sealed_at: Timestamp) {
-        let (Some(tree), Some(named)) = (&party.ledger, self.dossier.witnesses()) else {
-            return;
-        };
-        if let Some((size, at)) = self.dossier.witnessed(tree, sealed_at) {
-            let by = party.cosignatures(&named).into_iter();
-            let by = by.map(|cosignature| cosignature.name.to_owned()).collect();
-            let origin = tree.key.name().to_owned();
-            self.prove(Proven::Witnessed {
-                origin,
-                size,
-                at,
-                by,
-            });
         }
     }
 

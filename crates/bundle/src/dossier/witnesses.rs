@@ -28,12 +28,12 @@ pub(crate) struct Cosignature<'a> {
     pub(crate) signature: Bytes,
 }
 
-// === impl Dossier ===
+// === impl Tree ===
 
-impl Dossier {
-    /// The policy of the newest change here that makes one, when it names witnesses.
+impl Tree {
+    /// The policy of the newest change here that makes one, when this is a registry's and it names witnesses.
     pub(crate) fn witnesses(&self) -> Option<Named> {
-        let entries = self.registry.as_ref()?.entries.iter().rev();
+        let entries = self.entries.iter().rev();
         let mut policies = entries.filter_map(|(index, entry)| {
             let policy = policy(&entry.bytes)?;
             let index = *index;
@@ -42,8 +42,12 @@ impl Dossier {
         let newest = policies.next()?;
         (!newest.policy.witnesses().is_empty()).then_some(newest)
     }
+}
 
-    /// Whether an entry of the registry's ledger makes a policy.
+// === impl Dossier ===
+
+impl Dossier {
+    /// Whether an entry of a registry's ledger makes a policy.
     pub fn is_policy(entry: &Bytes) -> bool {
         policy(entry).is_some()
     }

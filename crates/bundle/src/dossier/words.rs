@@ -61,6 +61,10 @@ impl Gap {
                     format!("que {server} a consigné : {fr}"),
                 ]
             }
+            Self::Recognition => both(
+                "that the two registries recognised each other then: their ledgers say so",
+                "que les deux registres se reconnaissaient alors : leurs journaux le disent",
+            ),
             Self::Registry { key } => [
                 format!("whose registry it is: compare its key with the one you know, {key}"),
                 format!(

@@ -34,9 +34,9 @@ pub(super) fn write(script: &mut Script, dossier: &Dossier, files: &Files, seale
             script.ledger(side, tree, dossier, files);
         }
     }
-    if let Some(tree) = &dossier.registry {
-        script.registry(tree, dossier);
-        script.witnesses(tree, dossier);
+    for (folder, tree) in dossier.registries() {
+        script.registry(folder, tree, dossier);
+        script.witnesses(folder, tree, dossier);
     }
     if !dossier.openings.is_empty() {
         script.openings(dossier);

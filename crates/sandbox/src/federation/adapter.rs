@@ -9,7 +9,7 @@ use tokio::sync::oneshot;
 use tokio::task::JoinHandle;
 
 use super::BuildError;
-use crate::layout::{AGENCIES, Layout};
+use crate::layout::{Agency, Layout};
 use crate::seams::Seams;
 use crate::step::Step;
 
@@ -25,6 +25,7 @@ pub(super) struct AdapterTask {
 impl AdapterTask {
     pub(super) async fn start(
         layout: &Layout,
+        agency: &Agency,
         seams: &Seams,
         show: &mut (dyn FnMut(Step) + Send),
     ) -> Result<Self, BuildError> {
@@ -32,8 +33,8 @@ impl AdapterTask {
             clock: seams.clock.clone(),
             ..OpenOptions::default()
         };
-        let adapter = SqlAdapter::open(&layout.adapter_config(), &options).await?;
-        let bound = bind(&ListenAddr::Unix(layout.adapter_socket()))?;
+        let adapter = SqlAdapter::open(&layout.adapter_config(agency), &options).await?;
+        let bound = bind(&ListenAddr::Unix(layout.adapter_socket(agency)))?;
         let (stop, stopped) = oneshot::channel();
         let task = tokio::spawn(async move {
             let stopped = async {
@@ -47,7 +48,7 @@ impl AdapterTask {
         });
         let people = samples::people();
         show(Step::AdapterStarted {
-            system: AGENCIES[0].system(),
+            system: agency.system(),
             people: people.len() as u64,
             deaths: people
                 .iter()

@@ -14,6 +14,7 @@ use entente_security_server as security;
 use entente_signing::Digest;
 
 use super::BuildError;
+use super::adapter::AdapterTask;
 use crate::files;
 use crate::layout::{AGENCIES, Agency, Layout, Realm};
 use crate::member_file::MemberFile;
@@ -54,6 +55,17 @@ pub(super) async fn start_registry(
         genesis: running.anchor().genesis.to_string(),
     });
     Ok(running)
+}
+
+/// The legacy database of an agency that answers, made if it is not there, and the adapter in front of it.
+pub(super) async fn make_adapter(
+    layout: &Layout,
+    seams: &Seams,
+    agency: &Agency,
+    show: &mut (dyn FnMut(Step) + Send),
+) -> Result<AdapterTask, BuildError> {
+    entente_adapter_sql::samples::vital_events(&make_folder(layout.adapter(agency))?)?;
+    AdapterTask::start(layout, agency, seams, show).await
 }
 
 pub(super) async fn admit_members(
@@ -117,10 +129,10 @@ pub(super) async fn register_servers(
 }
 
 pub(super) async fn publish(
+    provider: &Agency,
     office: &Office,
     show: &mut (dyn FnMut(Step) + Send),
 ) -> Result<Digest, BuildError> {
-    let provider = &AGENCIES[0];
     let service: entente_identity::ServiceName = VITAL_EVENTS.parse()?;
     let set = Bytes::from_static(entente_proto::VITAL_EVENTS_DESCRIPTOR_SET);
     let systems = BTreeSet::from([provider.system()]);

@@ -1,4 +1,4 @@
-//! A second jurisdiction beside the first: its registry, the recognition either way, and an agreement across.
+//! Other jurisdictions beside the first: their registries, recognition either way, and agreements across.
 
 use entente_agreement::Agreement;
 use entente_central_registry as registry;
@@ -6,58 +6,149 @@ use entente_directory::{RecognitionLimits, Standing};
 use entente_follow::Anchor;
 use entente_identity::Jurisdiction;
 use entente_reason::Lang;
-use entente_security_server as security;
 use entente_signing::Digest;
 
+use super::adapter::AdapterTask;
 use super::build::{self, VITAL_EVENTS};
 use super::{BuildError, Federation};
-use crate::files;
-use crate::layout::{AGENCIES, Agency, FEDERAL, HEALTH, Layout, PROVINCE, Realm};
+use crate::across::{ACROSS, Across};
+use crate::layout::{FEDERAL, Layout, PROVINCES, Realm};
 use crate::registrar::Registrar;
 use crate::seams::Seams;
 use crate::step::Step;
 
+/// What there is of a province while it is made.
+#[derive(Debug, Default)]
+struct Province {
+    registry: Option<registry::Running>,
+    adapters: Vec<AdapterTask>,
+    steps: Vec<Step>,
+}
+
 // === impl Federation ===
 
 impl Federation {
-    /// Builds the province beside a federation just built, and starts it: its registry, its agency with a
-    /// server, the registries recognised by each other's registrars, an agreement signed by a party on either
-    /// side in its own registry. Each step is shown when it has happened. Call it within a runtime, once.
+    /// Builds the provinces beside a federation just built, and starts them: each its registry and its agency
+    /// with a server; that registry and the first jurisdiction's recognised by each other's registrars; and
+    /// the agreements with an agency of the first jurisdiction signed by both parties, each in its own
+    /// registry. The provinces do not recognise each other yet. Each step is shown when it has happened.
+    /// Call it within a runtime, once.
     ///
     /// # Errors
     /// When a step fails.
-    pub async fn add_province(
+    pub async fn add_provinces(
         &mut self,
         show: &mut (dyn FnMut(Step) + Send),
     ) -> Result<(), BuildError> {
         let began = self.seams.clock.now();
-        let (layout, seams) = (self.layout.clone(), self.seams.clone());
-        let abroad = build::make_registry(&layout, &PROVINCE, &seams, show).await?;
-        // Kept from here on: `shutdown` closes it also when a step below fails.
-        let theirs = self.abroad.insert(abroad).anchor().genesis;
-        let ours = self.registry.anchor().genesis;
-        let offices = build::admit_members(&layout, &PROVINCE, &seams, show).await?;
-        build::register_servers(&layout, &PROVINCE, &offices, show).await?;
-        for office in offices {
-            office.close().await;
+        self.add(show).await?;
+        for realm in &PROVINCES {
+            self.recognise_mutually(&FEDERAL, realm, show).await?;
         }
-        recognise(&layout, &seams, (&FEDERAL, &PROVINCE), &theirs, show).await?;
-        recognise(&layout, &seams, (&PROVINCE, &FEDERAL), &ours, show).await?;
-        self.sign_across(show).await?;
-        let server = start_server(&layout, &seams, show).await?;
-        self.servers.push(server);
-        build::write(layout.province_built(), "")?;
+        for agreement in ACROSS.iter().filter(|across| across.is_of(&FEDERAL)) {
+            self.sign_across(agreement, show).await?;
+        }
+        self.start_agencies(show).await?;
+        build::write(self.layout.provinces_built(), "")?;
         self.be_ready(began, show).await;
         Ok(())
     }
 
-    /// Writes the agreement of the provider and the province's agency, and has each sign it in its own registry.
-    async fn sign_across(&self, show: &mut (dyn FnMut(Step) + Send)) -> Result<(), BuildError> {
+    /// Has the registrars of the two provinces recognise each other's registry, and the parties of either sign
+    /// their agreement. Whom the first jurisdiction recognises had nothing to do with it.
+    ///
+    /// # Errors
+    /// When a step fails.
+    pub async fn join_provinces(
+        &self,
+        show: &mut (dyn FnMut(Step) + Send),
+    ) -> Result<(), BuildError> {
+        let began = self.seams.clock.now();
+        let [one, other] = &PROVINCES;
+        self.recognise_mutually(one, other, show).await?;
+        for agreement in ACROSS.iter().filter(|across| !across.is_of(&FEDERAL)) {
+            self.sign_across(agreement, show).await?;
+        }
+        self.be_ready(began, show).await;
+        Ok(())
+    }
+
+    /// Starts what an earlier [`Self::add_provinces`] left in the folder, if it came to an end.
+    pub(super) async fn start_provinces(
+        &mut self,
+        show: &mut (dyn FnMut(Step) + Send),
+    ) -> Result<(), BuildError> {
+        if !self.layout.has_provinces() {
+            return Ok(());
+        }
+        for realm in PROVINCES {
+            let started = build::start_registry(&self.layout, &realm, &self.seams, show).await?;
+            self.abroad.push((realm, started));
+            for agency in realm.agencies.iter().filter(|agency| !agency.asks) {
+                let adapter = AdapterTask::start(&self.layout, agency, &self.seams, show).await?;
+                self.adapters.push(adapter);
+            }
+        }
+        self.start_agencies(show).await
+    }
+
+    /// The provinces' registries and agencies, all at once, and shown one after the other.
+    async fn add(&mut self, show: &mut (dyn FnMut(Step) + Send)) -> Result<(), BuildError> {
+        let [mut one, mut other] = [Province::default(), Province::default()];
+        let [first, second] = &PROVINCES;
+        let (layout, seams) = (&self.layout, &self.seams);
+        let made = tokio::join!(
+            one.make(layout, seams, first),
+            other.make(layout, seams, second)
+        );
+        for (realm, province) in PROVINCES.into_iter().zip([one, other]) {
+            province.steps.into_iter().for_each(&mut *show);
+            // Kept also when a step failed, so that `shutdown` closes it.
+            self.abroad.extend(province.registry.map(|r| (realm, r)));
+            self.adapters.extend(province.adapters);
+        }
+        made.0.and(made.1)
+    }
+
+    async fn start_agencies(
+        &mut self,
+        show: &mut (dyn FnMut(Step) + Send),
+    ) -> Result<(), BuildError> {
+        for agency in PROVINCES.iter().flat_map(|realm| realm.agencies) {
+            let running = build::start_server(&self.layout, &self.seams, agency).await?;
+            build::show_server(agency, &running, show);
+            self.servers.push((*agency, running));
+        }
+        Ok(())
+    }
+
+    /// Each registrar of two jurisdictions recognises the other's registry, by what that registry itself says
+    /// its fingerprint is.
+    async fn recognise_mutually(
+        &self,
+        one: &Realm,
+        other: &Realm,
+        show: &mut (dyn FnMut(Step) + Send),
+    ) -> Result<(), BuildError> {
+        let (layout, seams) = (&self.layout, &self.seams);
+        for (by, of) in [(one, other), (other, one)] {
+            let heard = self.registry_in(of.jurisdiction).anchor().genesis;
+            recognise(layout, seams, (by, of), &heard, show).await?;
+        }
+        Ok(())
+    }
+
+    /// Writes an agreement across, and has each party sign it in its own registry.
+    async fn sign_across(
+        &self,
+        across: &Across,
+        show: &mut (dyn FnMut(Step) + Send),
+    ) -> Result<(), BuildError> {
         let contract = Digest::of(entente_proto::VITAL_EVENTS_DESCRIPTOR_SET);
-        let yaml = files::agreement_across_yaml(&contract, self.seams.clock.now());
-        let document = build::write_agreement(self.layout.agreement_across(), &yaml)?;
+        let yaml = across.yaml(&contract, self.seams.clock.now());
+        let document = build::write_agreement(self.layout.agreement_across(across), &yaml)?;
         let agreement = Agreement::of(&document)?;
-        for agency in [&AGENCIES[0], &HEALTH] {
+        for agency in [&across.provider, &across.consumer] {
             let office = self.office(agency).await?;
             let signed = build::sign_as(agency, &office, &self.seams, &agreement, show).await;
             office.close().await;
@@ -66,19 +157,20 @@ impl Federation {
         Ok(())
     }
 
-    /// Has the first jurisdiction's registrar suspend or resume the recognition of the province's registry.
+    /// Has the registrar of one jurisdiction suspend or resume the recognition of another's registry.
     ///
     /// # Errors
     /// When there is none, or the registry refuses.
     pub async fn stand(
         &self,
+        (by, of): (&Realm, &Realm),
         standing: Standing,
         reason: Option<String>,
         show: &mut (dyn FnMut(Step) + Send),
     ) -> Result<(), BuildError> {
-        let by: Jurisdiction = FEDERAL.jurisdiction.parse()?;
-        let jurisdiction: Jurisdiction = PROVINCE.jurisdiction.parse()?;
-        let registrar = registrar(&self.layout, &self.seams, &FEDERAL).await?;
+        let registrar = registrar(&self.layout, &self.seams, by).await?;
+        let by: Jurisdiction = by.jurisdiction.parse()?;
+        let jurisdiction: Jurisdiction = of.jurisdiction.parse()?;
         let stood = registrar.trust(&jurisdiction, standing, reason).await;
         registrar.close().await;
         let Some(accepted) = stood? else {
@@ -101,27 +193,35 @@ impl Federation {
     }
 }
 
-/// The registry, when the province was built.
-pub(super) async fn start_registry(
-    layout: &Layout,
-    seams: &Seams,
-    show: &mut (dyn FnMut(Step) + Send),
-) -> Result<Option<registry::Running>, BuildError> {
-    if !layout.has_province() {
-        return Ok(None);
-    }
-    let running = build::start_registry(layout, &PROVINCE, seams, show).await?;
-    Ok(Some(running))
-}
+// === impl Province ===
 
-pub(super) async fn start_server(
-    layout: &Layout,
-    seams: &Seams,
-    show: &mut (dyn FnMut(Step) + Send),
-) -> Result<(Agency, security::Running), BuildError> {
-    let running = build::start_server(layout, seams, &HEALTH).await?;
-    build::show_server(&HEALTH, &running, show);
-    Ok((HEALTH, running))
+impl Province {
+    /// Its registry and its agencies, with a contract where one answers.
+    async fn make(
+        &mut self,
+        layout: &Layout,
+        seams: &Seams,
+        realm: &Realm,
+    ) -> Result<(), BuildError> {
+        let Self {
+            registry,
+            adapters,
+            steps,
+        } = self;
+        let mut show = |step| steps.push(step);
+        let show = &mut show;
+        *registry = Some(build::make_registry(layout, realm, seams, show).await?);
+        let offices = build::admit_members(layout, realm, seams, show).await?;
+        build::register_servers(layout, realm, &offices, show).await?;
+        for (agency, office) in realm.agencies.iter().zip(offices) {
+            if !agency.asks {
+                adapters.push(build::make_adapter(layout, seams, agency, show).await?);
+                build::publish(agency, &office, show).await?;
+            }
+            office.close().await;
+        }
+        Ok(())
+    }
 }
 
 /// Has the registrar of one jurisdiction recognise the registry of another, for one service only.

@@ -15,8 +15,8 @@ use entente_directory::Standing;
 use entente_identity::MethodName;
 use entente_reason::Reason;
 use entente_sandbox::{
-    AGENCIES, AskError, BuildError, Door, Federation, HEALTH, Layout, Office, Options, PROVINCE,
-    Question, Refused, Seams, Step,
+    AGENCIES, AskError, BuildError, DEATHS, Door, FEDERAL, Federation, HEALTH, Layout, Office,
+    Options, PROVINCES, Question, Refused, Seams, Step,
 };
 use entente_signing::Digest;
 use serde_json::{Value, json};
@@ -136,8 +136,8 @@ async fn answers_what_was_agreed_and_refuses_the_rest() {
 }
 
 /// Asks until what a registrar did has come to the servers.
-async fn until(door: &Door, reason: Option<Reason>) {
-    let ended = async || match door.ask(&question(DECEASED)).await {
+async fn until(door: &Door, question: &Question, reason: Option<Reason>) {
+    let ended = async || match door.ask(question).await {
         Ok(_) => None,
         Err(AskError::Refused(told)) => told.reason,
         Err(other) => panic!("neither answered nor refused: {other:?}"),
@@ -152,7 +152,7 @@ async fn until(door: &Door, reason: Option<Reason>) {
 }
 
 #[tokio::test(flavor = "multi_thread")]
-async fn a_province_asks_across_until_its_recognition_is_suspended() {
+async fn suspending_one_recognition_stops_that_pair_of_three_and_no_other() {
     let dir = tempfile::tempdir().unwrap();
     let layout = Layout::of(dir.path().join("sandbox"));
     layout.prepare().unwrap();
@@ -163,31 +163,50 @@ async fn a_province_asks_across_until_its_recognition_is_suspended() {
     let mut federation = Federation::build(&layout, options, &mut |_| {})
         .await
         .unwrap();
-    assert!(!layout.has_province() && federation.server(&HEALTH).is_none());
-    federation.add_province(&mut |_| {}).await.unwrap();
-    assert!(layout.has_province() && federation.server(&HEALTH).is_some());
+    assert!(layout.realms() == [FEDERAL] && federation.server(&HEALTH).is_none());
+    federation.add_provinces(&mut |_| {}).await.unwrap();
+    assert_eq!(layout.realms()[1..], PROVINCES);
+    let (home, abroad) = (
+        question(DECEASED),
+        Question {
+            to: DEATHS.system(),
+            ..question(DECEASED)
+        },
+    );
+    let unrecognised = Some(Reason::JurisdictionNotRecognised);
     let health = federation.door(&HEALTH).unwrap();
-    until(&health, None).await;
+    let pensions = federation.door(&AGENCIES[1]).unwrap();
+    until(&health, &home, None).await;
+    until(&pensions, &abroad, None).await;
+    // The first jurisdiction recognises both provinces. That makes neither known to the other.
+    let told = refused(&health, &abroad).await;
+    assert_eq!(told.reason, unrecognised);
+    federation.join_provinces(&mut |_| {}).await.unwrap();
+    until(&health, &abroad, None).await;
+
+    let [qc, _] = &PROVINCES;
+    let pair = (&FEDERAL, qc);
     federation
-        .stand(Standing::Suspended, None, &mut |_| {})
+        .stand(pair, Standing::Suspended, None, &mut |_| {})
         .await
         .unwrap();
-    until(&health, Some(Reason::JurisdictionNotRecognised)).await;
-    // Nobody at home is refused for it.
-    let pensions = federation.door(&AGENCIES[1]).unwrap();
-    pensions.ask(&question(DECEASED)).await.unwrap();
+    until(&health, &home, unrecognised).await;
+    health.ask(&abroad).await.unwrap();
+    pensions.ask(&abroad).await.unwrap();
+    pensions.ask(&home).await.unwrap();
 
     federation.shutdown().await.unwrap();
     let again = Federation::start(&layout, Seams::real(), &mut |_| {})
         .await
         .unwrap();
     let health = again.door(&HEALTH).unwrap();
-    until(&health, Some(Reason::JurisdictionNotRecognised)).await;
+    until(&health, &home, unrecognised).await;
+    until(&health, &abroad, None).await;
     again
-        .stand(Standing::Active, None, &mut |_| {})
+        .stand(pair, Standing::Active, None, &mut |_| {})
         .await
         .unwrap();
-    until(&health, None).await;
+    until(&health, &home, None).await;
     again.shutdown().await.unwrap();
 }
 
@@ -206,14 +225,18 @@ async fn a_registry_is_not_recognised_by_an_anchor_of_another() {
     let other = Digest::of(b"another first change").to_string();
     let (mut genesis, mut recognised) = (String::new(), 0);
     let added = federation
-        .add_province(&mut |step| match step {
+        .add_provinces(&mut |step| match step {
             Step::RegistryStarted {
                 genesis: stated, ..
             } => genesis = stated,
-            Step::ServerRegistered { .. } => {
-                let anchor = fs::read_to_string(layout.anchor(&PROVINCE)).unwrap();
+            Step::ServerRegistered { server, .. } if server == HEALTH.server() => {
+                let anchor = fs::read_to_string(layout.anchor(&PROVINCES[0])).unwrap();
                 assert!(anchor.contains(&genesis));
-                fs::write(layout.anchor(&PROVINCE), anchor.replace(&genesis, &other)).unwrap();
+                fs::write(
+                    layout.anchor(&PROVINCES[0]),
+                    anchor.replace(&genesis, &other),
+                )
+                .unwrap();
             }
             Step::RegistryRecognised { .. } => recognised += 1,
             _ => {}
@@ -223,6 +246,6 @@ async fn a_registry_is_not_recognised_by_an_anchor_of_another() {
         matches!(added, Err(BuildError::FingerprintDiffers { .. })),
         "{added:?}"
     );
-    assert!(recognised == 0 && !layout.has_province());
+    assert!(recognised == 0 && layout.realms() == [FEDERAL]);
     federation.shutdown().await.unwrap();
 }

@@ -18,7 +18,7 @@ use entente_ledger::{Checkpoint, Reader, SignedCheckpoint};
 use entente_signing::{Digest, Signer};
 use entente_timestamp::stated;
 
-use super::super::keys::Directory;
+use super::super::directory::Directory;
 use super::super::records::{data_of, keys_of};
 use super::super::{damaged, ledgers_in, open};
 use super::{ExportArgs, LABEL};
@@ -271,7 +271,7 @@ impl Book {
         let unreadable = |error| damaged(&dir, &error, screen);
         let facts: [Fact<'_>; 1] = [("ledger", &self.origin.clone())];
         let unknown = || Failure::new(Exit::Usage, screen.text(Text::KeyUnknown, &facts));
-        let key = directory.ledger_key(&self.origin).ok_or_else(unknown)?;
+        let key = directory.ledger(&self.origin).ok_or_else(unknown)?.1;
         let key = NoteKey::new(&self.origin, key);
         let key = key.map_err(|error| Failure::of(Exit::Failed, &error))?;
         let early = || Failure::new(Exit::Failed, screen.text(Text::BundleEarly, &facts));
@@ -403,11 +403,10 @@ fn session_of(
     directory: &Directory,
 ) -> Option<Session> {
     let said = signed.statement();
-    let record = directory.view().state.server(&said.sender_server)?;
+    let keys = directory.server_keys(&said.sender_server);
     let mut found = sessions.iter().filter_map(|chain| {
         let (leaf, above) = chain.split_first()?;
-        let mut keys = record.keys.iter().map(|dated| &dated.value);
-        let server_key = keys.find(|key| {
+        let server_key = keys.iter().find(|key| {
             let verified = SessionCertificate::verify(leaf, key, said.issued_at);
             verified.is_ok_and(|session| session.key().key_id() == signed.key_id())
         })?;

@@ -3,7 +3,8 @@
 use base64::Engine as _;
 use base64::engine::general_purpose::STANDARD as BASE64;
 use bytes::Bytes;
-use entente_directory::RegistryEntry;
+use entente_directory::{Change, RegistryEntry};
+use entente_identity::Jurisdiction;
 use entente_ledger::entry::{Body, Entry};
 use entente_ledger::proof::InclusionProof;
 use entente_signing::{Digest, VerifyingKey};
@@ -11,7 +12,7 @@ use entente_timestamp::stated;
 
 use super::super::{SAME, Script};
 use crate::container::Files;
-use crate::dossier::{Dossier, Tree, binds, binds_member};
+use crate::dossier::{Dossier, REGISTRY, Tree, binds, binds_member, recognises};
 
 // === impl Script ===
 
@@ -125,25 +126,30 @@ impl Script {
         self.run(&command, SAME);
     }
 
-    pub(super) fn registry(&mut self, tree: &Tree, dossier: &Dossier) {
-        self.step(
-            "The registry's ledger holds the changes that bind these keys to their owners.",
-            "Le journal du registre contient les modifications qui lient ces clés à leurs titulaires.",
-        );
-        self.tree("registry", tree);
-        let mut keys: Vec<(String, &VerifyingKey, &str)> = Vec::new();
+    pub(super) fn registry(&mut self, folder: &str, tree: &Tree, dossier: &Dossier) {
+        match folder {
+            REGISTRY => self.step(
+                "The registry's ledger holds the changes that bind these keys to their owners.",
+                "Le journal du registre contient les modifications qui lient ces clés à leurs titulaires.",
+            ),
+            _ => self.step(
+                "So does that of the other party's registry, for its own names.",
+                "Celui du registre de l’autre partie aussi, pour ses propres noms.",
+            ),
+        }
+        self.tree(folder, tree);
         let parties = [
             ("consumer", &dossier.consumer),
             ("provider", &dossier.provider),
         ];
         let request = dossier.request.statement();
         for (index, entry) in &tree.entries {
-            let file = format!("ev/registry/entry-{index}.bin");
+            let file = format!("ev/{folder}/entry-{index}.bin");
             let Ok(parsed) = RegistryEntry::parse(&entry.bytes) else {
                 continue;
             };
-            keys.clear();
             let change = parsed.change.change();
+            let mut keys: Vec<(String, &VerifyingKey, &str)> = Vec::new();
             for (side, party) in parties {
                 let server = match side {
                     "consumer" => &request.sender_server,
@@ -158,7 +164,7 @@ impl Script {
                     .as_ref()
                     .map(|tree| ("ledger-key", tree.key.key()));
                 for (name, key) in [server_key, ledger].into_iter().flatten() {
-                    if binds(change, server, key) {
+                    if tree.speaks_for(&server.jurisdiction()) && binds(change, server, key) {
                         let spki =
                             format!("openssl pkey -pubin -in ev/{side}/{name}.pem -outform DER");
                         keys.push((spki, key, server.as_str()));
@@ -166,9 +172,17 @@ impl Script {
                 }
             }
             let sealer = &dossier.sealer;
-            if binds_member(change, sealer.member(), sealer.key()) {
+            if tree.speaks_for(&sealer.member().jurisdiction())
+                && binds_member(change, sealer.member(), sealer.key())
+            {
                 let spki = "openssl x509 -in ev/seal.pem -noout -pubkey | openssl pkey -pubin -outform DER";
                 keys.push((spki.to_owned(), sealer.key(), sealer.member().as_str()));
+            }
+            // The key by which one registry recognises the other is the other's here.
+            if let Some((other, of)) = recognised(tree, change, dossier) {
+                let spki =
+                    format!("openssl pkey -pubin -in ev/{other}/ledger-key.pem -outform DER");
+                keys.push((spki, of.0, of.1.as_str()));
             }
             for (command, key, owner) in &keys {
                 self.stands(command, key.spki_der(), &entry.bytes, &file);
@@ -179,8 +193,8 @@ impl Script {
     }
 
     /// The policy in the registry's ledger, and the cosignatures by its witnesses.
-    pub(super) fn witnesses(&mut self, registry: &Tree, dossier: &Dossier) {
-        let Some(named) = dossier.witnesses() else {
+    pub(super) fn witnesses(&mut self, folder: &str, registry: &Tree, dossier: &Dossier) {
+        let Some(named) = registry.witnesses() else {
             return;
         };
         let (index, policy) = (named.index, named.policy.to_string());
@@ -193,9 +207,9 @@ impl Script {
             "La politique du registre nomme des témoins et, à sa dernière ligne, combien doivent cosigner. \
              Ceux-ci ont cosigné les points de contrôle des journaux.",
         );
-        let file = format!("ev/registry/entry-{index}.bin");
+        let file = format!("ev/{folder}/entry-{index}.bin");
         self.stands(
-            "cat ev/registry/policy",
+            &format!("cat ev/{folder}/policy"),
             policy.as_bytes(),
             &entry.bytes,
             &file,
@@ -204,6 +218,9 @@ impl Script {
             ("consumer", &dossier.consumer),
             ("provider", &dossier.provider),
         ] {
+            if !registry.speaks_for(&dossier.server(side).jurisdiction()) {
+                continue;
+            }
             for (n, cosignature) in (1..).zip(party.cosignatures(&named)) {
                 let file = format!("ev/{side}/witness-{n}");
                 let seconds = cosignature.seconds;
@@ -229,8 +246,8 @@ impl Script {
                     "{{ printf '\\004'; openssl pkey -pubin -in {file}.pem -outform DER | tail -c 32; }} | \
                      openssl base64 -A"
                 );
-                let whole = "ev/registry/policy";
-                self.stands(&command, key.as_bytes(), policy.as_bytes(), whole);
+                let whole = format!("ev/{folder}/policy");
+                self.stands(&command, key.as_bytes(), policy.as_bytes(), &whole);
             }
         }
     }
@@ -273,6 +290,20 @@ impl Script {
             }
         }
     }
+}
+
+/// Of a change that recognises the other registry in a dossier, the other's folder, key and jurisdiction.
+fn recognised<'a>(
+    registry: &Tree,
+    change: &'a Change,
+    dossier: &'a Dossier,
+) -> Option<(&'static str, (&'a VerifyingKey, &'a Jurisdiction))> {
+    let mut others = dossier
+        .registries()
+        .filter(|(_, tree)| tree.key != registry.key);
+    let (folder, other) = others.next()?;
+    let jurisdiction = recognises(change, &other.key)?;
+    Some((folder, (other.key.key(), jurisdiction)))
 }
 
 /// The way up from a leaf, as commands: as `InclusionProof::root` goes it.
