@@ -129,10 +129,7 @@ impl ServerKeys {
     /// # Errors
     /// As there.
     pub fn with_server_key(store: &KeyStore, server: Arc<dyn Signer>) -> Result<Self, EnrolError> {
-        let mut tls = Vec::new();
-        for number in numbers(store, KeyUse::Tls)? {
-            tls.push(store.load(KeyUse::Tls, &number.to_string())?);
-        }
+        let mut tls = Self::tls_keys(store)?;
         if tls.is_empty() {
             tls.push(store.load_or_generate(KeyUse::Tls, LABEL)?);
         }
@@ -148,6 +145,25 @@ impl ServerKeys {
             tls,
             hpke,
         })
+    }
+
+    /// The keys of a folder that are shown in TLS, oldest first; none is made.
+    fn tls_keys(store: &KeyStore) -> Result<Vec<Arc<dyn Signer>>, EnrolError> {
+        let numbers = numbers(store, KeyUse::Tls)?.into_iter();
+        let keys = numbers.map(|number| store.load(KeyUse::Tls, &number.to_string()));
+        Ok(keys.collect::<Result<_, _>>()?)
+    }
+
+    /// What a folder has to show in TLS and to be sealed to, each oldest first; none is made.
+    ///
+    /// # Errors
+    /// When one cannot be read.
+    pub fn public_of(store: &KeyStore) -> Result<(Vec<VerifyingKey>, Vec<HpkeKey>), EnrolError> {
+        let tls = Self::tls_keys(store)?;
+        let tls = tls.iter().map(|key| key.verifying_key().clone()).collect();
+        let hpke = Self::seal_keys(store)?;
+        let hpke = hpke.iter().map(|pair| registered(pair)).collect();
+        Ok((tls, hpke))
     }
 
     /// The keys of a folder that are sealed to, oldest first; none is made.
@@ -178,7 +194,7 @@ impl ServerKeys {
         if let (Some(newest), Some(record)) = (numbers.last(), record) {
             let prepared = rotated.prepared(store, &newest.to_string(), false)?;
             let tls = record.tls.iter().map(|key| key.value.key_id().to_string());
-            let hpke = record.hpke.iter().map(|key| hex(&key.value));
+            let hpke = record.hpke.iter().map(|key| key.value.fingerprint());
             if !tls.chain(hpke).any(|known| known == prepared.fingerprint) {
                 return Ok(prepared);
             }
@@ -299,7 +315,7 @@ impl Rotated {
                     false => store.load_secret(key_use, label)?,
                 };
                 let key = registered(&*seal_key(secret.expose())?);
-                (format!("{key_use}.{label}.secret"), hex(&key))
+                (format!("{key_use}.{label}.secret"), key.fingerprint())
             }
         };
         Ok(Prepared {
@@ -324,10 +340,6 @@ pub fn numbers(store: &KeyStore, key_use: KeyUse) -> Result<Vec<u32>, KeyStoreEr
     let mut numbers: Vec<u32> = numbers.collect();
     numbers.sort_unstable();
     Ok(numbers.split_off(numbers.len().saturating_sub(MOST)))
-}
-
-fn hex(key: &HpkeKey) -> String {
-    key.id().iter().map(|byte| format!("{byte:02x}")).collect()
 }
 
 fn seal_key(secret: &[u8]) -> Result<Arc<SealKeyPair>, EnrolError> {
