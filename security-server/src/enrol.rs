@@ -3,7 +3,7 @@
 use std::collections::BTreeSet;
 
 use entente_config::Pkcs11Uri;
-use entente_directory::{Address, HpkeKey, ServerRegister, Suite as RegisteredSuite};
+use entente_directory::{Address, HpkeKey, ServerRecord, ServerRegister, Suite as RegisteredSuite};
 use entente_evidence::seal::{SealKeyPair, Suite};
 use entente_identity::{ServerId, SystemId};
 use entente_keys::{
@@ -20,12 +20,32 @@ pub struct ServerKeys {
     pub server: Arc<dyn Signer>,
     /// Signs checkpoints; Ed25519.
     pub ledger: Arc<dyn Signer>,
-    /// Proves our end of TLS; P-256.
-    pub tls: Arc<dyn Signer>,
-    /// Opens what is sealed to us.
-    pub hpke: Arc<SealKeyPair>,
+    /// Each proves our end of TLS; P-256, oldest first, at least one.
+    pub tls: Vec<Arc<dyn Signer>>,
+    /// Each opens what is sealed to us; oldest first, at least one.
+    pub hpke: Vec<Arc<SealKeyPair>>,
     /// What stands above its sessions for a court, when its member has certified it.
     pub chain: Option<Chain>,
+}
+
+/// A key of a server that is followed by others while it runs.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Rotated {
+    /// What it shows in TLS.
+    Tls,
+    /// What is sealed to.
+    Hpke,
+}
+
+/// A key that is not registered yet.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Prepared {
+    /// Its file in the key folder.
+    pub file: String,
+    /// The first 8 bytes of its SHA-256, in hexadecimal, as others show it.
+    pub fingerprint: String,
+    /// Whether it was made just now.
+    pub is_new: bool,
 }
 
 /// Why keys could not be had, or a registration not written.
@@ -53,9 +73,17 @@ pub enum EnrolError {
     /// The TLS certificate could not be made.
     #[error("making the server's TLS certificate")]
     Identity(#[from] IdentityError),
+    /// There is no key to show in TLS.
+    #[error("there is no key to show in TLS")]
+    NoTls,
     /// The process is stopping.
     #[error("the token was no longer waited for")]
     Stopped,
+    /// The folder holds as many keys of this use as a server loads.
+    #[error(
+        "the folder holds {MOST} keys for {0} already: delete those that are registered no more"
+    )]
+    TooMany(KeyUse),
     /// A key could not sign.
     #[error("proving possession of the server's key")]
     Sign(#[from] SignError),
@@ -63,6 +91,9 @@ pub enum EnrolError {
 
 /// The label of a server's first keys; rotated ones count up.
 const LABEL: &str = "1";
+
+/// Keys of one use that a server loads, the newest: two are usual while one follows another.
+const MOST: usize = 16;
 
 /// Where the certificates of its first server key are.
 const CHAIN: &str = "server.1.crt";
@@ -98,19 +129,82 @@ impl ServerKeys {
     /// # Errors
     /// As there.
     pub fn with_server_key(store: &KeyStore, server: Arc<dyn Signer>) -> Result<Self, EnrolError> {
-        let hpke = match store.load_secret(KeyUse::Hpke, LABEL) {
-            Ok(secret) => secret,
-            Err(KeyStoreError::Missing { .. }) => store.generate_secret(KeyUse::Hpke, LABEL)?,
-            Err(error) => return Err(error.into()),
-        };
-        let hpke = SealKeyPair::from_bytes(Suite::XWing, hpke.expose());
+        let mut tls = Self::tls_keys(store)?;
+        if tls.is_empty() {
+            tls.push(store.load_or_generate(KeyUse::Tls, LABEL)?);
+        }
+        let mut hpke = Self::seal_keys(store)?;
+        if hpke.is_empty() {
+            let secret = store.generate_secret(KeyUse::Hpke, LABEL)?;
+            hpke.push(seal_key(secret.expose())?);
+        }
         Ok(Self {
             chain: load_chain(store, server.verifying_key())?,
             server,
             ledger: store.load_or_generate(KeyUse::Ledger, LABEL)?,
-            tls: store.load_or_generate(KeyUse::Tls, LABEL)?,
-            hpke: Arc::new(hpke.map_err(|_| EnrolError::Hpke)?),
+            tls,
+            hpke,
         })
+    }
+
+    /// The keys of a folder that are shown in TLS, oldest first; none is made.
+    fn tls_keys(store: &KeyStore) -> Result<Vec<Arc<dyn Signer>>, EnrolError> {
+        let numbers = numbers(store, KeyUse::Tls)?.into_iter();
+        let keys = numbers.map(|number| store.load(KeyUse::Tls, &number.to_string()));
+        Ok(keys.collect::<Result<_, _>>()?)
+    }
+
+    /// What a folder has to show in TLS and to be sealed to, each oldest first; none is made.
+    ///
+    /// # Errors
+    /// When one cannot be read.
+    pub fn public_of(store: &KeyStore) -> Result<(Vec<VerifyingKey>, Vec<HpkeKey>), EnrolError> {
+        let tls = Self::tls_keys(store)?;
+        let tls = tls.iter().map(|key| key.verifying_key().clone()).collect();
+        let hpke = Self::seal_keys(store)?;
+        let hpke = hpke.iter().map(|pair| registered(pair)).collect();
+        Ok((tls, hpke))
+    }
+
+    /// The keys of a folder that are sealed to, oldest first; none is made.
+    ///
+    /// # Errors
+    /// When one cannot be read.
+    pub fn seal_keys(store: &KeyStore) -> Result<Vec<Arc<SealKeyPair>>, EnrolError> {
+        let numbers = numbers(store, KeyUse::Hpke)?.into_iter();
+        let keys = numbers.map(|number| {
+            let secret = store.load_secret(KeyUse::Hpke, &number.to_string())?;
+            seal_key(secret.expose())
+        });
+        keys.collect()
+    }
+
+    /// Makes the next key of a use, beside those that are there. The newest is the next one still when the
+    /// server's record, where it is known, never had it.
+    ///
+    /// # Errors
+    /// When the folder holds 16 of them, or cannot be used.
+    pub fn prepare(
+        store: &KeyStore,
+        rotated: Rotated,
+        record: Option<&ServerRecord>,
+    ) -> Result<Prepared, EnrolError> {
+        let key_use = rotated.key_use();
+        let numbers = numbers(store, key_use)?;
+        if let (Some(newest), Some(record)) = (numbers.last(), record) {
+            let prepared = rotated.prepared(store, &newest.to_string(), false)?;
+            let tls = record.tls.iter().map(|key| key.value.key_id().to_string());
+            let hpke = record.hpke.iter().map(|key| key.value.fingerprint());
+            if !tls.chain(hpke).any(|known| known == prepared.fingerprint) {
+                return Ok(prepared);
+            }
+        }
+        if numbers.len() >= MOST {
+            return Err(EnrolError::TooMany(key_use));
+        }
+        let next = numbers.last().map_or(Some(1), |last| last.checked_add(1));
+        let label = next.ok_or(EnrolError::TooMany(key_use))?.to_string();
+        rotated.prepared(store, &label, true)
     }
 
     /// Keeps what the member issued for this server, in the place of what was there.
@@ -128,12 +222,41 @@ impl ServerKeys {
         Ok(store.keep_certificates(KeyUse::Server, LABEL, &chain.to_pem())?)
     }
 
-    /// What the server shows in TLS: a certificate that carries its key.
+    /// What a server shows in TLS that has one key, or is not registered yet: a certificate that carries its
+    /// oldest.
     ///
     /// # Errors
     /// When it cannot be signed.
     pub fn identity(&self) -> Result<Identity, EnrolError> {
-        Ok(Identity::self_signed(Arc::clone(&self.tls), &["entente"])?)
+        let oldest = self.tls.first().ok_or(EnrolError::NoTls)?;
+        Ok(Identity::self_signed(Arc::clone(oldest), &["entente"])?)
+    }
+
+    /// What the server shows in TLS: a certificate that carries the newest of its keys that is registered for
+    /// it. None when none is.
+    ///
+    /// # Errors
+    /// When it cannot be signed.
+    pub fn identity_in(&self, record: &ServerRecord) -> Result<Option<Identity>, EnrolError> {
+        let is_registered = |key: &&Arc<dyn Signer>| {
+            let mut listed = record.tls_keys();
+            listed.any(|listed| listed == key.verifying_key())
+        };
+        match self.tls.iter().rev().find(is_registered) {
+            None => Ok(None),
+            Some(key) => Ok(Some(Identity::self_signed(Arc::clone(key), &["entente"])?)),
+        }
+    }
+
+    /// The keys it may show in TLS, oldest first.
+    pub fn tls_public(&self) -> Vec<VerifyingKey> {
+        let keys = self.tls.iter();
+        keys.map(|key| key.verifying_key().clone()).collect()
+    }
+
+    /// The keys that are sealed to, as they are registered, oldest first.
+    pub fn hpke_public(&self) -> Vec<HpkeKey> {
+        self.hpke.iter().map(|pair| registered(pair)).collect()
     }
 
     /// The registration for the member to sign, with the server's own proof in it.
@@ -151,17 +274,83 @@ impl ServerKeys {
             systems,
             addresses,
             key: self.server.verifying_key().clone(),
-            tls: vec![self.tls.verifying_key().clone()],
-            hpke: vec![HpkeKey {
-                suite: RegisteredSuite::XWing,
-                public: self.hpke.public().as_bytes().to_vec(),
-            }],
+            tls: self.tls_public(),
+            hpke: self.hpke_public(),
             ledger: self.ledger.verifying_key().clone(),
             protocols: BTreeSet::from([PROTOCOL]),
             proof: [0; 64],
         };
         registration.prove(&*self.server)?;
         Ok(registration)
+    }
+}
+
+// === impl Rotated ===
+
+impl Rotated {
+    /// What the key folder calls it.
+    pub const fn key_use(self) -> KeyUse {
+        match self {
+            Self::Tls => KeyUse::Tls,
+            Self::Hpke => KeyUse::Hpke,
+        }
+    }
+
+    fn prepared(self, store: &KeyStore, label: &str, is_new: bool) -> Result<Prepared, EnrolError> {
+        let key_use = self.key_use();
+        let (file, fingerprint) = match self {
+            Self::Tls => {
+                let key = match is_new {
+                    true => store.generate(key_use, label)?,
+                    false => store.load(key_use, label)?,
+                };
+                (
+                    format!("{key_use}.{label}.pem"),
+                    key.verifying_key().key_id().to_string(),
+                )
+            }
+            Self::Hpke => {
+                let secret = match is_new {
+                    true => store.generate_secret(key_use, label)?,
+                    false => store.load_secret(key_use, label)?,
+                };
+                let key = registered(&*seal_key(secret.expose())?);
+                (format!("{key_use}.{label}.secret"), key.fingerprint())
+            }
+        };
+        Ok(Prepared {
+            file,
+            fingerprint,
+            is_new,
+        })
+    }
+}
+
+/// The numbers a server's keys of one use are kept under, oldest first; at most 16.
+///
+/// # Errors
+/// When the folder cannot be read.
+pub fn numbers(store: &KeyStore, key_use: KeyUse) -> Result<Vec<u32>, KeyStoreError> {
+    let labels = store.labels(key_use)?;
+    let numbers = labels.iter().filter_map(|label| {
+        let number = label.parse::<u32>().ok()?;
+        // In its one spelling, so that no two files share a number.
+        (number > 0 && number.to_string() == *label).then_some(number)
+    });
+    let mut numbers: Vec<u32> = numbers.collect();
+    numbers.sort_unstable();
+    Ok(numbers.split_off(numbers.len().saturating_sub(MOST)))
+}
+
+fn seal_key(secret: &[u8]) -> Result<Arc<SealKeyPair>, EnrolError> {
+    let pair = SealKeyPair::from_bytes(Suite::XWing, secret);
+    pair.map(Arc::new).map_err(|_| EnrolError::Hpke)
+}
+
+fn registered(pair: &SealKeyPair) -> HpkeKey {
+    HpkeKey {
+        suite: RegisteredSuite::XWing,
+        public: pair.public().as_bytes().to_vec(),
     }
 }
 

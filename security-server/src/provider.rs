@@ -189,9 +189,12 @@ impl Server {
             .seal
             .as_ref()
             .ok_or(Stopped::Denied(Reason::SealInvalid))?;
+        let us = adopted
+            .registered(&self.id)
+            .ok_or(Stopped::Denied(Reason::PeerVersion))?;
         let (plaintext, seal) = self
             .seals_in
-            .open(&request, seal, open.sealed.clone(), self.clock.now())
+            .open(&us, &request, (seal, open.sealed.clone()), self.clock.now())
             .map_err(|reason| match reason {
                 Reason::SessionUnknown => Stopped::Unsigned(reason),
                 reason => Stopped::Denied(reason),

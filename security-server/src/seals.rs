@@ -12,14 +12,20 @@ use entente_evidence::seal::{
     Suite,
 };
 use entente_evidence::statement::Statement;
+use entente_keys::KeyStore;
 use entente_proto::exchange::v1::Seal;
 use entente_reason::Reason;
 use entente_signing::Digest;
 
+use crate::enrol::ServerKeys;
+use crate::view::ServerView;
+
 /// Sessions peers set up with us.
 #[derive(Debug)]
 pub(crate) struct SealsIn {
-    pairs: Vec<Arc<SealKeyPair>>,
+    /// Where other keys are, made since the start.
+    folder: KeyStore,
+    pairs: Mutex<Vec<Arc<SealKeyPair>>>,
     known: Mutex<Known>,
 }
 
@@ -62,19 +68,21 @@ const MOST_OF_ONE: usize = 16;
 
 impl SealsIn {
     /// With this server's keys: the current one, and those still in their overlap.
-    pub(crate) fn new(pairs: Vec<Arc<SealKeyPair>>) -> Self {
+    pub(crate) fn new(folder: KeyStore, pairs: Vec<Arc<SealKeyPair>>) -> Self {
         Self {
-            pairs,
+            folder,
+            pairs: Mutex::new(pairs),
             known: Mutex::default(),
         }
     }
 
-    /// Opens a request's Open frame. The session is kept once it has.
+    /// Opens a request's Open frame, which is sealed to a key that is registered for us. The session is kept
+    /// once it has.
     pub(crate) fn open(
         &self,
+        us: &ServerView<'_>,
         request: &SignedStatement,
-        seal: &Seal,
-        sealed: Bytes,
+        (seal, sealed): (&Seal, Bytes),
         now: Timestamp,
     ) -> Result<(Bytes, ReceivedUnder), Reason> {
         let statement = request.statement();
@@ -96,7 +104,7 @@ impl SealsIn {
         let is_new = known.is_none();
         let session = match known {
             Some(session) => session,
-            None => self.accept(&key, seal, now)?,
+            None => self.accept(us, &key, seal, now)?,
         };
         let plaintext = session
             .open_request(&statement.message_id, &random, request.hash())
@@ -116,6 +124,7 @@ impl SealsIn {
 
     fn accept(
         &self,
+        us: &ServerView<'_>,
         (parties, id): &(SealParties, SessionId),
         seal: &Seal,
         now: Timestamp,
@@ -127,15 +136,30 @@ impl SealsIn {
         if SessionId::of(&seal.enc) != *id {
             return Err(Reason::SealInvalid);
         }
-        let pair = self
-            .pairs
-            .iter()
-            .find(|pair| {
-                pair.public().key_id().0[..] == seal.hpke_key_id[..]
-                    && pair.public().suite().name() == seal.suite
-            })
-            .ok_or(Reason::PeerVersion)?;
-        ReceiveSession::accept(parties, pair, &seal.enc, now).map_err(|error| error.reason())
+        // What was taken back opens nothing more, though the key may be there still.
+        if !us.is_sealed_to_with(&seal.hpke_key_id) {
+            return Err(Reason::PeerVersion);
+        }
+        let pair = self.pair(seal).ok_or(Reason::PeerVersion)?;
+        ReceiveSession::accept(parties, &pair, &seal.enc, now).map_err(|error| error.reason())
+    }
+
+    /// The pair that is named. One that was made since the start is read from its folder once it is registered:
+    /// peers seal to it from then on, and do not wait for a restart.
+    fn pair(&self, seal: &Seal) -> Option<Arc<SealKeyPair>> {
+        let is_named = |pair: &&Arc<SealKeyPair>| {
+            let public = pair.public();
+            public.key_id().0[..] == seal.hpke_key_id[..] && public.suite().name() == seal.suite
+        };
+        let mut pairs = self.pairs.lock().unwrap_or_else(PoisonError::into_inner);
+        if let Some(pair) = pairs.iter().find(is_named) {
+            return Some(Arc::clone(pair));
+        }
+        match ServerKeys::seal_keys(&self.folder) {
+            Ok(found) => *pairs = found,
+            Err(error) => tracing::error!(event = "keys.unread", error = %error),
+        }
+        pairs.iter().find(is_named).cloned()
     }
 }
 

@@ -7,7 +7,7 @@ use entente_clock::{Clock, SystemClock};
 use entente_config::ConfigError;
 use entente_evidence::statement::Mode;
 use entente_follow::author::AuthorError;
-use entente_follow::{Anchor, OpenError};
+use entente_follow::{Anchor, Follower, OpenError};
 use entente_identity::{ServerId, SystemId};
 use entente_keys::{Chain, KeyStore, KeyStoreError, TokenError};
 use entente_ledger::disk::{Disk, DiskError, RealDisk};
@@ -205,6 +205,7 @@ impl SecurityServer {
         let store = KeyStore::open(config.keys.as_path())?;
         let keys = load_keys(&store, &config).await?;
         check_chain(&config.server, &keys)?;
+        // To the registry anybody may speak; peers are shown what the registry has.
         let identity = IdentitySlot::new(keys.identity()?);
         health.pass(Condition::Keys);
         let anchor = Anchor::load(config.anchor.as_path())
@@ -212,6 +213,7 @@ impl SecurityServer {
         let registries = Registries::open(&config, &deps, anchor, &identity).await?;
         let follower = &registries.follower;
         let opened = opening::open(&config, &deps, &keys, follower, stamping).await?;
+        show_registered(&config.server, &keys, &identity, follower)?;
         let again = (config.clone(), deps.clone());
         let directory = follower.directory();
         let is_over = shard::has_ended(&opened.origin, &*deps.clock, &directory).await;
@@ -261,6 +263,23 @@ fn check_chain(server: &ServerId, keys: &ServerKeys) -> Result<(), StartError> {
         }),
         _ => Ok(()),
     }
+}
+
+/// From here on the newest of our TLS keys is shown that peers know from the registry.
+fn show_registered(
+    server: &ServerId,
+    keys: &ServerKeys,
+    identity: &IdentitySlot,
+    follower: &Follower,
+) -> Result<(), StartError> {
+    let view = follower.directory().view();
+    let record = view.state.server(server);
+    let registered = match record {
+        Some(record) => keys.identity_in(record)?,
+        None => None,
+    };
+    identity.replace(registered.ok_or_else(|| shard::not_registered(server))?);
+    Ok(())
 }
 
 async fn build(
@@ -348,7 +367,7 @@ async fn build(
         sessions,
         signing: SigningTask::start(config.server.clone()),
         peer_sessions: PeerSessions::default(),
-        seals_in: SealsIn::new(vec![Arc::clone(&keys.hpke)]),
+        seals_in: SealsIn::new(KeyStore::open(config.keys.as_path())?, keys.hpke.clone()),
         seals_out: SealsOut::default(),
         seen: ReplayWindow::new(ReplayWindow::CAPACITY),
         peers: Peers::new(Arc::clone(&net), identity.clone()),

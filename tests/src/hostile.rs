@@ -30,7 +30,7 @@ use entente_proto::exchange::v1 as wire;
 use entente_proto::exchange::v1::peer_exchange_client::PeerExchangeClient;
 use entente_proto::oversight::v1::ledger_service_client::LedgerServiceClient;
 use entente_security_server::enrol::ServerKeys;
-use entente_signing::{Ed25519Key, Signer};
+use entente_signing::{Ed25519Key, Signer, VerifyingKey};
 use entente_tls::Channel;
 use entente_tls::net::TokioNet;
 use entente_tls::{ChannelOptions, ClientTls, Identity, Pins, channel};
@@ -203,7 +203,7 @@ impl Forger {
                 receiver: statement.receiver_server.clone(),
                 mode: statement.mode,
             },
-            seal_to: receiver.hpke.public().clone(),
+            seal_to: receiver.hpke[0].public().clone(),
             session: self.session.clone(),
             statement,
             openings,
@@ -250,7 +250,7 @@ impl Wire {
     /// When keys cannot be used.
     pub fn dial(site: &Site, identity: Identity) -> anyhow::Result<Self> {
         let there = site.server_keys()?;
-        let pins = Pins::new([there.tls.verifying_key().spki_digest()]);
+        let pins = Pins::new(there.tls_public().iter().map(VerifyingKey::spki_digest));
         let tls = ClientTls::new(identity, pins)?;
         let endpoint = site.address.parse()?;
         let options = ChannelOptions::default();

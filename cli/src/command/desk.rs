@@ -251,6 +251,11 @@ pub(crate) fn office_failure(error: &OfficeError, screen: &Screen) -> Failure {
             Failure::new(Exit::Usage, what)
                 .note(Text::LabelDo, screen.text(Text::SessionsNotYetDo, &[]))
         }
+        OfficeError::NewestKeyAway { server } => {
+            let what = screen.text(Text::ServerKeyAway, &[("server", server)]);
+            Failure::new(Exit::Refused, what)
+                .note(Text::LabelDo, screen.text(Text::ServerKeyAwayDo, &[]))
+        }
         OfficeError::UnknownServer { server } => {
             let what = screen.text(Text::NoSuchServer, &[("server", server)]);
             Failure::new(Exit::NotFound, what).note(Text::LabelDo, "entente server list")

@@ -2,6 +2,7 @@
 
 mod backup;
 mod change;
+mod keys;
 
 use std::path::PathBuf;
 
@@ -16,7 +17,7 @@ use crate::exit::{Exit, Failure};
 use crate::output::{Screen, print_out};
 use crate::texts::{Fact, Text};
 
-/// Register, list and update security servers; revoke their sessions; back up and restore their data
+/// Register, list and update security servers; rotate keys; revoke sessions; back up and restore data
 ///
 /// A security server exists for others once its member has registered its name, keys, systems and
 /// address.
@@ -25,6 +26,8 @@ pub(crate) enum ServerCommand {
     Register(RegisterArgs),
     List(ListArgs),
     Update(change::UpdateArgs),
+    #[command(subcommand)]
+    Keys(keys::KeysCommand),
     Backup(backup::BackupArgs),
     Restore(backup::RestoreArgs),
     SessionsRevoke(change::SessionsRevokeArgs),
@@ -63,6 +66,7 @@ pub(crate) async fn run(command: ServerCommand, screen: &Screen) -> Result<(), F
         ServerCommand::Backup(args) => backup::make(&args, screen).await,
         ServerCommand::Restore(args) => backup::put_back(&args, screen).await,
         ServerCommand::Update(args) => change::update(args, screen).await,
+        ServerCommand::Keys(command) => keys::run(command, screen).await,
         ServerCommand::SessionsRevoke(args) => change::revoke_sessions(&args, screen).await,
     }
 }

@@ -321,6 +321,20 @@ catalogue! {
         "La clé de l’exploitant est dans {keys} : mettez-la ailleurs. Démarrez : entente serve registry --config {config}";
     RegistryNeeds = "{file} is not there: say whose registry it is, and where it listens",
         "{file} n’existe pas : dites de quelle administration est ce registre, et où il écoute";
+    ServerKeyAway = "the newest TLS or HPKE key in the folder of {server} is not registered; without the old one it would have none",
+        "la plus récente clé TLS ou HPKE du dossier de {server} n’est pas inscrite; sans l’ancienne, il n’en aurait aucune";
+    ServerKeyAwayDo = "register it first, without --drop-old-keys, and restart the server",
+        "l’inscrire d’abord, sans --drop-old-keys, puis redémarrer le serveur";
+    ServerKeyMade = "The next key lies in {keys} as {file}. Its fingerprint: {fingerprint}",
+        "La prochaine clé est dans {keys} sous {file}. Son empreinte : {fingerprint}";
+    ServerKeyMadeNext = "Now register it beside the present one: entente server update {server} --keys-of FILE",
+        "Inscrivez-la maintenant à côté de l’actuelle : entente server update {server} --keys-of FICHIER";
+    ServerKeyShown = "{server} runs and shows another TLS key than the newest of its folder: peers would refuse it",
+        "{server} fonctionne et montre une autre clé TLS que la plus récente de son dossier : les pairs le refuseraient";
+    ServerKeyShownDo = "restart the server, then drop the old keys: systemctl restart entente@security-server",
+        "redémarrer le serveur, puis retirer les anciennes clés : systemctl restart entente@security-server";
+    ServerKeysOther = "this configuration is of {found}, not of {server}",
+        "cette configuration est celle de {found}, non de {server}";
     ServerRegistered = "{server} is registered (registry entry {index}).",
         "{server} est inscrit (entrée {index} du registre central).";
     ServerUpdated = "{server} is changed (registry entry {index}).",

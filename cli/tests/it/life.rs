@@ -5,6 +5,7 @@ mod keys;
 mod mandates;
 mod members;
 mod policy;
+mod server_keys;
 mod servers;
 mod services;
 
@@ -80,4 +81,5 @@ fn what_is_registered_is_changed_halted_and_ended_by_hand() {
     mandates::a_mandate_is_granted_listed_and_ended(dir);
     servers::what_is_registered_of_a_server_changes_and_the_rest_stays(dir);
     servers::a_server_whose_sessions_are_revoked_begins_another(dir);
+    server_keys::keys_of_a_server_follow_others_while_calls_go_on(dir);
 }

@@ -29,7 +29,7 @@ pub use layout::{
     AGENCIES, Agency, DEATHS, FEDERAL, HEALTH, Layout, NotASandbox, PROVINCES, Realm,
 };
 pub use member_file::{CallerDoor, ClassText, MemberFile, NameText};
-pub use office::{AddedKey, Office, OfficeError, RevokedKey, Signed};
+pub use office::{AddedKey, FolderKeys, Office, OfficeError, RevokedKey, Signed, Then, Wanted};
 pub use registrar::{Registrar, RegistrarError};
 pub use seams::Seams;
 pub use step::Step;

@@ -31,6 +31,7 @@ mod retire;
 mod server;
 
 pub use keys::{AddedKey, RevokedKey};
+pub use server::{FolderKeys, Then, Wanted};
 
 /// A member's desk: its keys, and the registry it writes to.
 #[derive(Debug)]
@@ -110,6 +111,12 @@ pub enum OfficeError {
         key: KeyId,
         /// What it is for.
         role: KeyRole,
+    },
+    /// The newest key of the server's folder is not registered: without the old ones it would have none.
+    #[error("the newest key of {server} is not registered")]
+    NewestKeyAway {
+        /// Whose.
+        server: ServerId,
     },
     /// This member never offered the service.
     #[error("{member} does not offer {service}")]
@@ -380,7 +387,7 @@ impl OfficeError {
             Self::NotYet { .. } => Reason::ChangeMalformed,
             Self::Ended { .. } | Self::NotOffered { .. } => Reason::UnknownService,
             Self::UnknownMember { .. } => Reason::UnknownMember,
-            Self::UnknownServer { .. } => Reason::KeyUnknown,
+            Self::NewestKeyAway { .. } | Self::UnknownServer { .. } => Reason::KeyUnknown,
         }
     }
 

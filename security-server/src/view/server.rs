@@ -52,6 +52,12 @@ impl<'a> ServerView<'a> {
         self.record.addresses.iter().map(|address| address.as_str())
     }
 
+    /// Whether seals may be opened to the key that envelopes call so.
+    pub(crate) fn is_sealed_to_with(&self, id: &[u8]) -> bool {
+        let keys = self.record.hpke.iter().filter(|key| key.is_current());
+        keys.into_iter().any(|key| key.value.id() == *id)
+    }
+
     /// The newest key to seal to it with.
     pub(crate) fn seal_key(&self) -> Option<&'a HpkeKey> {
         self.record.hpke_newest()

@@ -178,7 +178,7 @@ impl Heard {
         let now = statement.issued_at;
         sessions.extend(ReceiveSession::accept(
             &parties,
-            &forger.keys.hpke,
+            &forger.keys.hpke[0],
             &seal.enc,
             now,
         ));

@@ -4,7 +4,7 @@ use std::time::Duration;
 
 use anyhow::Context as _;
 use entente_clock::Timestamp;
-use entente_directory::{Author, Change, MemberAct, Policy, SessionRevoke};
+use entente_directory::{Author, Change, HpkeKey, MemberAct, Policy, ServerUpdate, SessionRevoke};
 use entente_keys::{Chain, MemberCertificate, Validity};
 use entente_signing::{Signer, VerifyingKey};
 
@@ -78,6 +78,24 @@ impl World {
         });
         self.submit(Author::Registrar, &*self.registrar, &change, Vec::new())
             .await
+    }
+
+    /// A member registers other keys of its server for TLS and to seal to; an empty list stays as it is.
+    ///
+    /// # Errors
+    /// When it is refused.
+    pub async fn change_keys(
+        &self,
+        site: &Site,
+        tls: Vec<VerifyingKey>,
+        hpke: Vec<HpkeKey>,
+    ) -> anyhow::Result<()> {
+        let mut update = ServerUpdate::of(site.server.clone());
+        update.tls = Some(tls).filter(|keys| !keys.is_empty());
+        update.hpke = Some(hpke).filter(|keys| !keys.is_empty());
+        let author = Author::Member(site.member.clone());
+        let change = Change::ServerUpdate(update);
+        self.submit(author, &*site.key, &change, Vec::new()).await
     }
 
     /// A member ends every session of its server that began before a moment.

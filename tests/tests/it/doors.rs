@@ -209,7 +209,7 @@ impl Adapter for Register {
 /// A connection to `site` under the keys of `who`.
 fn dial(site: &Site, who: &Forger) -> Channel {
     let there = site.server_keys().unwrap();
-    let pins = Pins::new([there.tls.verifying_key().spki_digest()]);
+    let pins = Pins::new([there.tls[0].verifying_key().spki_digest()]);
     let tls = ClientTls::new(who.keys.identity().unwrap(), pins).unwrap();
     let at = site.address.parse().unwrap();
     channel(

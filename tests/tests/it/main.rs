@@ -22,6 +22,7 @@ mod receipts;
 mod refusals;
 mod retention;
 mod rotation;
+mod server_keys;
 mod shards;
 mod simulation;
 mod subjects;

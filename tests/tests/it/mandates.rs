@@ -210,7 +210,7 @@ async fn a_mandate_is_over_its_members_only_and_for_its_own_server_s_signature()
     };
     let refused = scene.read(scene.sign(&old), 0).await;
     assert_eq!(refused.unwrap_err(), "CHANGE_EXPIRED");
-    let forged = SignedQuery::sign(&*scene.keys.tls, &good).unwrap();
+    let forged = SignedQuery::sign(&*scene.keys.tls[0], &good).unwrap();
     let refused = scene.read(forged.bytes().clone(), 0).await;
     assert_eq!(refused.unwrap_err(), "PEER_UNKNOWN");
 

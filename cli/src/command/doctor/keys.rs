@@ -9,6 +9,7 @@ use entente_evidence::seal::{SealKeyPair, Suite};
 use entente_identity::ServerId;
 use entente_keys::{Chain, HsmKey, KeyStore, KeyStoreError, KeyUse, SessionCertificate};
 use entente_security_server::Config as ServerConfig;
+use entente_security_server::enrol::numbers;
 use entente_signing::VerifyingKey;
 
 use super::finding::{Finding, Group, Remedy, Said};
@@ -168,10 +169,14 @@ async fn of_server(
     record: Option<&ServerRecord>,
 ) -> Vec<Key> {
     let of = |check, key_use: KeyUse, list: Option<&[Dated<VerifyingKey>]>| {
-        let (held, key) = loaded(store, key_use, LABEL);
+        let label = label_in_use(store, key_use, |label| {
+            let key = store.load(key_use, label).ok()?;
+            Some(known(list?, |listed| listed == key.verifying_key()))
+        });
+        let (held, key) = loaded(store, key_use, &label);
         Key {
             check,
-            file: format!("{key_use}.{LABEL}.pem"),
+            file: format!("{key_use}.{label}.pem"),
             folder: store.folder().to_owned(),
             held,
             known: match (list, key) {
@@ -220,8 +225,17 @@ async fn of_server(
 }
 
 fn hpke(store: &KeyStore, record: Option<&ServerRecord>) -> Key {
-    let secret = store.load_secret(KeyUse::Hpke, LABEL);
-    let pair = secret.map(|secret| SealKeyPair::from_bytes(Suite::XWing, secret.expose()));
+    let pair = |label: &str| {
+        let secret = store.load_secret(KeyUse::Hpke, label);
+        secret.map(|secret| SealKeyPair::from_bytes(Suite::XWing, secret.expose()))
+    };
+    let label = label_in_use(store, KeyUse::Hpke, |label| {
+        let pair = pair(label).ok()?.ok()?;
+        Some(known(&record?.hpke, |listed| {
+            listed.public == pair.public().as_bytes()
+        }))
+    });
+    let pair = pair(&label);
     let (held, public) = match pair {
         Ok(Ok(pair)) => {
             let public = pair.public().as_bytes().to_vec();
@@ -233,7 +247,7 @@ fn hpke(store: &KeyStore, record: Option<&ServerRecord>) -> Key {
     };
     Key {
         check: "keys.hpke",
-        file: format!("{}.{LABEL}.secret", KeyUse::Hpke),
+        file: format!("{}.{label}.secret", KeyUse::Hpke),
         folder: store.folder().to_owned(),
         held,
         known: match (record, public) {
@@ -241,6 +255,22 @@ fn hpke(store: &KeyStore, record: Option<&ServerRecord>) -> Key {
             _ => Known::Unasked,
         },
     }
+}
+
+/// The label of the newest key that is in force, as the server chooses; of the newest when none is.
+fn label_in_use(
+    store: &KeyStore,
+    key_use: KeyUse,
+    known: impl Fn(&str) -> Option<Known>,
+) -> String {
+    if !matches!(key_use, KeyUse::Tls | KeyUse::Hpke) {
+        return LABEL.to_owned();
+    }
+    let numbers = numbers(store, key_use).unwrap_or_default();
+    let labels: Vec<String> = numbers.iter().map(ToString::to_string).collect();
+    let in_force = |label: &&String| known(label) == Some(Known::InForce);
+    let label = labels.iter().rev().find(in_force).or_else(|| labels.last());
+    label.map_or_else(|| LABEL.to_owned(), Clone::clone)
 }
 
 fn loaded(store: &KeyStore, key_use: KeyUse, label: &str) -> (Held, Option<VerifyingKey>) {

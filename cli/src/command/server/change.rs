@@ -1,23 +1,31 @@
 //! `entente server update` and `sessions-revoke`.
 
+use std::path::PathBuf;
+
 use clap::{ArgGroup, Args};
 use entente_clock::Timestamp;
 use entente_directory::Address;
 use entente_identity::{ServerId, SystemId};
+use entente_sandbox::Wanted;
 use serde_json::json;
 
 use super::super::desk::{DeskArgs, office_failure};
+use super::keys;
 use crate::exit::Failure;
 use crate::output::{Screen, print_out};
 use crate::texts::{Fact, Text};
 
-/// Change where peers reach a server, or which systems it may sign for, as its member
+/// Change where peers reach a server, its systems, or its TLS and HPKE keys, as its member
 ///
-/// What is named takes the place of the whole list; what is not stays as it is. Example:
+/// A named address or system takes the place of the whole list; what is not named stays as it is. Keys of
+/// --keys-of come beside those registered, so that both hold while the server is restarted; afterwards
+/// --drop-old-keys leaves the newest of each. Examples:
 ///   entente server update ca-demo/pensions/@ss1 --address ss1.example.ca:7443
+///   entente server update ca-demo/pensions/@ss1 --keys-of security-server.yaml
+///   entente server update ca-demo/pensions/@ss1 --keys-of security-server.yaml --drop-old-keys
 #[derive(Args, Debug)]
 #[command(verbatim_doc_comment)]
-#[command(group(ArgGroup::new("what").required(true).multiple(true).args(["address", "system"])))]
+#[command(group(ArgGroup::new("what").required(true).multiple(true).args(["address", "system", "keys_of"])))]
 pub(crate) struct UpdateArgs {
     /// Which server
     server: ServerId,
@@ -27,6 +35,12 @@ pub(crate) struct UpdateArgs {
     /// A system it may sign for; may be repeated
     #[arg(long, value_name = "SYSTEM")]
     system: Vec<SystemId>,
+    /// The server's configuration, whose folder has the keys to register
+    #[arg(long, value_name = "FILE")]
+    keys_of: Option<PathBuf>,
+    /// Leave only the newest TLS and HPKE key of the folder, once it is registered and in use
+    #[arg(long, requires = "keys_of")]
+    drop_old_keys: bool,
     #[command(flatten)]
     desk: DeskArgs,
 }
@@ -49,10 +63,19 @@ pub(crate) struct SessionsRevokeArgs {
 }
 
 pub(super) async fn update(args: UpdateArgs, screen: &Screen) -> Result<(), Failure> {
+    let keys = match &args.keys_of {
+        None => None,
+        Some(file) => Some(keys::of(file, &args.server, args.drop_old_keys, screen).await?),
+    };
     let office = args.desk.office(screen).await?;
     let addresses = (!args.address.is_empty()).then_some(args.address);
     let systems = (!args.system.is_empty()).then(|| args.system.into_iter().collect());
-    let updated = office.update_server(&args.server, addresses, systems).await;
+    let wanted = Wanted {
+        addresses,
+        systems,
+        keys,
+    };
+    let updated = office.update_server(&args.server, wanted).await;
     let view = office.desk().view();
     office.close().await;
     let updated = updated.map_err(|error| office_failure(&error, screen))?;
@@ -63,6 +86,8 @@ pub(super) async fn update(args: UpdateArgs, screen: &Screen) -> Result<(), Fail
         "server": args.server,
         "addresses": addresses.map(Iterator::collect::<Vec<_>>),
         "systems": record.map(|record| &record.systems[..]),
+        "tls": record.map(keys::shown_tls),
+        "hpke": record.map(keys::shown_hpke),
         "changed": index.is_some(),
         "index": index,
     });

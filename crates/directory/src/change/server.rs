@@ -131,6 +131,11 @@ impl HpkeKey {
         id
     }
 
+    /// [`Self::id`] in hexadecimal, as people compare it.
+    pub fn fingerprint(&self) -> String {
+        self.id().iter().map(|byte| format!("{byte:02x}")).collect()
+    }
+
     pub(crate) fn digest(&self) -> Digest {
         Digest::of(&self.public)
     }
