@@ -176,21 +176,21 @@ impl State {
 
     /// Whether a member offers a service at a moment, denials included.
     pub fn offered(&self, service: &ServiceName, member: &MemberId, at: Timestamp) -> bool {
-        self.service(service, member)
-            .is_some_and(|record| record.is_offered_at(at))
-            && self
-                .sunset(service, member)
-                .is_none_or(|sunset| at < sunset)
+        let record = self.service(service, member);
+        record.is_some_and(|record| self.sunset_of(record).is_none_or(|sunset| at < sunset))
     }
 
     /// From when on a member does not offer a service any more, denials included; none when it has not said.
     pub fn sunset(&self, service: &ServiceName, member: &MemberId) -> Option<Timestamp> {
-        let recorded = self.service(service, member)?.sunset;
+        self.sunset_of(self.service(service, member)?)
+    }
+
+    fn sunset_of(&self, record: &ServiceRecord) -> Option<Timestamp> {
         let denied = self.core_denials().filter_map(|(author, change)| {
             let Change::ServiceRetire(body) = change else {
                 return None;
             };
-            if body.service != *service || author.member().as_ref() != Some(member) {
+            if body.service != record.service || author.member().as_ref() != Some(&record.member) {
                 return None;
             }
             match body.sunset {
@@ -200,7 +200,7 @@ impl State {
             }
         });
         // The earliest wins, whatever order the ledger will bring them in.
-        recorded.into_iter().chain(denied).min()
+        record.sunset.into_iter().chain(denied).min()
     }
 
     /// The methods and elements of a service in a published descriptor set.
