@@ -189,12 +189,18 @@ impl Server {
             .seal
             .as_ref()
             .ok_or(Stopped::Denied(Reason::SealInvalid))?;
-        let us = adopted
-            .registered(&self.id)
-            .ok_or(Stopped::Denied(Reason::PeerVersion))?;
+        let is_ours = |id: &[u8]| {
+            let us = adopted.registered(&self.id);
+            us.is_some_and(|us| us.is_sealed_to_with(id))
+        };
         let (plaintext, seal) = self
             .seals_in
-            .open(&us, &request, (seal, open.sealed.clone()), self.clock.now())
+            .open(
+                is_ours,
+                &request,
+                (seal, open.sealed.clone()),
+                self.clock.now(),
+            )
             .map_err(|reason| match reason {
                 Reason::SessionUnknown => Stopped::Unsigned(reason),
                 reason => Stopped::Denied(reason),

@@ -18,7 +18,6 @@ use entente_reason::Reason;
 use entente_signing::Digest;
 
 use crate::enrol::ServerKeys;
-use crate::view::ServerView;
 
 /// Sessions peers set up with us.
 #[derive(Debug)]
@@ -76,11 +75,11 @@ impl SealsIn {
         }
     }
 
-    /// Opens a request's Open frame, which is sealed to a key that is registered for us. The session is kept
-    /// once it has.
+    /// Opens a request's Open frame. The session is kept once it has. Of a session not known yet it is asked
+    /// whether the key that it is sealed to, by its id, is registered for us.
     pub(crate) fn open(
         &self,
-        us: &ServerView<'_>,
+        is_ours: impl FnOnce(&[u8]) -> bool,
         request: &SignedStatement,
         (seal, sealed): (&Seal, Bytes),
         now: Timestamp,
@@ -104,7 +103,7 @@ impl SealsIn {
         let is_new = known.is_none();
         let session = match known {
             Some(session) => session,
-            None => self.accept(us, &key, seal, now)?,
+            None => self.accept(is_ours, &key, seal, now)?,
         };
         let plaintext = session
             .open_request(&statement.message_id, &random, request.hash())
@@ -124,7 +123,7 @@ impl SealsIn {
 
     fn accept(
         &self,
-        us: &ServerView<'_>,
+        is_ours: impl FnOnce(&[u8]) -> bool,
         (parties, id): &(SealParties, SessionId),
         seal: &Seal,
         now: Timestamp,
@@ -137,7 +136,7 @@ impl SealsIn {
             return Err(Reason::SealInvalid);
         }
         // What was taken back opens nothing more, though the key may be there still.
-        if !us.is_sealed_to_with(&seal.hpke_key_id) {
+        if !is_ours(&seal.hpke_key_id) {
             return Err(Reason::PeerVersion);
         }
         let pair = self.pair(seal).ok_or(Reason::PeerVersion)?;
