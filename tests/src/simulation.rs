@@ -1,11 +1,11 @@
 //! A federation under simulated time and network: real registries, servers and a witness, on machines that lose
 //! power, behind lines that are cut, with clocks that are wrong, while people suspend and revoke.
 //!
-//! What is random comes of a seed: what happens ([`ops`]), how long messages take, which come first. Keys and
+//! What is random comes of a seed: what happens ([`ops_of`]), how long messages take, which come first. Keys and
 //! TLS are real, and files are written where threads of their own do it, so a run's times may differ by
 //! milliseconds from another's of the same seed.
 //!
-//! Two things are asked of each run ([`Truth`]): that no call is accepted that the directory held by the server
+//! Two things are asked of each run (`truth`): that no call is accepted that the directory held by the server
 //! does not permit, nor after its validity, nor five seconds after it could have heard of a denial; and that,
 //! once everything is whole and permitted again, calls are answered.
 
@@ -29,10 +29,11 @@ use tokio::sync::mpsc;
 
 use desk::Desk;
 use machine::{Host, WorldClock, locked};
+use op::ops;
+use truth::{Denial, Truth, WITHIN};
 
 pub use cast::{Machine, Pair};
-pub use op::{Op, ops};
-pub use truth::{Denial, Moment, Outcome, Truth, VALIDITY, WITHIN};
+pub use op::Op;
 
 /// What a run came to.
 #[derive(Debug, Default)]

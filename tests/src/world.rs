@@ -25,7 +25,7 @@ use entente_directory::{
 };
 use entente_follow::author::{Pen, next_act};
 use entente_follow::{Anchor, Follower, FollowerConfig, RegistryClient, View};
-use entente_identity::MethodName;
+use entente_identity::{MemberId, MethodName, SystemId};
 use entente_keys::KeyStore;
 use entente_ledger::Runner;
 use entente_ledger::disk::{Disk, RealDisk};
@@ -275,32 +275,8 @@ impl World {
     }
 
     async fn admit(&self, site: &Site) -> anyhow::Result<()> {
-        let keys = vec![
-            NewKey {
-                role: KeyRole::Officer,
-                key: site.officer.verifying_key().clone(),
-            },
-            NewKey {
-                role: KeyRole::Member,
-                key: site.key.verifying_key().clone(),
-            },
-        ];
-        let application = Application {
-            registry: self.view().origin.clone(),
-            member: site.member.clone(),
-            class: "gov".parse::<MemberClass>()?,
-            name: name(site.member.label()),
-            keys: keys.clone(),
-        };
-        let signed = application.sign(&[&*site.officer, &*site.key])?;
-        let admit = MemberAdmit {
-            member: site.member.clone(),
-            class: application.class,
-            name: application.name,
-            keys,
-            application: signed,
-        };
-        let change = Change::MemberAdmit(admit);
+        let (registry, member) = (&self.view().origin, &site.member);
+        let change = admission(registry, member, &*site.officer, &*site.key)?;
         self.submit(Author::Registrar, &*self.registrar, &change, Vec::new())
             .await
     }
@@ -323,21 +299,10 @@ impl World {
 
     async fn publish(&self) -> anyhow::Result<()> {
         let provider = &self.provider;
-        let publish = ServicePublish {
-            service: METHOD.parse::<MethodName>()?.service(),
-            systems: BTreeSet::from([provider.system.clone()]),
-            descriptor_set: Digest::of(VITAL_EVENTS_DESCRIPTOR_SET),
-            version: 1,
-        };
         let author = Author::Member(provider.member.clone());
         let blobs = vec![Bytes::from_static(VITAL_EVENTS_DESCRIPTOR_SET)];
-        self.submit(
-            author,
-            &*provider.key,
-            &Change::ServicePublish(publish),
-            blobs,
-        )
-        .await
+        let change = publication(&provider.system)?;
+        self.submit(author, &*provider.key, &change, blobs).await
     }
 
     async fn reach(&self, size: u64) -> anyhow::Result<()> {
@@ -376,11 +341,46 @@ async fn follow(
     Ok(follower)
 }
 
-fn name(label: &str) -> Name {
-    Name {
-        en: label.to_owned(),
-        fr: label.to_owned(),
-    }
+/// What a registrar signs to admit a member with an officer's key and one of its own.
+pub(crate) fn admission(
+    registry: &str,
+    member: &MemberId,
+    officer: &dyn Signer,
+    key: &dyn Signer,
+) -> anyhow::Result<Change> {
+    let keys = [(KeyRole::Officer, officer), (KeyRole::Member, key)];
+    let keys = keys.map(|(role, key)| NewKey {
+        role,
+        key: key.verifying_key().clone(),
+    });
+    let application = Application {
+        registry: registry.to_owned(),
+        member: member.clone(),
+        class: "gov".parse::<MemberClass>()?,
+        name: Name {
+            en: member.label().to_owned(),
+            fr: member.label().to_owned(),
+        },
+        keys: keys.to_vec(),
+    };
+    let signed = application.sign(&[officer, key])?;
+    Ok(Change::MemberAdmit(MemberAdmit {
+        member: application.member,
+        class: application.class,
+        name: application.name,
+        keys: application.keys,
+        application: signed,
+    }))
+}
+
+/// What a provider signs to publish the service every scenario calls, at one system.
+pub(crate) fn publication(system: &SystemId) -> anyhow::Result<Change> {
+    Ok(Change::ServicePublish(ServicePublish {
+        service: METHOD.parse::<MethodName>()?.service(),
+        systems: BTreeSet::from([system.clone()]),
+        descriptor_set: Digest::of(VITAL_EVENTS_DESCRIPTOR_SET),
+        version: 1,
+    }))
 }
 
 const CONSUMER: &str = "    callers: [{unix: ./caller.sock}]\n";

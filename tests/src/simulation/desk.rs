@@ -9,12 +9,10 @@ use bytes::Bytes;
 use entente_agreement::{Agreement, Document};
 use entente_clock::Clock;
 use entente_directory::{
-    Application, Author, Change, Keep, KeyRole, MemberAct, MemberAdmit, Name, NewKey, Recognise,
-    RecognitionAct, RecognitionLimits, ServicePublish, SessionRevoke,
+    Author, Change, Keep, MemberAct, Recognise, RecognitionAct, RecognitionLimits, SessionRevoke,
 };
 use entente_follow::author::{AuthorError, Pen, next_act};
 use entente_follow::{Follower, FollowerConfig, RegistryError, View};
-use entente_identity::MethodName;
 use entente_keys::KeyStore;
 use entente_proto::VITAL_EVENTS_DESCRIPTOR_SET;
 use entente_security_server::enrol::ServerKeys;
@@ -29,7 +27,7 @@ use super::cast::{Machine, Pair};
 use super::founding::{Founded, PEER_PORT, WITNESS_PORT};
 use super::machine::{Host, WorldClock};
 use super::op::SKEW;
-use crate::world::METHOD;
+use crate::world::{admission, publication};
 
 /// The keys of a member's people.
 #[derive(Debug)]
@@ -240,36 +238,11 @@ impl Desk {
     }
 
     async fn admit(&self, machine: Machine) -> anyhow::Result<bool> {
-        let people = self.people(machine);
-        let keys = [
-            (KeyRole::Officer, &people.officer),
-            (KeyRole::Member, &people.operator),
-        ];
-        let keys = keys.map(|(role, key)| NewKey {
-            role,
-            key: key.verifying_key().clone(),
-        });
-        let name = machine.member().label().to_owned();
-        let application = Application {
-            registry: self.view(machine.registry()).origin.clone(),
-            member: machine.member(),
-            class: "gov".parse()?,
-            name: Name {
-                en: name.clone(),
-                fr: name,
-            },
-            keys: keys.to_vec(),
-        };
-        let signed = application.sign(&[&people.officer, &people.operator])?;
-        let admit = MemberAdmit {
-            member: application.member,
-            class: application.class,
-            name: application.name,
-            keys: application.keys,
-            application: signed,
-        };
-        self.as_registrar(machine.registry(), &Change::MemberAdmit(admit))
-            .await
+        let People { officer, operator } = self.people(machine);
+        let registry = machine.registry();
+        let origin = &self.view(registry).origin;
+        let change = admission(origin, &machine.member(), officer, operator)?;
+        self.as_registrar(registry, &change).await
     }
 
     async fn register(&self, machine: Machine) -> anyhow::Result<bool> {
@@ -283,15 +256,9 @@ impl Desk {
     }
 
     async fn publish(&self, provider: Machine) -> anyhow::Result<bool> {
-        let publish = ServicePublish {
-            service: METHOD.parse::<MethodName>()?.service(),
-            systems: BTreeSet::from([provider.system()]),
-            descriptor_set: Digest::of(VITAL_EVENTS_DESCRIPTOR_SET),
-            version: 1,
-        };
         let blobs = vec![Bytes::from_static(VITAL_EVENTS_DESCRIPTOR_SET)];
-        self.as_operator(provider, &Change::ServicePublish(publish), blobs)
-            .await
+        let change = publication(&provider.system())?;
+        self.as_operator(provider, &change, blobs).await
     }
 
     async fn as_registrar(&self, registry: Machine, change: &Change) -> anyhow::Result<bool> {

@@ -46,7 +46,7 @@ pub enum Op {
 }
 
 /// A run of things that happen, with time between them.
-pub fn ops(many: usize) -> impl Strategy<Value = Vec<Op>> {
+pub(super) fn ops(many: usize) -> impl Strategy<Value = Vec<Op>> {
     proptest::collection::vec(op(), many)
 }
 

@@ -11,7 +11,7 @@ use super::cast::{Machine, Pair};
 
 /// What a registry has accepted that denies calls.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
-pub enum Denial {
+pub(super) enum Denial {
     /// A member is suspended.
     Member(Machine),
     /// An agreement is suspended or revoked.
@@ -24,42 +24,42 @@ pub enum Denial {
 
 /// A moment, as nobody's clock shows it.
 #[derive(Clone, Copy, Debug)]
-pub struct Moment {
+pub(super) struct Moment {
     /// Since the simulation began.
-    pub elapsed: Duration,
+    pub(super) elapsed: Duration,
     /// The right time.
-    pub time: Timestamp,
+    pub(super) time: Timestamp,
 }
 
 /// A call that a provider's system was asked to answer.
 #[derive(Debug)]
 pub(super) struct Accepted {
     /// Who asked whom.
-    pub pair: Pair,
+    pub(super) pair: Pair,
     /// When.
-    pub at: Moment,
+    pub(super) at: Moment,
     /// The number of the session in which the consumer's server signs, if it runs.
-    pub session: Option<u64>,
+    pub(super) session: Option<u64>,
     /// Whether the directory that the provider's server held then, or a second before, permits it.
-    pub is_permitted: bool,
+    pub(super) is_permitted: bool,
     /// Whether that directory was too old to rest on.
-    pub is_stale: bool,
+    pub(super) is_stale: bool,
 }
 
 /// How a call ended for who asked.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub struct Outcome {
+pub(super) struct Outcome {
     /// When it was asked.
-    pub asked: Duration,
+    pub(super) asked: Duration,
     /// When that was known.
-    pub known: Duration,
+    pub(super) known: Duration,
     /// What came; none when nothing came in time.
-    pub answer: Option<Result<(), Reason>>,
+    pub(super) answer: Option<Result<(), Reason>>,
 }
 
 /// What is so.
 #[derive(Debug, Default)]
-pub struct Truth {
+pub(super) struct Truth {
     denials: BTreeMap<Denial, Duration>,
     down: BTreeSet<Machine>,
     cuts: BTreeSet<(Machine, Machine)>,
@@ -69,14 +69,14 @@ pub struct Truth {
     passed: Option<Duration>,
     outcomes: BTreeMap<Pair, Vec<Outcome>>,
     /// How many calls were accepted.
-    pub accepted: usize,
+    pub(super) accepted: usize,
     /// How many of them by a server that could not reach a registry they rest on.
-    pub accepted_alone: usize,
+    pub(super) accepted_alone: usize,
     /// How many calls were made while the consumer's server could not have known of a denial, and the
     /// provider's did.
-    pub refused_by_provider: usize,
+    pub(super) refused_by_provider: usize,
     /// What happened that must not.
-    pub violations: Vec<String>,
+    pub(super) violations: Vec<String>,
 }
 
 #[derive(Clone, Copy, Debug)]
@@ -86,10 +86,10 @@ enum Line {
 }
 
 /// Within what a server that hears its registry has to follow what denies.
-pub const WITHIN: Duration = Duration::from_secs(5);
+pub(super) const WITHIN: Duration = Duration::from_secs(5);
 
 /// How long the last word of a registry counts: what its policy says.
-pub const VALIDITY: Duration = Duration::from_secs(3_600);
+pub(super) const VALIDITY: Duration = Duration::from_secs(3_600);
 
 /// How much later a server may notice that it is stale: a clock that is wrong, set back by twice that; the
 /// heartbeat that was under way.
@@ -102,7 +102,7 @@ const UNDER_WAY: Duration = Duration::from_secs(1);
 
 impl Truth {
     /// Everybody is down, and nothing is denied.
-    pub fn new() -> Self {
+    pub(super) fn new() -> Self {
         let at = Moment {
             elapsed: Duration::ZERO,
             time: Timestamp::default(),
@@ -117,55 +117,55 @@ impl Truth {
     }
 
     /// A registry accepted what denies, at this time of the simulation.
-    pub fn deny(&mut self, denial: Denial, since: Duration) {
+    pub(super) fn deny(&mut self, denial: Denial, since: Duration) {
         self.denials.entry(denial).or_insert(since);
     }
 
     /// A registry is about to be asked to take it back. Since when it was denied comes back.
-    pub fn permit(&mut self, denial: Denial) -> Option<Duration> {
+    pub(super) fn permit(&mut self, denial: Denial) -> Option<Duration> {
         self.denials.remove(&denial)
     }
 
     /// Whether something is denied now.
-    pub fn is_denied(&self, denial: Denial) -> bool {
+    pub(super) fn is_denied(&self, denial: Denial) -> bool {
         self.denials.contains_key(&denial)
     }
 
     /// Whether a machine runs.
-    pub fn is_up(&self, machine: Machine) -> bool {
+    pub(super) fn is_up(&self, machine: Machine) -> bool {
         !self.down.contains(&machine)
     }
 
     /// A machine serves from now on.
-    pub fn up(&mut self, machine: Machine, at: Moment) {
+    pub(super) fn up(&mut self, machine: Machine, at: Moment) {
         self.change(at, |truth| {
             truth.down.remove(&machine);
         });
     }
 
     /// A machine does nothing from now on.
-    pub fn down(&mut self, machine: Machine, at: Moment) {
+    pub(super) fn down(&mut self, machine: Machine, at: Moment) {
         self.change(at, |truth| {
             truth.down.insert(machine);
         });
     }
 
     /// Nothing passes between two machines from now on.
-    pub fn cut(&mut self, one: Machine, other: Machine, at: Moment) {
+    pub(super) fn cut(&mut self, one: Machine, other: Machine, at: Moment) {
         self.change(at, |truth| {
             truth.cuts.insert(both(one, other));
         });
     }
 
     /// What passes between them passes from now on.
-    pub fn mend(&mut self, one: Machine, other: Machine, at: Moment) {
+    pub(super) fn mend(&mut self, one: Machine, other: Machine, at: Moment) {
         self.change(at, |truth| {
             truth.cuts.remove(&both(one, other));
         });
     }
 
     /// Everybody's time moved at once.
-    pub fn pass(&mut self, at: Moment) {
+    pub(super) fn pass(&mut self, at: Moment) {
         self.passed = Some(at.elapsed);
     }
 
@@ -208,7 +208,7 @@ impl Truth {
     }
 
     /// Whether calls of a pair are to be refused, by whoever hears of everything.
-    pub fn denies(&self, pair: Pair) -> bool {
+    pub(super) fn denies(&self, pair: Pair) -> bool {
         let denied = |denial| self.is_denied(denial);
         pair.both()
             .map(Denial::Member)
@@ -265,7 +265,7 @@ impl Truth {
     }
 
     /// A call of a pair ended. One that was answered the consumer's server had permitted: was that right?
-    pub fn end(&mut self, pair: Pair, outcome: Outcome) {
+    pub(super) fn end(&mut self, pair: Pair, outcome: Outcome) {
         let consumer = pair.consumer();
         let own = Denial::Recognition(consumer.registry());
         let own = self.denials.get(&own).filter(|_| pair.is_across());
@@ -308,12 +308,12 @@ impl Truth {
     }
 
     /// How the calls of a pair ended.
-    pub fn outcomes(&self, pair: Pair) -> &[Outcome] {
+    pub(super) fn outcomes(&self, pair: Pair) -> &[Outcome] {
         self.outcomes.get(&pair).map_or(&[], Vec::as_slice)
     }
 
     /// Two machines between which nothing passes.
-    pub fn cuts(&self) -> Vec<(Machine, Machine)> {
+    pub(super) fn cuts(&self) -> Vec<(Machine, Machine)> {
         self.cuts.iter().copied().collect()
     }
 }
