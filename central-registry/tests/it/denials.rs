@@ -1,12 +1,14 @@
 //! Deny early, allow late.
 
+use bytes::Bytes;
 use entente_agreement::lifecycle;
 use entente_directory::{Author, Change, MemberAct, Standing};
 use entente_follow::author::{Pen, next_act};
+use entente_signing::Digest;
 
 use crate::fake::{Fake, entry};
 use crate::faults::entries_of;
-use crate::town::{LONG, Member, Town, admission, caught_up};
+use crate::town::{LONG, Member, Town, admission, agreement, caught_up};
 use crate::witnessed::until;
 
 #[tokio::test(flavor = "multi_thread")]
@@ -156,7 +158,7 @@ async fn a_denial_seen_early_is_settled_by_the_ledger_and_can_be_lifted_there() 
 }
 
 #[tokio::test(flavor = "multi_thread")]
-async fn a_suspension_is_in_effect_while_a_document_before_it_is_still_on_its_way() {
+async fn what_comes_while_a_document_is_on_its_way_is_heard_and_a_suspension_is_in_effect() {
     let mut town = Town::found().await;
     let follower = town.follow("first").await;
     let directory = follower.directory();
@@ -180,6 +182,10 @@ async fn a_suspension_is_in_effect_while_a_document_before_it_is_still_on_its_wa
     town.stop().await;
 
     let mut fake = Fake::of(&town).await;
+    let set = Bytes::from_static(entente_proto::VITAL_EVENTS_DESCRIPTOR_SET);
+    let agreement = agreement(Digest::of(&set));
+    fake.hold(set);
+    fake.hold(Bytes::from(agreement.document().canonical().into_bytes()));
     fake.withhold();
     town.anchor.addresses = vec![fake.endpoint.clone()];
     let newcomer = town.follow("newcomer").await;
@@ -191,9 +197,17 @@ async fn a_suspension_is_in_effect_while_a_document_before_it_is_still_on_its_wa
     said.entries(admitted as u64, &entries[admitted..agreed])
         .await;
     said.checkpoint(fake.checkpoint(&entries[..agreed])).await;
+    fake.asked().await;
+    // The only one, before the suspension: no other says later that there is nothing newer.
+    said.heartbeat(agreed as u64).await;
     said.entries(agreed as u64, &entries[agreed..]).await;
     let suspended = || directory.view().state.standing(&pensions.id) == Some(Standing::Suspended);
     until("the suspension", suspended).await;
     assert_eq!(directory.view().size, admitted as u64, "the document waits");
+    assert!(!directory.is_confirmed());
+    fake.let_go();
+    until("the heartbeat", || directory.is_confirmed()).await;
+    assert_eq!(directory.view().size, agreed as u64);
+    assert!(suspended());
     newcomer.shutdown().await;
 }

@@ -1,6 +1,5 @@
 //! A registry with the real keys that says whatever a test wants.
 
-use std::sync::atomic::{AtomicBool, Ordering};
 use std::sync::{Arc, Mutex};
 
 use bytes::Bytes;
@@ -16,7 +15,7 @@ use entente_proto::registry::v1::registry_service_server::{
 use entente_signing::{Digest, Signer};
 use entente_tls::net::{Endpoint, Net as _, TokioNet};
 use entente_tls::{AcceptLimits, Identity, ServerSecurity, ServerTls, incoming};
-use tokio::sync::mpsc;
+use tokio::sync::{Notify, mpsc, watch};
 use tokio::task::JoinHandle;
 use tokio_stream::wrappers::ReceiverStream;
 use tonic::{Request, Response, Status};
@@ -33,8 +32,9 @@ pub(crate) struct Fake {
     /// Streams that followers opened, with the size they asked from.
     opened: mpsc::Receiver<(u64, mpsc::Sender<Result<wire::FollowResponse, Status>>)>,
     blobs: Arc<Mutex<Vec<Bytes>>>,
-    /// Whether blobs that are asked for never come.
-    withholds: Arc<AtomicBool>,
+    /// Whether blobs that are asked for do not come.
+    withholds: watch::Sender<bool>,
+    asked: Arc<Notify>,
     task: JoinHandle<()>,
 }
 
@@ -44,7 +44,8 @@ pub(crate) struct Said(mpsc::Sender<Result<wire::FollowResponse, Status>>);
 struct Mute {
     opened: mpsc::Sender<(u64, mpsc::Sender<Result<wire::FollowResponse, Status>>)>,
     blobs: Arc<Mutex<Vec<Bytes>>>,
-    withholds: Arc<AtomicBool>,
+    withholds: watch::Receiver<bool>,
+    asked: Arc<Notify>,
 }
 
 impl Fake {
@@ -59,11 +60,13 @@ impl Fake {
         let security = ServerSecurity::Tls(ServerTls::any_key(identity).unwrap());
         let (to, opened) = mpsc::channel(8);
         let blobs = Arc::default();
-        let withholds = Arc::default();
+        let (withholds, withheld) = watch::channel(false);
+        let asked = Arc::new(Notify::new());
         let mute = Mute {
             opened: to,
             blobs: Arc::clone(&blobs),
-            withholds: Arc::clone(&withholds),
+            withholds: withheld,
+            asked: Arc::clone(&asked),
         };
         let serving = entente_tls::server()
             .add_service(RegistryServiceServer::new(mute))
@@ -78,6 +81,7 @@ impl Fake {
             opened,
             blobs,
             withholds,
+            asked,
             task,
         }
     }
@@ -95,9 +99,20 @@ impl Fake {
         self.blobs.lock().unwrap().push(blob);
     }
 
-    /// From now on no blob that is asked for comes, and nothing is said of it.
+    /// From now on no blob that is asked for comes, and nothing is said of it, until it is let go.
     pub(crate) fn withhold(&self) {
-        self.withholds.store(true, Ordering::SeqCst);
+        self.withholds.send_replace(true);
+    }
+
+    /// Waits until a blob that is withheld was asked for.
+    pub(crate) async fn asked(&self) {
+        let asked = tokio::time::timeout(crate::town::LONG, self.asked.notified());
+        asked.await.expect("a blob to be asked for");
+    }
+
+    /// What was withheld comes.
+    pub(crate) fn let_go(&self) {
+        self.withholds.send_replace(false);
     }
 
     /// A checkpoint with the real key, over whatever is claimed.
@@ -197,9 +212,10 @@ impl RegistryService for Mute {
     ) -> Result<Response<Self::FetchBlobsStream>, Status> {
         let asked = request.into_inner().sha256;
         let (to, blobs) = mpsc::channel(asked.len().max(1));
-        if self.withholds.load(Ordering::SeqCst) {
-            tokio::spawn(async move { to.closed().await });
-            return Ok(Response::new(ReceiverStream::new(blobs)));
+        let mut withholds = self.withholds.clone();
+        if *withholds.borrow() {
+            self.asked.notify_one();
+            let _ = withholds.wait_for(|withholds| !withholds).await;
         }
         for sha256 in asked {
             let found = self.fetch_blob(Request::new(wire::FetchBlobRequest { sha256 }));

@@ -55,6 +55,11 @@ impl Stream {
     }
 
     fn put_off(&mut self, step: Step) {
+        // Of heartbeats in a row the last says all. Not none: whoever waits to hear that there is nothing newer
+        // would wait for the next.
+        if let (Step::Heartbeat(_), Some(Step::Heartbeat(_))) = (&step, self.put_off.back()) {
+            self.put_off.pop_back();
+        }
         self.put_off_bytes += size_of(&step);
         self.put_off.push_back(step);
     }
@@ -111,10 +116,7 @@ impl Session {
                     }
                 }
             }
-            // Of heartbeats another comes in a second, and says more.
-            if let (false, Some(stream)) =
-                (matches!(step, Step::Heartbeat(_)), self.stream.as_mut())
-            {
+            if let Some(stream) = self.stream.as_mut() {
                 stream.put_off(step);
             }
         }
